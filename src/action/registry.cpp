@@ -1,0 +1,36 @@
+// The table of built-in actions: one line for each file in this folder.
+#include <algorithm>
+#include <array>
+#include <utility>
+
+#include "action/context.hpp"
+
+namespace orch::action {
+
+namespace {
+
+struct Entry {
+  std::string_view name;
+  Function function;
+};
+
+const std::vector<Entry>& table() {
+  static const std::vector<Entry> k_table = {};
+  return k_table;
+}
+
+}  // namespace
+
+Function find_action(std::string_view name) {
+  for (const Entry& entry : table())
+    if (entry.name == name) return entry.function;
+  return nullptr;
+}
+
+std::vector<std::string> action_names() {
+  std::vector<std::string> names;
+  for (const Entry& entry : table()) names.emplace_back(entry.name);
+  return names;
+}
+
+}  // namespace orch::action

@@ -1,0 +1,100 @@
+// A document tree with positions: what TOML and JSON are read into and JSON is written from.
+// Plain data; the formats live in src/format.
+#pragma once
+
+#include <cstdint>
+#include <initializer_list>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "base/error.hpp"
+
+namespace orch::base {
+
+class Value {
+ public:
+  using Array = std::vector<Value>;
+  struct Member;
+  using Object = std::vector<Member>;  // in document order; keys are unique
+
+  Value() = default;
+  Value(std::nullptr_t) {}
+  Value(bool b) : data_(b) {}
+  Value(std::int64_t i) : data_(i) {}
+  Value(int i) : data_(std::int64_t{i}) {}
+  Value(unsigned i) : data_(std::int64_t{i}) {}
+  Value(std::uint64_t i) : data_(static_cast<std::int64_t>(i)) {}
+  Value(double d) : data_(d) {}
+  Value(std::string s) : data_(std::move(s)) {}
+  Value(std::string_view s) : data_(std::string(s)) {}
+  Value(const char* s) : data_(std::string(s)) {}
+  Value(Array a) : data_(std::move(a)) {}
+  Value(Object o);
+
+  static Value array() { return Value(Array{}); }
+  static Value object();
+  static Value object(std::initializer_list<std::pair<std::string, Value>> members);
+  static Value strings(const std::vector<std::string>& items);
+
+  bool is_null() const { return std::holds_alternative<std::monostate>(data_); }
+  bool is_bool() const { return std::holds_alternative<bool>(data_); }
+  bool is_int() const { return std::holds_alternative<std::int64_t>(data_); }
+  bool is_double() const { return std::holds_alternative<double>(data_); }
+  bool is_string() const { return std::holds_alternative<std::string>(data_); }
+  bool is_array() const { return std::holds_alternative<Array>(data_); }
+  bool is_object() const { return std::holds_alternative<Object>(data_); }
+
+  // Preconditions: the value has that type (checked, also in release builds).
+  bool as_bool() const { return std::get<bool>(data_); }
+  std::int64_t as_int() const { return std::get<std::int64_t>(data_); }
+  double as_double() const { return is_int() ? static_cast<double>(as_int()) : std::get<double>(data_); }
+  const std::string& as_string() const { return std::get<std::string>(data_); }
+  const Array& as_array() const { return std::get<Array>(data_); }
+  Array& as_array() { return std::get<Array>(data_); }
+  const Object& as_object() const { return std::get<Object>(data_); }
+  Object& as_object() { return std::get<Object>(data_); }
+
+  // The member of that name, or nullptr (also where this is no object).
+  const Value* find(std::string_view key) const;
+  Value* find(std::string_view key);
+  // "a.b.c" through nested objects; nullptr where it ends early.
+  const Value* find_path(std::string_view dotted) const;
+  // Sets or appends a member; makes an object out of null.
+  Value& set(std::string key, Value value);
+  bool erase(std::string_view key);
+  void push(Value value);
+
+  // find() with a default, for documents whose form was checked before.
+  std::string string_or(std::string_view key, std::string_view fallback) const;
+  std::int64_t int_or(std::string_view key, std::int64_t fallback) const;
+  bool bool_or(std::string_view key, bool fallback) const;
+
+  // A text that is equal exactly for equal values, members sorted by name: what keys and identities are made of.
+  std::string canonical() const;
+
+  // "string", "integer", "float", "boolean", "array", "table", "null": the words that TOML users know.
+  std::string_view type_name() const;
+
+  SourceSpan span;  // where the value stands
+  // Set by the loader on strings that name this host (${home}, ${env:…}, ${profile_dir}) or are known only at launch
+  // (${appdir}): they must not enter a key.
+  bool host_dependent = false;
+
+  // Compares content, not positions.
+  friend bool operator==(const Value& a, const Value& b) { return a.data_ == b.data_; }
+
+ private:
+  std::variant<std::monostate, bool, std::int64_t, double, std::string, Array, Object> data_;
+};
+
+struct Value::Member {
+  std::string key;
+  Value value;
+  SourceSpan key_span{};
+  friend bool operator==(const Member& a, const Member& b) { return a.key == b.key && a.value == b.value; }
+};
+
+}  // namespace orch::base

@@ -1,0 +1,23 @@
+// TOML into base::Value with positions. The only user of toml++.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "base/result.hpp"
+#include "base/value.hpp"
+
+namespace orch::format {
+
+using base::Result;
+using base::Value;
+
+// Syntax errors carry file, line, column and the source line. Dates and times become strings.
+Result<Value> parse_toml(std::shared_ptr<const base::SourceFile> file);
+// Reads the file first.
+Result<Value> parse_toml_text(std::string path, std::string text);
+
+// A string as TOML writes it, quotes included (basic string).
+std::string toml_string(std::string_view text);
+
+}  // namespace orch::format

@@ -1,0 +1,74 @@
+// Digests: XXH3-128 decides local staleness, SHA-256 identifies what leaves the machine. Neither type converts to the
+// other. The only user of xxHash and libcrypto's digests.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "base/result.hpp"
+
+namespace orch::hash {
+
+using base::Result;
+
+// XXH3-128, seed 0, canonical (big-endian) byte order: what `xxhsum -H2` prints.
+struct Digest {
+  std::array<std::uint8_t, 16> bytes{};
+  std::string hex() const;
+  static std::optional<Digest> parse(std::string_view hex);
+  friend bool operator==(const Digest&, const Digest&) = default;
+  friend auto operator<=>(const Digest&, const Digest&) = default;
+};
+
+Digest digest_of(std::string_view bytes);
+
+class Hasher {
+ public:
+  Hasher();
+  Hasher(Hasher&&) noexcept;
+  Hasher& operator=(Hasher&&) noexcept;
+  ~Hasher();
+  void update(const void* data, std::size_t size);
+  void update(std::string_view bytes) { update(bytes.data(), bytes.size()); }
+  Digest finish() const;
+  void reset();
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+struct Sha256 {
+  std::array<std::uint8_t, 32> bytes{};
+  std::string hex() const;
+  static std::optional<Sha256> parse(std::string_view hex);
+  friend bool operator==(const Sha256&, const Sha256&) = default;
+};
+
+Sha256 sha256_of(std::string_view bytes);
+
+class Sha256Hasher {
+ public:
+  Sha256Hasher();
+  Sha256Hasher(Sha256Hasher&&) noexcept;
+  Sha256Hasher& operator=(Sha256Hasher&&) noexcept;
+  ~Sha256Hasher();
+  void update(const void* data, std::size_t size);
+  void update(std::string_view bytes) { update(bytes.data(), bytes.size()); }
+  Sha256 finish();  // once
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+// Content of an open regular file from its start to its end.
+Result<Digest> digest_fd(int fd, std::string_view name);
+Result<Sha256> sha256_fd(int fd, std::string_view name);
+
+}  // namespace orch::hash

@@ -1,0 +1,35 @@
+// A profile after extends, defaults and variables: every key present, every path absolute.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "base/value.hpp"
+#include "model/rule.hpp"
+
+namespace orch::model {
+
+// The expanded profile keeps the form of the TOML file (app, extract, stack, source, launch, preflight, evidence, …)
+// in `value`, with these differences:
+//  - `layers`: the stack in order, bottom first, one table per layer:
+//      name   unique in the profile ("base", "deps-webkit", a file's name)
+//      role   "base" | "gpu" | "compat" | "deps" | "image" | "finish" | "step"
+//      kind   "file" | "url" | "packages" | "package" | "fex"
+//      image  kind "file": absolute path of a ready-made image; for the others provided by a step
+//      url, sha256 (kind "url"); packages, source, source_name, class, auto (kind "packages");
+//      compressor: text for mkfs.erofs -z ("lz4hc,9", "" for none); cluster: bytes (0: one block)
+//      locked: filled in from the lock file by the caller, absent before; see src/package
+//  - `app.appimage` is an absolute path, or absent where the application is fetched (`app.url`, `app.sha256`).
+//  - `launch.launcher` and `launch.gpu_mode` may still be "auto"; the caller decides them.
+struct Profile {
+  std::string name;
+  std::string path;       // the file, absolute; built-in profiles lie in the data directory
+  std::string directory;  // what relative paths in it are relative to
+  bool built_in = false;
+  base::Value value;
+  std::vector<Rule> steps;        // [[step]] tables, as rules of their own (id "step:NAME", once per profile)
+  std::string verbatim;           // the file's text
+  std::vector<std::string> chain; // files that took part, this one first, then what it extends
+};
+
+}  // namespace orch::model
