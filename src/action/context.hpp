@@ -1,18 +1,18 @@
-// What a built-in action gets. An action turns inputs and parameters into outputs below one private directory; it
-// knows neither keys nor the store's layout, and no other action.
+// What a built-in action gets. An action turns inputs and parameters into outputs below one private
+// directory; it knows neither keys nor the store's layout, and no other action.
 #pragma once
-
-#include <functional>
-#include <map>
-#include <string>
-#include <string_view>
-#include <vector>
 
 #include "base/result.hpp"
 #include "base/value.hpp"
 #include "hash/tree.hpp"
 #include "model/artifact.hpp"
 #include "sys/process.hpp"
+
+#include <functional>
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
 
 namespace orch::action {
 
@@ -30,14 +30,16 @@ struct Context {
   Value parameters;                          // object
   Value settings;                            // object; cannot change the result
   std::map<std::string, std::string> tools;  // name to path; absent optional tools are missing
-  std::map<std::string, std::string> outputs;  // name to the path to create: a directory for trees, else a file
-  std::string scratch;                       // an empty private directory on the store's file system
-  std::string cache_dir;                     // the tool's cache directory (downloads live in it)
-  unsigned jobs = 1;                         // threads this action may use
+  std::map<std::string, std::string>
+      outputs;            // name to the path to create: a directory for trees, else a file
+  std::string scratch;    // an empty private directory on the store's file system
+  std::string cache_dir;  // the tool's cache directory (downloads live in it)
+  unsigned jobs = 1;      // threads this action may use
   sys::ProcessRunner* processes = nullptr;
   // A line for the step's log.
   std::function<void(std::string_view)> log;
-  // Optional: the listing of a tree output, where the action hashed it while writing. Saves the store a second reading.
+  // Optional: the listing of a tree output, where the action hashed it while writing. Saves the store a
+  // second reading.
   std::map<std::string, hash::TreeListing> listings;
 
   // The only input of that name; an Error of kind internal if there is none.

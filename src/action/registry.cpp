@@ -1,9 +1,9 @@
 // The table of built-in actions: one line for each file in this folder.
+#include "action/context.hpp"
+
 #include <algorithm>
 #include <array>
 #include <utility>
-
-#include "action/context.hpp"
 
 namespace orch::action {
 

@@ -1,11 +1,11 @@
 #include "base/error.hpp"
 
-#include <cerrno>
-#include <cstring>
+#include "base/text.hpp"
 
 #include <fmt/format.h>
 
-#include "base/text.hpp"
+#include <cerrno>
+#include <cstring>
 
 namespace orch::base {
 

@@ -1,4 +1,5 @@
-// The one error value of the project: what happened, where, and what to do next. It knows nothing of how it is shown.
+// The one error value of the project: what happened, where, and what to do next. It knows nothing of how it
+// is shown.
 #pragma once
 
 #include <memory>
@@ -10,8 +11,8 @@
 
 namespace orch::base {
 
-// A text that diagnostics point into. Held by every span of it, so a message can quote the line that was parsed
-// even when the file on disk has changed since.
+// A text that diagnostics point into. Held by every span of it, so a message can quote the line that was
+// parsed even when the file on disk has changed since.
 struct SourceFile {
   std::string path;
   std::string text;
@@ -43,11 +44,12 @@ enum class ErrorKind {
   step,         // a step of the graph failed
   interrupted,  // a signal asked for the end
   timed_out,
-  internal,     // a defect of this tool
+  internal,  // a defect of this tool
 };
 
-// Text conventions: lower case, names in single quotes, no full stop. `what` has expectation and finding, `hint` an
-// action, `related` further places ("first defined at …"), `context` outer operations (innermost first).
+// Text conventions: lower case, names in single quotes, no full stop. `what` has expectation and finding,
+// `hint` an action, `related` further places ("first defined at …"), `context` outer operations (innermost
+// first).
 struct Error {
   ErrorKind kind = ErrorKind::internal;
   std::string what;

@@ -1,10 +1,10 @@
 #include "base/text.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <array>
 #include <cmath>
-
-#include <fmt/format.h>
 
 namespace orch::base {
 
@@ -36,7 +36,8 @@ std::string_view trim(std::string_view text) {
 
 namespace {
 
-// Length of the UTF-8 sequence that starts `bytes`, 0 if it is not valid (RFC 3629: no surrogates, no overlong forms).
+// Length of the UTF-8 sequence that starts `bytes`, 0 if it is not valid (RFC 3629: no surrogates, no
+// overlong forms).
 std::size_t utf8_length(std::string_view bytes) {
   const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(bytes[i]); };
   const unsigned char lead = byte(0);
@@ -48,8 +49,8 @@ std::size_t utf8_length(std::string_view bytes) {
   if (length == 0 || bytes.size() < length) return 0;
   for (std::size_t i = 1; i < length; ++i)
     if ((byte(i) & 0xC0) != 0x80) return 0;
-  if ((lead == 0xE0 && byte(1) < 0xA0) || (lead == 0xED && byte(1) > 0x9F) || (lead == 0xF0 && byte(1) < 0x90) ||
-      (lead == 0xF4 && byte(1) > 0x8F))
+  if ((lead == 0xE0 && byte(1) < 0xA0) || (lead == 0xED && byte(1) > 0x9F) ||
+      (lead == 0xF0 && byte(1) < 0x90) || (lead == 0xF4 && byte(1) > 0x8F))
     return 0;
   return length;
 }

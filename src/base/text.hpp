@@ -15,7 +15,8 @@ std::string join(std::span<const std::string> parts, std::string_view separator)
 std::string_view trim(std::string_view text);
 bool is_utf8(std::string_view bytes);
 
-// Makes untrusted bytes safe for a terminal: control characters, DEL, C1 and invalid UTF-8 become \xNN, backslash \\.
+// Makes untrusted bytes safe for a terminal: control characters, DEL, C1 and invalid UTF-8 become \xNN,
+// backslash \\.
 std::string printable(std::string_view bytes);
 // A word as a POSIX shell would need it; unchanged where no quoting is needed.
 std::string shell_quote(std::string_view word);
@@ -30,8 +31,8 @@ std::string human_size(std::uint64_t bytes);
 // "1.2 s", "35 ms", "2 min 3 s".
 std::string human_seconds(double seconds);
 
-// The candidate with the smallest edit distance (Damerau-Levenshtein, optimal string alignment), if that is at most
-// max(1, length/3); nullopt otherwise.
+// The candidate with the smallest edit distance (Damerau-Levenshtein, optimal string alignment), if that is
+// at most max(1, length/3); nullopt otherwise.
 std::optional<std::string> nearest(std::string_view word, std::span<const std::string> candidates);
 
 }  // namespace orch::base

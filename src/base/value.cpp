@@ -1,14 +1,16 @@
 #include "base/value.hpp"
 
-#include <algorithm>
-
 #include <fmt/format.h>
+
+#include <algorithm>
 
 namespace orch::base {
 
 Value::Value(Object o) : data_(std::move(o)) {}
 
-Value Value::object() { return Value(Object{}); }
+Value Value::object() {
+  return Value(Object{});
+}
 
 Value Value::object(std::initializer_list<std::pair<std::string, Value>> members) {
   Object out;
@@ -32,7 +34,9 @@ const Value* Value::find(std::string_view key) const {
   return nullptr;
 }
 
-Value* Value::find(std::string_view key) { return const_cast<Value*>(std::as_const(*this).find(key)); }
+Value* Value::find(std::string_view key) {
+  return const_cast<Value*>(std::as_const(*this).find(key));
+}
 
 const Value* Value::find_path(std::string_view dotted) const {
   const Value* here = this;

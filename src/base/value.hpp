@@ -2,6 +2,8 @@
 // Plain data; the formats live in src/format.
 #pragma once
 
+#include "base/error.hpp"
+
 #include <cstdint>
 #include <initializer_list>
 #include <string>
@@ -9,8 +11,6 @@
 #include <utility>
 #include <variant>
 #include <vector>
-
-#include "base/error.hpp"
 
 namespace orch::base {
 
@@ -72,14 +72,16 @@ class Value {
   std::int64_t int_or(std::string_view key, std::int64_t fallback) const;
   bool bool_or(std::string_view key, bool fallback) const;
 
-  // A text that is equal exactly for equal values, members sorted by name: what keys and identities are made of.
+  // A text that is equal exactly for equal values, members sorted by name: what keys and identities are made
+  // of.
   std::string canonical() const;
 
   // "string", "integer", "float", "boolean", "array", "table", "null": the words that TOML users know.
   std::string_view type_name() const;
 
   SourceSpan span;  // where the value stands
-  // Set by the loader on strings that name this host (${home}, ${env:…}, ${profile_dir}) or are known only at launch
+  // Set by the loader on strings that name this host (${home}, ${env:…}, ${profile_dir}) or are known only at
+  // launch
   // (${appdir}): they must not enter a key.
   bool host_dependent = false;
 

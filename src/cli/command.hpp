@@ -1,11 +1,11 @@
 // How a command hangs on the command line: one file per command, each defines one add_NAME function.
 #pragma once
 
-#include <functional>
-#include <string>
-
 #include "base/result.hpp"
 #include "sys/process.hpp"
+
+#include <functional>
+#include <string>
 
 namespace CLI {
 class App;
@@ -20,14 +20,15 @@ enum class Verbosity { quiet, normal, verbose };
 // Options that every command has, and the process's surroundings, read once by main.
 struct Session {
   Verbosity verbosity = Verbosity::normal;
-  bool colour = false;         // of standard error, decided from --color, NO_COLOR, TERM and the terminal
-  std::string cache_dir;       // absolute
-  std::string state_dir;       // absolute; stat cache and evidence
-  std::string config_dir;      // absolute; user profiles and rules
-  std::string data_dir;        // shipped rules and profiles
-  std::string self;            // this binary, absolute
+  bool colour = false;     // of standard error, decided from --color, NO_COLOR, TERM and the terminal
+  std::string cache_dir;   // absolute
+  std::string state_dir;   // absolute; stat cache and evidence
+  std::string config_dir;  // absolute; user profiles and rules
+  std::string data_dir;    // shipped rules and profiles
+  std::string self;        // this binary, absolute
   sys::Environment environment;
-  // Set by the chosen subcommand while the command line is parsed; main calls it. The value is the exit status.
+  // Set by the chosen subcommand while the command line is parsed; main calls it. The value is the exit
+  // status.
   std::function<Result<int>()> action;
 };
 

@@ -1,12 +1,12 @@
 // JSON to and from base::Value, and a streaming writer for large documents. The only user of RapidJSON.
 #pragma once
 
+#include "base/result.hpp"
+#include "base/value.hpp"
+
 #include <memory>
 #include <string>
 #include <string_view>
-
-#include "base/result.hpp"
-#include "base/value.hpp"
 
 namespace orch::format {
 

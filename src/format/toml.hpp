@@ -1,11 +1,11 @@
 // TOML into base::Value with positions. The only user of toml++.
 #pragma once
 
-#include <memory>
-#include <string>
-
 #include "base/result.hpp"
 #include "base/value.hpp"
+
+#include <memory>
+#include <string>
 
 namespace orch::format {
 

@@ -1,6 +1,8 @@
-// Digests: XXH3-128 decides local staleness, SHA-256 identifies what leaves the machine. Neither type converts to the
-// other. The only user of xxHash and libcrypto's digests.
+// Digests: XXH3-128 decides local staleness, SHA-256 identifies what leaves the machine. Neither type
+// converts to the other. The only user of xxHash and libcrypto's digests.
 #pragma once
+
+#include "base/result.hpp"
 
 #include <array>
 #include <cstddef>
@@ -9,8 +11,6 @@
 #include <optional>
 #include <string>
 #include <string_view>
-
-#include "base/result.hpp"
 
 namespace orch::hash {
 

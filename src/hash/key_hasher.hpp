@@ -1,11 +1,11 @@
 // A key that explains itself: one walk over a step's inputs feeds both the hash and the readable text.
 #pragma once
 
+#include "hash/digest.hpp"
+
 #include <string>
 #include <string_view>
 #include <vector>
-
-#include "hash/digest.hpp"
 
 namespace orch::hash {
 
@@ -18,7 +18,8 @@ struct KeyItem {
 };
 
 // Collects items in call order. Each field is hashed with its length (u64, little-endian) in front, so that
-// neighbours cannot run together; the digest starts from a format tag, so a change of this walk changes every key.
+// neighbours cannot run together; the digest starts from a format tag, so a change of this walk changes every
+// key.
 class KeyHasher {
  public:
   KeyHasher();

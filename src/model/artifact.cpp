@@ -4,10 +4,14 @@ namespace orch::model {
 
 std::string_view to_string(ArtifactKind kind) {
   switch (kind) {
-    case ArtifactKind::image: return "image";
-    case ArtifactKind::tree: return "tree";
-    case ArtifactKind::document: return "document";
-    case ArtifactKind::file: return "file";
+    case ArtifactKind::image:
+      return "image";
+    case ArtifactKind::tree:
+      return "tree";
+    case ArtifactKind::document:
+      return "document";
+    case ArtifactKind::file:
+      return "file";
   }
   return "file";
 }

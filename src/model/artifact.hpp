@@ -1,11 +1,11 @@
 // Artifacts: what a step leaves in the store, and how it is named.
 #pragma once
 
+#include "hash/digest.hpp"
+
 #include <optional>
 #include <string>
 #include <string_view>
-
-#include "hash/digest.hpp"
 
 namespace orch::model {
 
@@ -15,7 +15,8 @@ enum class ArtifactKind { image, tree, document, file };
 std::string_view to_string(ArtifactKind kind);
 std::optional<ArtifactKind> parse_artifact_kind(std::string_view text);
 
-// The identity of an artifact in the store. For files: XXH3-128 of the bytes; for trees: of the canonical listing.
+// The identity of an artifact in the store. For files: XXH3-128 of the bytes; for trees: of the canonical
+// listing.
 struct ArtifactRef {
   ArtifactKind kind = ArtifactKind::file;
   hash::Digest digest;

@@ -1,16 +1,16 @@
 // A profile after extends, defaults and variables: every key present, every path absolute.
 #pragma once
 
-#include <string>
-#include <vector>
-
 #include "base/value.hpp"
 #include "model/rule.hpp"
 
+#include <string>
+#include <vector>
+
 namespace orch::model {
 
-// The expanded profile keeps the form of the TOML file (app, extract, stack, source, launch, preflight, evidence, …)
-// in `value`, with these differences:
+// The expanded profile keeps the form of the TOML file (app, extract, stack, source, launch, preflight,
+// evidence, …) in `value`, with these differences:
 //  - `layers`: the stack in order, bottom first, one table per layer:
 //      name   unique in the profile ("base", "deps-webkit", a file's name)
 //      role   "base" | "gpu" | "compat" | "deps" | "image" | "finish" | "step"
@@ -19,7 +19,8 @@ namespace orch::model {
 //      url, sha256 (kind "url"); packages, source, source_name, class, auto (kind "packages");
 //      compressor: text for mkfs.erofs -z ("lz4hc,9", "" for none); cluster: bytes (0: one block)
 //      locked: filled in from the lock file by the caller, absent before; see src/package
-//  - `app.appimage` is an absolute path, or absent where the application is fetched (`app.url`, `app.sha256`).
+//  - `app.appimage` is an absolute path, or absent where the application is fetched (`app.url`,
+//  `app.sha256`).
 //  - `launch.launcher` and `launch.gpu_mode` may still be "auto"; the caller decides them.
 struct Profile {
   std::string name;
@@ -27,9 +28,9 @@ struct Profile {
   std::string directory;  // what relative paths in it are relative to
   bool built_in = false;
   base::Value value;
-  std::vector<Rule> steps;        // [[step]] tables, as rules of their own (id "step:NAME", once per profile)
-  std::string verbatim;           // the file's text
-  std::vector<std::string> chain; // files that took part, this one first, then what it extends
+  std::vector<Rule> steps;  // [[step]] tables, as rules of their own (id "step:NAME", once per profile)
+  std::string verbatim;     // the file's text
+  std::vector<std::string> chain;  // files that took part, this one first, then what it extends
 };
 
 }  // namespace orch::model

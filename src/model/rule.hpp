@@ -2,21 +2,21 @@
 // The engine (graph, plan, ninja, store) knows rules and values only, nothing of AppImages.
 #pragma once
 
+#include "base/value.hpp"
+#include "model/artifact.hpp"
+
 #include <optional>
 #include <string>
 #include <utility>
 #include <vector>
-
-#include "base/value.hpp"
-#include "model/artifact.hpp"
 
 namespace orch::model {
 
 // Where an input comes from; exactly one of value, step, file is set.
 struct RuleInput {
   std::string name;
-  // A place in the expanded profile ("app.appimage", "item.file", "layers[].image"): a file or directory path, or what
-  // some step provides there. "layers[].image" gives a list, in order.
+  // A place in the expanded profile ("app.appimage", "item.file", "layers[].image"): a file or directory
+  // path, or what some step provides there. "layers[].image" gives a list, in order.
   std::string value;
   // A step by its name in the profile (user steps), and one of its outputs (empty: its first).
   std::string step;
@@ -27,13 +27,14 @@ struct RuleInput {
   base::SourceSpan span;
 };
 
-// A value that takes part in the key (parameters) or only reaches the action (settings: what cannot change the result).
+// A value that takes part in the key (parameters) or only reaches the action (settings: what cannot change
+// the result).
 struct RuleParameter {
   std::string name;
-  std::string value;                     // a place in the expanded profile; empty: use `literal`
-  std::optional<base::Value> literal;    // also the default where `value` is absent
-  // "string", "integer", "boolean", "strings", "any", "lock" (absent until the lock file is written: the step is then
-  // unresolved, not wrong).
+  std::string value;                   // a place in the expanded profile; empty: use `literal`
+  std::optional<base::Value> literal;  // also the default where `value` is absent
+  // "string", "integer", "boolean", "strings", "any", "lock" (absent until the lock file is written: the step
+  // is then unresolved, not wrong).
   std::string type = "any";
   base::SourceSpan span;
 };
@@ -53,8 +54,9 @@ struct RuleTool {
 struct RuleOutput {
   std::string name;
   ArtifactKind kind = ArtifactKind::file;
-  // A place in the expanded profile that this output becomes ("app.tree", "item.image"). A step that also takes that
-  // place as an input is put between the former provider and everybody else. "layers+" appends a layer.
+  // A place in the expanded profile that this output becomes ("app.tree", "item.image"). A step that also
+  // takes that place as an input is put between the former provider and everybody else. "layers+" appends a
+  // layer.
   std::string provides;
   base::SourceSpan span;
 };

@@ -1,30 +1,30 @@
 // What `appimage-orch step` is given (steps/ID.json), and what it leaves (stamps/ID, action-cache records).
 #pragma once
 
-#include <optional>
-#include <string>
-#include <string_view>
-#include <vector>
-
 #include "base/result.hpp"
 #include "base/value.hpp"
 #include "hash/key_hasher.hpp"
 #include "model/artifact.hpp"
 #include "model/step.hpp"
 
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
 namespace orch::model {
 
 struct SpecInput {
   std::string name;
-  std::string path;       // leaf: absolute path
-  std::string digest;     // leaf: its digest when the plan was made
-  std::string upstream;   // otherwise: step id
-  std::string output;     // and the name of its output
+  std::string path;      // leaf: absolute path
+  std::string digest;    // leaf: its digest when the plan was made
+  std::string upstream;  // otherwise: step id
+  std::string output;    // and the name of its output
 };
 
 struct SpecTool {
   std::string name;
-  std::string path;      // empty where an optional tool is absent
+  std::string path;  // empty where an optional tool is absent
   std::string identity;
 };
 
@@ -41,14 +41,15 @@ struct StepSpec {
   base::Value settings;    // object
   std::vector<SpecTool> tools;
   std::vector<RuleOutput> outputs;  // name and kind
-  std::string store;       // root of the artifact store
-  std::string stat_cache;  // path
+  std::string store;                // root of the artifact store
+  std::string stat_cache;           // path
 };
 
 base::Value to_value(const StepSpec& spec);
 base::Result<StepSpec> spec_from_value(const base::Value& value, std::string_view name);
 
-// A stamp says: step ID was brought up to date with KEY and these outputs. `items` is the key's readable twin.
+// A stamp says: step ID was brought up to date with KEY and these outputs. `items` is the key's readable
+// twin.
 struct Stamp {
   std::string id;
   hash::Digest key;

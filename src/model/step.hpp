@@ -1,6 +1,10 @@
 // A step: a rule bound to values, a node of the graph.
 #pragma once
 
+#include "base/value.hpp"
+#include "model/artifact.hpp"
+#include "model/rule.hpp"
+
 #include <compare>
 #include <cstdint>
 #include <optional>
@@ -8,10 +12,6 @@
 #include <utility>
 #include <variant>
 #include <vector>
-
-#include "base/value.hpp"
-#include "model/artifact.hpp"
-#include "model/rule.hpp"
 
 namespace orch::model {
 
@@ -23,8 +23,9 @@ struct StepIndex {
 
 // A file or directory that no step makes.
 struct Leaf {
-  std::string path;     // absolute
-  std::string logical;  // relative to the graph's root where it lies in it, else the path: takes part in the identity
+  std::string path;  // absolute
+  std::string
+      logical;  // relative to the graph's root where it lies in it, else the path: takes part in the identity
 };
 
 struct Upstream {
@@ -46,7 +47,8 @@ struct StepParameter {
 struct Step {
   // "RULE-xxxxxxxxxxxx": rule and the first 12 hex digits of the identity.
   std::string id;
-  // What this step is in its profile, whatever its parameters: "PROFILE/RULE[/ITEM]". The first profile's, if shared.
+  // What this step is in its profile, whatever its parameters: "PROFILE/RULE[/ITEM]". The first profile's, if
+  // shared.
   std::string slot;
   std::string rule;
   int rule_version = 1;

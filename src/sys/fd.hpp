@@ -1,9 +1,9 @@
 // Ownership of a file descriptor.
 #pragma once
 
-#include <utility>
-
 #include <unistd.h>
+
+#include <utility>
 
 namespace orch::sys {
 

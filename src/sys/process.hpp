@@ -1,6 +1,10 @@
 // Child processes. Every child starts from an argv array; there is no shell here.
 #pragma once
 
+#include "base/result.hpp"
+
+#include <sys/types.h>
+
 #include <chrono>
 #include <functional>
 #include <map>
@@ -8,10 +12,6 @@
 #include <string>
 #include <string_view>
 #include <vector>
-
-#include <sys/types.h>
-
-#include "base/result.hpp"
 
 namespace orch::sys {
 
@@ -26,7 +26,7 @@ struct Command {
   int stdin_fd = -1;
   int stdout_fd = -1;
   int stderr_fd = -1;
-  std::vector<int> inherit;                // further descriptors the child gets (kept under their number)
+  std::vector<int> inherit;  // further descriptors the child gets (kept under their number)
   enum class OnParentDeath { live, die } on_parent_death = OnParentDeath::die;  // die: SIGKILL by prctl
   std::optional<std::chrono::milliseconds> timeout;  // then SIGTERM, and after 2 s SIGKILL
 };
@@ -74,7 +74,8 @@ class SystemProcessRunner final : public ProcessRunner {
   Result<Child> start(const Command& command) override;
 };
 
-// The path of a program as execvp would find it in `search_path` (PATH form); names with '/' are taken as they are.
+// The path of a program as execvp would find it in `search_path` (PATH form); names with '/' are taken as
+// they are.
 std::optional<std::string> find_program(std::string_view name, std::string_view search_path);
 
 // The process's environment, read once by main and handed down.
