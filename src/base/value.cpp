@@ -6,8 +6,6 @@
 
 namespace orch::base {
 
-Value::Value(Object o) : data_(std::move(o)) {}
-
 Value Value::object() {
   return Value(Object{});
 }

@@ -20,42 +20,48 @@ class Value {
   struct Member;
   using Object = std::vector<Member>;  // in document order; keys are unique
 
-  Value() = default;
-  Value(std::nullptr_t) {}
-  Value(bool b) : data_(b) {}
-  Value(std::int64_t i) : data_(i) {}
-  Value(int i) : data_(std::int64_t{i}) {}
-  Value(unsigned i) : data_(std::int64_t{i}) {}
-  Value(std::uint64_t i) : data_(static_cast<std::int64_t>(i)) {}
-  Value(double d) : data_(d) {}
-  Value(std::string s) : data_(std::move(s)) {}
-  Value(std::string_view s) : data_(std::string(s)) {}
-  Value(const char* s) : data_(std::string(s)) {}
-  Value(Array a) : data_(std::move(a)) {}
+  // Defined below Member: clang 14 would otherwise instantiate containers of it while it is incomplete.
+  Value();
+  Value(const Value&);
+  Value(Value&&) noexcept;
+  Value& operator=(const Value&);
+  Value& operator=(Value&&) noexcept;
+  ~Value();
+  Value(std::nullptr_t);
+  Value(bool b);
+  Value(std::int64_t i);
+  Value(int i);
+  Value(unsigned i);
+  Value(std::uint64_t i);
+  Value(double d);
+  Value(std::string s);
+  Value(std::string_view s);
+  Value(const char* s);
+  Value(Array a);
   Value(Object o);
 
-  static Value array() { return Value(Array{}); }
+  static Value array();
   static Value object();
   static Value object(std::initializer_list<std::pair<std::string, Value>> members);
   static Value strings(const std::vector<std::string>& items);
 
-  bool is_null() const { return std::holds_alternative<std::monostate>(data_); }
-  bool is_bool() const { return std::holds_alternative<bool>(data_); }
-  bool is_int() const { return std::holds_alternative<std::int64_t>(data_); }
-  bool is_double() const { return std::holds_alternative<double>(data_); }
-  bool is_string() const { return std::holds_alternative<std::string>(data_); }
-  bool is_array() const { return std::holds_alternative<Array>(data_); }
-  bool is_object() const { return std::holds_alternative<Object>(data_); }
+  bool is_null() const;
+  bool is_bool() const;
+  bool is_int() const;
+  bool is_double() const;
+  bool is_string() const;
+  bool is_array() const;
+  bool is_object() const;
 
   // Preconditions: the value has that type (checked, also in release builds).
-  bool as_bool() const { return std::get<bool>(data_); }
-  std::int64_t as_int() const { return std::get<std::int64_t>(data_); }
-  double as_double() const { return is_int() ? static_cast<double>(as_int()) : std::get<double>(data_); }
-  const std::string& as_string() const { return std::get<std::string>(data_); }
-  const Array& as_array() const { return std::get<Array>(data_); }
-  Array& as_array() { return std::get<Array>(data_); }
-  const Object& as_object() const { return std::get<Object>(data_); }
-  Object& as_object() { return std::get<Object>(data_); }
+  bool as_bool() const;
+  std::int64_t as_int() const;
+  double as_double() const;
+  const std::string& as_string() const;
+  const Array& as_array() const;
+  Array& as_array();
+  const Object& as_object() const;
+  Object& as_object();
 
   // The member of that name, or nullptr (also where this is no object).
   const Value* find(std::string_view key) const;
@@ -86,7 +92,7 @@ class Value {
   bool host_dependent = false;
 
   // Compares content, not positions.
-  friend bool operator==(const Value& a, const Value& b) { return a.data_ == b.data_; }
+  friend bool operator==(const Value& a, const Value& b);
 
  private:
   std::variant<std::monostate, bool, std::int64_t, double, std::string, Array, Object> data_;
@@ -98,5 +104,77 @@ struct Value::Member {
   SourceSpan key_span{};
   friend bool operator==(const Member& a, const Member& b) { return a.key == b.key && a.value == b.value; }
 };
+
+inline Value::Value() = default;
+inline Value::Value(const Value&) = default;
+inline Value::Value(Value&&) noexcept = default;
+inline Value& Value::operator=(const Value&) = default;
+inline Value& Value::operator=(Value&&) noexcept = default;
+inline Value::~Value() = default;
+inline Value::Value(std::nullptr_t) {}
+inline Value::Value(bool b) : data_(b) {}
+inline Value::Value(std::int64_t i) : data_(i) {}
+inline Value::Value(int i) : data_(std::int64_t{i}) {}
+inline Value::Value(unsigned i) : data_(std::int64_t{i}) {}
+inline Value::Value(std::uint64_t i) : data_(static_cast<std::int64_t>(i)) {}
+inline Value::Value(double d) : data_(d) {}
+inline Value::Value(std::string s) : data_(std::move(s)) {}
+inline Value::Value(std::string_view s) : data_(std::string(s)) {}
+inline Value::Value(const char* s) : data_(std::string(s)) {}
+inline Value::Value(Array a) : data_(std::move(a)) {}
+inline Value::Value(Object o) : data_(std::move(o)) {}
+
+inline Value Value::array() {
+  return Value(Array{});
+}
+
+inline bool Value::is_null() const {
+  return std::holds_alternative<std::monostate>(data_);
+}
+inline bool Value::is_bool() const {
+  return std::holds_alternative<bool>(data_);
+}
+inline bool Value::is_int() const {
+  return std::holds_alternative<std::int64_t>(data_);
+}
+inline bool Value::is_double() const {
+  return std::holds_alternative<double>(data_);
+}
+inline bool Value::is_string() const {
+  return std::holds_alternative<std::string>(data_);
+}
+inline bool Value::is_array() const {
+  return std::holds_alternative<Array>(data_);
+}
+inline bool Value::is_object() const {
+  return std::holds_alternative<Object>(data_);
+}
+inline bool Value::as_bool() const {
+  return std::get<bool>(data_);
+}
+inline std::int64_t Value::as_int() const {
+  return std::get<std::int64_t>(data_);
+}
+inline double Value::as_double() const {
+  return is_int() ? static_cast<double>(as_int()) : std::get<double>(data_);
+}
+inline const std::string& Value::as_string() const {
+  return std::get<std::string>(data_);
+}
+inline const Value::Array& Value::as_array() const {
+  return std::get<Array>(data_);
+}
+inline Value::Array& Value::as_array() {
+  return std::get<Array>(data_);
+}
+inline const Value::Object& Value::as_object() const {
+  return std::get<Object>(data_);
+}
+inline Value::Object& Value::as_object() {
+  return std::get<Object>(data_);
+}
+inline bool operator==(const Value& a, const Value& b) {
+  return a.data_ == b.data_;
+}
 
 }  // namespace orch::base
