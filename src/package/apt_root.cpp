@@ -1,0 +1,229 @@
+#include "package/apt_root.hpp"
+
+#include "base/text.hpp"
+#include "hash/digest.hpp"
+#include "package/apt_entries.hpp"
+
+#include <sys/utsname.h>
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+namespace orch::package {
+
+using base::ErrorKind;
+
+namespace {
+
+// Where Debian keeps the programs that apt itself starts; PATH is the caller's otherwise.
+constexpr std::string_view k_helper = "/usr/lib/apt/apt-helper";
+
+std::string search_path(const Surroundings& around) {
+  const auto found = around.environment.find("PATH");
+  const std::string path = found == around.environment.end() ? std::string() : found->second;
+  return path + (path.empty() ? "" : ":") + "/usr/sbin:/usr/bin:/sbin:/bin";
+}
+
+void say(const Surroundings& around, std::string_view text) {
+  if (around.log) around.log(text);
+}
+
+// C locale, so that messages can be read; UTC; proxies as the caller has them.
+sys::Environment apt_environment(const Surroundings& around, const std::string& apt_config) {
+  sys::Environment environment;
+  for (const char* name : {"http_proxy", "https_proxy", "ftp_proxy", "all_proxy", "no_proxy", "HTTP_PROXY",
+                           "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"}) {
+    const auto found = around.environment.find(name);
+    if (found != around.environment.end()) environment[name] = found->second;
+  }
+  environment["PATH"] = search_path(around);
+  environment["LC_ALL"] = "C";
+  environment["TZ"] = "UTC";
+  environment["DEBIAN_FRONTEND"] = "noninteractive";
+  if (!apt_config.empty()) environment["APT_CONFIG"] = apt_config;
+  return environment;
+}
+
+Result<std::string> program(const Surroundings& around, std::string_view name) {
+  if (name == "apt-helper") {
+    if (sys::exists(std::string(k_helper))) return std::string(k_helper);
+  } else if (auto path = sys::find_program(name, search_path(around))) {
+    return *path;
+  }
+  return base::fail(ErrorKind::not_found,
+                    "'" + std::string(name) +
+                        "' is not installed, and the profile has packages "
+                        "of kind \"apt\"",
+                    "install the package 'apt' (Debian, Ubuntu and Fedora have it)");
+}
+
+// Network settings of the host's apt: proxies, retries, certificates, tolerance for frozen archives. They
+// decide how files are fetched, never which.
+Result<std::string> host_network_settings(const Surroundings& around) {
+  std::string settings;
+  if (!sys::exists(around.host_apt)) return settings;
+  ORCH_TRY(const std::string config, program(around, "apt-config"));
+  sys::Command command;
+  command.argv = {config, "dump"};
+  command.environment = apt_environment(around, {});
+  ORCH_TRY(const sys::Exit exit, around.processes->run(command));
+  if (!exit.ok()) return settings;
+  for (std::string_view line : base::split(exit.output, '\n')) {
+    for (const std::string_view prefix :
+         {"Acquire::http::", "Acquire::https::", "Acquire::Check-", "Acquire::Retries", "Acquire::ForceIPv",
+          "Acquire::Max-FutureTime"}) {
+      if (line.starts_with(prefix)) settings += std::string(line) + "\n";
+    }
+  }
+  return settings;
+}
+
+struct EntryFile {
+  std::string name;
+  std::string text;
+};
+
+Result<std::vector<EntryFile>> host_entries(const Surroundings& around) {
+  std::vector<EntryFile> files;
+  ORCH_TRY(const std::string os_release, sys::read_file(around.os_release));
+  utsname system{};
+  ::uname(&system);
+  ORCH_CHECK(check_host_serves_amd64(os_release, system.machine));
+  const std::string main = around.host_apt + "/sources.list";
+  if (sys::exists(main)) {
+    ORCH_TRY(const std::string text, sys::read_file(main));
+    files.push_back({"sources.list", amd64_list_entries(text)});
+  }
+  const std::string parts = around.host_apt + "/sources.list.d";
+  std::vector<std::string> names;
+  if (sys::exists(parts)) {
+    ORCH_TRY(names, sys::list_dir(parts));
+  }
+  for (const std::string& name : names) {
+    const bool list = is_apt_entry_file(name, ".list");
+    if (!list && !is_apt_entry_file(name, ".sources")) continue;
+    ORCH_TRY(const std::string text, sys::read_file(parts + "/" + name));
+    files.push_back({name, list ? amd64_list_entries(text) : amd64_sources_entries(text)});
+  }
+  std::erase_if(files, [](const EntryFile& file) { return file.text.empty(); });
+  if (files.empty())
+    return base::fail(ErrorKind::not_found, "'" + around.host_apt + "' has no entry that serves amd64",
+                      "add one, or name a source with uris and suites in the profile");
+  return files;
+}
+
+std::vector<EntryFile> own_entries(const Source& source) {
+  std::string text = "Types: deb\nURIs: " + base::join(source.uris, " ") +
+                     "\nSuites: " + base::join(source.suites, " ") + "\n";
+  if (!source.components.empty()) text += "Components: " + base::join(source.components, " ") + "\n";
+  if (!source.signed_by.empty()) text += "Signed-By: " + source.signed_by + "\n";
+  if (source.trusted) text += "Trusted: yes\n";
+  return {{"source.sources", text}};
+}
+
+std::string configuration(const Surroundings& around, const std::string& directory,
+                          const std::string& network) {
+  return network + "Dir \"" + directory +
+         "\";\n"
+         "Dir::State \"state\";\n"
+         "Dir::State::status \"status\";\n"
+         "Dir::State::extended_states \"extended_states\";\n"
+         "Dir::Cache \"cache\";\n"
+         "Dir::Cache::srcpkgcache \"\";\n"
+         "Dir::Etc \"etc\";\n"
+         "Dir::Etc::trusted \"" +
+         around.host_apt +
+         "/trusted.gpg\";\n"
+         "Dir::Etc::trustedparts \"" +
+         around.host_apt +
+         "/trusted.gpg.d\";\n"
+         "Dir::Log \"log\";\n"
+         "APT::Architecture \"amd64\";\n"
+         "APT::Architectures { \"amd64\"; };\n"
+         "APT::Install-Recommends \"false\";\n"
+         "APT::Install-Suggests \"false\";\n"
+         "APT::Sandbox::User \"\";\n"
+         "APT::Cmd::Pattern-Only \"true\";\n"
+         "APT::Update::Error-Mode \"any\";\n"
+         "Acquire::Languages \"none\";\n"
+         "Acquire::ForceHash \"SHA256\";\n";
+}
+
+// The directories and files that apt expects; rewritten each time, because a cache may be cleaned at any
+// moment.
+Result<> lay_out(const std::string& directory, const std::string& config,
+                 const std::vector<EntryFile>& entries) {
+  for (const char* name : {"etc/sources.list.d", "etc/apt.conf.d", "etc/preferences.d", "state/lists/partial",
+                           "cache/archives/partial", "log", "empty"})
+    ORCH_CHECK(sys::make_dirs(directory + "/" + name));
+  ORCH_CHECK(sys::write_if_changed(directory + "/status", ""));
+  ORCH_CHECK(sys::write_if_changed(directory + "/apt.conf", config));
+  for (const EntryFile& entry : entries) {
+    const std::string folder = entry.name == "sources.list" ? "/etc/" : "/etc/sources.list.d/";
+    ORCH_CHECK(sys::write_if_changed(directory + folder + entry.name, entry.text));
+  }
+  return {};
+}
+
+std::string last_lines(const std::string& text, std::size_t count) {
+  std::vector<std::string> kept;
+  for (std::string_view line : base::split(text, '\n'))
+    if (!base::trim(line).empty()) kept.push_back(base::printable(base::trim(line)));
+  if (kept.size() > count) kept.erase(kept.begin(), kept.end() - static_cast<std::ptrdiff_t>(count));
+  return base::join(kept, "\n  ");
+}
+
+}  // namespace
+
+Result<AptRoot> AptRoot::open(const Source& source, const Surroundings& around) {
+  ORCH_CHECK(program(around, "apt-get"));
+  std::vector<EntryFile> entries = own_entries(source);
+  if (source.host) {
+    ORCH_TRY(entries, host_entries(around));
+  }
+  std::string identity = "apt-root/1\n";
+  for (const EntryFile& entry : entries) identity += entry.name + "\n" + entry.text + "\n";
+  const std::string directory = around.cache_dir + "/apt/" + hash::digest_of(identity).hex();
+  if (directory.find_first_of("\"\n\\") != std::string::npos)
+    return base::fail(ErrorKind::unsupported, "apt cannot work below '" + base::printable(directory) + "'",
+                      "choose a cache directory without quotes and backslashes: --cache-dir DIR");
+  ORCH_CHECK(sys::make_dirs(directory));
+  ORCH_TRY(std::optional<sys::FileLock> lock,
+           sys::FileLock::acquire(directory + "/lock", sys::FileLock::Wait::yes));
+  if (!lock) return base::fail(ErrorKind::internal, "no lock on '" + directory + "'");
+  ORCH_TRY(const std::string network, host_network_settings(around));
+  ORCH_CHECK(lay_out(directory, configuration(around, directory, network), entries));
+  return AptRoot(source, around, directory, *std::move(lock));
+}
+
+Result<> AptRoot::update() {
+  say(around_, "updating the package lists of source '" + source_.name + "'");
+  ORCH_CHECK(sys::remove_tree(directory_ + "/complete"));
+  ORCH_TRY(const sys::Exit exit, run({"apt-get", "-q", "update"}));
+  if (!exit.ok()) {
+    return base::fail(
+        ErrorKind::tool,
+        "the package lists of source '" + base::printable(source_.name) + "' cannot be updated: apt-get " +
+            exit.describe() + "\n  " + last_lines(exit.errors, 6),
+        "check the network and the archive's address and key; a locked profile needs no lists once its "
+        "packages are in the cache");
+  }
+  return sys::write_atomic(directory_ + "/complete", "");
+}
+
+Result<> AptRoot::update_if_missing() {
+  if (sys::exists(directory_ + "/complete")) return {};
+  return update();
+}
+
+Result<sys::Exit> AptRoot::run(std::vector<std::string> argv, const std::string& directory) const {
+  ORCH_TRY(argv[0], program(around_, argv[0]));
+  sys::Command command;
+  command.argv = std::move(argv);
+  command.directory = directory.empty() ? directory_ + "/empty" : directory;
+  command.environment = apt_environment(around_, directory_ + "/apt.conf");
+  return around_.processes->run(command);
+}
+
+}  // namespace orch::package

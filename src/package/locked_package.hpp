@@ -1,0 +1,46 @@
+// One exact package, as a lock file records it and as the steps pass it on.
+#pragma once
+
+#include "base/result.hpp"
+#include "base/value.hpp"
+#include "hash/digest.hpp"
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace orch::package {
+
+using base::Result;
+using base::Value;
+
+struct LockedPackage {
+  std::string name;
+  std::string version;       // as the distribution writes it, with epoch
+  std::string architecture;  // "amd64" or "all"
+  hash::Sha256 sha256;
+  std::uint64_t size = 0;
+  std::string path;    // below the archive's root ("pool/…"); empty if the resolver did not say
+  std::string reason;  // "asked": named in the profile; "required": by another package
+
+  friend bool operator==(const LockedPackage&, const LockedPackage&) = default;
+};
+
+// "NAME_VERSION_ARCH.deb" as apt writes it: '_', ':' and '%' as %xx, so that it is one safe path component.
+std::string archive_file_name(const LockedPackage& package);
+
+// Whether a name is one that Debian's policy allows ([a-z0-9][a-z0-9+.-]+); everything that reaches a command
+// line is held against this.
+bool is_package_name(std::string_view name);
+bool is_package_version(std::string_view version);
+
+// The value of `item.locked`: tables {name, version, architecture, sha256, size, path, reason}.
+Value to_value(const std::vector<LockedPackage>& packages);
+// The other way, strict; errors carry the place where the value has one.
+Result<std::vector<LockedPackage>> packages_from_value(const Value& list);
+Result<LockedPackage> package_from_value(const Value& table);
+
+// By name, then version, then architecture: the order of lock files and of unpacking.
+void sort_packages(std::vector<LockedPackage>& packages);
+
+}  // namespace orch::package
