@@ -84,19 +84,33 @@ bool Value::bool_or(std::string_view key, bool fallback) const {
 
 namespace {
 
+void append_quoted(std::string& out, std::string_view text) {
+  out += '"';
+  for (const char c : text) {
+    if (c == '"' || c == '\\') out += '\\';
+    if (static_cast<unsigned char>(c) < 0x20)
+      out += fmt::format("\\u{:04x}", static_cast<unsigned char>(c));
+    else
+      out += c;
+  }
+  out += '"';
+}
+
 void append_canonical(std::string& out, const Value& value) {
   if (value.is_string()) {
-    out += fmt::format("s{}:", value.as_string().size());
-    out += value.as_string();
+    append_quoted(out, value.as_string());
   } else if (value.is_bool()) {
     out += value.as_bool() ? "true" : "false";
   } else if (value.is_int()) {
-    out += fmt::format("i{};", value.as_int());
+    out += fmt::format("{}", value.as_int());
   } else if (value.is_double()) {
-    out += fmt::format("d{};", value.as_double());
+    out += fmt::format("{:e}", value.as_double());
   } else if (value.is_array()) {
     out += '[';
-    for (const Value& item : value.as_array()) append_canonical(out, item);
+    for (const Value& item : value.as_array()) {
+      if (&item != value.as_array().data()) out += ',';
+      append_canonical(out, item);
+    }
     out += ']';
   } else if (value.is_object()) {
     std::vector<const Value::Member*> members;
@@ -104,7 +118,9 @@ void append_canonical(std::string& out, const Value& value) {
     std::sort(members.begin(), members.end(), [](auto* a, auto* b) { return a->key < b->key; });
     out += '{';
     for (const Value::Member* member : members) {
-      out += fmt::format("s{}:{}", member->key.size(), member->key);
+      if (member != members.front()) out += ',';
+      append_quoted(out, member->key);
+      out += ':';
       append_canonical(out, member->value);
     }
     out += '}';

@@ -60,6 +60,10 @@ struct Stamp {
 base::Value to_value(const Stamp& stamp);
 base::Result<Stamp> stamp_from_value(const base::Value& value, std::string_view name);
 
+// The outputs of stamps and records: a list of {name, kind, digest}.
+base::Value to_value(const std::vector<OutputRecord>& outputs);
+base::Result<std::vector<OutputRecord>> outputs_from_value(const base::Value* value, std::string_view name);
+
 // An input with the digest that takes part in the key.
 struct KeyInput {
   std::string name;

@@ -67,4 +67,9 @@ struct Step {
   base::SourceSpan span;
 };
 
+// The identity of a step: rule, version, action, parameters, tools, logical inputs and outputs.
+// `upstream_ids` gives the id of each input's step, in the order of `inputs` (empty for leaves). The id is
+// made of it.
+std::string step_id(const Step& step, const std::vector<std::string>& upstream_ids);
+
 }  // namespace orch::model
