@@ -11,6 +11,8 @@ SKIPPED = 77
 
 def tracked(root, *suffixes):
     """The files of a tree as sorted Paths: what git knows or would add, or all of them where there is no git."""
+    if not root.exists():
+        return []
     done = subprocess.run(["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"], cwd=root,
                           capture_output=True, check=False)
     if done.returncode == 0:

@@ -9,7 +9,8 @@ from common import SOURCE, main, tracked
 
 # The public archives, which a source file for a distribution may name.
 PUBLIC = {"deb.debian.org", "security.debian.org", "archive.ubuntu.com", "security.ubuntu.com", "ports.ubuntu.com"}
-ALLOWED_FOLDERS = ("/", "/tmp", "/home", "/root")
+# Folders of every machine: a checkout right below one gives no path away.
+COMMON = ("/", "/tmp", "/home", "/root", "/srv", "/opt", "/mnt", "/var/tmp", "/usr/src", "/usr/local/src")
 
 
 def hosts():
@@ -23,7 +24,7 @@ def check(root, names=None):
     names = names if names is not None else hosts()
     folder = str(SOURCE.parent)
     words = {name: "a package archive's host" for name in names}
-    if folder not in ALLOWED_FOLDERS:
+    if folder not in COMMON:
         words[folder + "/"] = "a path of this machine"
     complaints = []
     for path in tracked(root):
