@@ -5,6 +5,7 @@ of the source tree.
 """
 
 import functools
+import hashlib
 import json
 import os
 import shlex
@@ -222,6 +223,25 @@ def remove_tree(path):
                 os.chmod(place, stat.S_IRWXU)
         function(name)
     shutil.rmtree(path, onerror=retry)
+
+
+def listing(path):
+    """What a file or tree holds: {relative path: (type, mode, SHA-256 or target)}, without owners and times."""
+    out = {}
+    path = os.fsencode(path)
+    for folder, folders, files in ([(path, [], [b""])] if not os.path.isdir(path) else os.walk(path)):
+        for name in [*folders, *files]:
+            place = os.path.join(folder, name) if name else path
+            info = os.lstat(place)
+            if stat.S_ISLNK(info.st_mode):
+                what = ("link", os.readlink(place))
+            elif stat.S_ISDIR(info.st_mode):
+                what = ("folder", oct(stat.S_IMODE(info.st_mode)))
+            else:
+                with open(place, "rb") as file:
+                    what = ("file", oct(stat.S_IMODE(info.st_mode)), hashlib.file_digest(file, "sha256").hexdigest())
+            out[os.fsdecode(os.path.relpath(place, path))] = what
+    return out
 
 
 # ---- making inputs
