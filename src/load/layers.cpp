@@ -1,0 +1,222 @@
+#include "load/layers.hpp"
+
+#include "base/text.hpp"
+#include "load/keys.hpp"
+#include "load/schema.hpp"
+#include "load/sources.hpp"
+#include "sys/file.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace orch::load {
+
+using base::Error;
+using base::printable;
+using base::SourceSpan;
+
+namespace {
+
+// A name that is safe in file names and labels.
+std::string plain_name(std::string_view text) {
+  std::string out;
+  for (const char c : text) {
+    const bool plain =
+        (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '_';
+    out += plain ? c : '-';
+  }
+  return out;
+}
+
+// "mesa-x86_64" of "/a/mesa-x86_64.erofs?x".
+std::string stem(std::string_view path) {
+  path = path.substr(0, path.find('?'));
+  path.remove_prefix(path.rfind('/') == std::string_view::npos ? 0 : path.rfind('/') + 1);
+  const std::size_t dot = path.rfind('.');
+  return plain_name(dot == std::string_view::npos || dot == 0 ? path : path.substr(0, dot));
+}
+
+class LayerMaker {
+ public:
+  LayerMaker(const Value& profile, const Surroundings& surroundings)
+      : profile_(profile), surroundings_(surroundings) {}
+
+  Result<Value> make() {
+    const Value& stack = *profile_.find("stack");
+    ORCH_CHECK(add(*stack.find("base"), "base", "base"));
+    for (const Value& layer : stack.find("gpu")->as_array()) ORCH_CHECK(add(layer, "gpu", {}));
+    for (const Value& deps : stack.find("deps")->as_array()) ORCH_CHECK(add_deps(deps));
+    for (const Value& layer : stack.find("images")->as_array()) ORCH_CHECK(add(layer, "image", {}));
+    return std::move(layers_);
+  }
+
+ private:
+  Result<> add(const Value& from, std::string_view role, std::string name) {
+    Value layer = Value::object();
+    layer.span = from.span;
+    ORCH_TRY(const std::string derived, fill(layer, from, role));
+    if (const Value* given = from.find("name")) {
+      ORCH_CHECK(put(std::move(layer), given->as_string(), role, given->span));
+      return {};
+    }
+    if (name.empty()) name = derived;
+    std::string unique = name;
+    for (int n = 2; taken(unique) != nullptr; ++n) unique = fmt::format("{}-{}", name, n);
+    return put(std::move(layer), unique, role, from.span);
+  }
+
+  // Writes what the layer is; returns a name for it.
+  Result<std::string> fill(Value& layer, const Value& from, std::string_view role) {
+    if (from.is_string()) {
+      const bool automatic = from.as_string() == "auto";
+      layer.set("kind", automatic ? "auto" : "file");
+      if (!automatic) layer.set("image", from);
+      return automatic ? std::string(role) : stem(from.as_string());
+    }
+    for (const char* kind : {"url", "package", "packages", "fex"})
+      if (from.find(kind) != nullptr) layer.set("kind", kind);
+    for (const char* key : {"url", "sha256", "package", "arch", "path", "packages", "fex"})
+      if (const Value* value = from.find(key)) layer.set(key, *value);
+    if (from.find("url") != nullptr) return stem(from.find("url")->as_string());
+    if (from.find("fex") != nullptr) return plain_name(from.find("fex")->as_string());
+    const Value* named = from.find("source");
+    ORCH_CHECK(set_source(layer, named != nullptr ? *named : Value("auto"), from));
+    if (from.find("package") != nullptr) return plain_name(from.find("package")->as_string());
+    layer.set("class", std::string(role));
+    layer.set("auto", false);
+    const Value* compressor = from.find("compressor");
+    layer.set("compressor", compressor != nullptr ? *compressor : Value(k_default_compressor));
+    const Value* cluster = from.find("cluster");
+    layer.set("cluster", cluster != nullptr ? *cluster : Value(k_default_cluster));
+    return std::string(role);
+  }
+
+  Result<> set_source(Value& layer, const Value& name, const Value& from) {
+    const SourceSpan& where = name.span.file ? name.span : from.span;
+    ORCH_TRY(Value table, find_source(profile_, name.as_string(), where, surroundings_));
+    layer.set("source_name", name);
+    if (!table.is_null()) layer.set("source", std::move(table));
+    return {};
+  }
+
+  Result<> add_deps(const Value& deps) {
+    Value layer = Value::object();
+    layer.span = deps.span;
+    const Value& name = *deps.find("name");
+    if (deps.find("packages")->as_array().empty() && !deps.bool_or("auto", false))
+      return base::fail(
+          profile_error(fmt::format("overlay '{}' has no packages", printable(name.as_string())), name.span,
+                        "name some in 'packages', or write auto = true"));
+    layer.set("kind", "packages");
+    for (const char* key : {"packages", "auto", "class", "compressor", "cluster"})
+      layer.set(key, *deps.find(key));
+    ORCH_CHECK(set_source(layer, *deps.find("source"), deps));
+    return put(std::move(layer), "deps-" + name.as_string(), "deps", name.span);
+  }
+
+  const SourceSpan* taken(std::string_view name) const {
+    for (const auto& [other, span] : names_)
+      if (other == name) return &span;
+    return nullptr;
+  }
+
+  Result<> put(Value layer, const std::string& name, std::string_view role, const SourceSpan& span) {
+    if (name != plain_name(name))
+      return base::fail(profile_error(fmt::format("'{}' is not usable as a layer name", printable(name)),
+                                      span, "letters, digits, '-', '_' and '.'"));
+    if (const SourceSpan* first = taken(name)) {
+      Error error = profile_error(fmt::format("a second layer '{}'", name), span, "give it another name");
+      error.related.emplace_back("first defined here", *first);
+      return base::fail(std::move(error));
+    }
+    names_.emplace_back(name, span);
+    Value out = Value::object({{"name", name}, {"role", std::string(role)}});
+    out.span = layer.span;
+    for (Value::Member& member : layer.as_object()) out.as_object().push_back(std::move(member));
+    layers_.push(std::move(out));
+    return {};
+  }
+
+  const Value& profile_;
+  const Surroundings& surroundings_;
+  Value layers_ = Value::array();
+  std::vector<std::pair<std::string, SourceSpan>> names_;
+};
+
+// ---- what "auto" stands for ----
+
+Value file_layer(const std::string& path, const std::string& name, std::string_view role,
+                 const SourceSpan& span) {
+  Value layer =
+      Value::object({{"name", name}, {"role", std::string(role)}, {"kind", "file"}, {"image", path}});
+  layer.span = span;
+  return layer;
+}
+
+Error no_base(const model::Profile& profile, const Host& host, const Value& layer) {
+  if (host.launcher == "native")
+    return profile_error(
+        fmt::format("profile '{}' has no base image: \"auto\" finds images for muvm only", profile.name),
+        layer.span,
+        "name one in [stack]: base = \"FILE.erofs\", or base = { packages = […], source = \"…\" }");
+  std::string looked;
+  for (const std::string& root : host.image_roots)
+    looked += fmt::format("{}'{}/RootFS/default.erofs'", looked.empty() ? "" : " or ", root);
+  return profile_error(
+      fmt::format("no base image found: there is no {}", looked), layer.span,
+      "install the FEX RootFS image (Fedora: fex-emu-rootfs-fedora), or name one in [stack]: base = \"…\"");
+}
+
+// The images that stand for an "auto" layer of that role; muvm takes GPU overlays beside its default base.
+std::vector<std::string> automatic_images(const Host& host, std::string_view role) {
+  std::vector<std::string> found;
+  if (host.launcher != "muvm") return found;
+  const std::vector<std::string> names =
+      role == "base" ? std::vector<std::string>{"RootFS/default.erofs"}
+                     : std::vector<std::string>{"overlays/mesa-i386.erofs", "overlays/mesa-x86_64.erofs"};
+  for (const std::string& root : host.image_roots) {
+    for (const std::string& name : names)
+      if (sys::exists(root + "/" + name)) found.push_back(root + "/" + name);
+    if (!found.empty()) break;
+  }
+  return found;
+}
+
+// libkrunfw's guest kernel has no EROFS decompressor but LZ4.
+Result<> check_mountable(const Value& layer, const Host& host) {
+  const Value* compressor = layer.find("compressor");
+  if (host.launcher != "muvm" || compressor == nullptr) return {};
+  const std::string& text = compressor->as_string();
+  if (text.empty() || text.starts_with("lz4")) return {};
+  return base::fail(profile_error(fmt::format("layer '{}' uses {}, which muvm's guest kernel cannot read",
+                                              layer.string_or("name", ""), text),
+                                  compressor->span.file ? compressor->span : layer.span,
+                                  "use \"lz4\", \"lz4hc,9\", or \"\" for none"));
+}
+
+}  // namespace
+
+Result<Value> make_layers(const Value& profile, const Surroundings& surroundings) {
+  return LayerMaker(profile, surroundings).make();
+}
+
+Result<> resolve_auto_layers(model::Profile& profile, const Host& host) {
+  Value layers = Value::array();
+  for (const Value& layer : profile.value.find("layers")->as_array()) {
+    ORCH_CHECK(check_mountable(layer, host));
+    if (layer.string_or("kind", "") != "auto") {
+      layers.push(layer);
+      continue;
+    }
+    const std::string role = layer.string_or("role", "");
+    const std::vector<std::string> images = automatic_images(host, role);
+    if (images.empty() && role == "base") return base::fail(no_base(profile, host, layer));
+    for (const std::string& image : images)
+      layers.push(file_layer(image, role == "base" ? "base" : "gpu-" + stem(image), role, layer.span));
+  }
+  profile.value.set("layers", std::move(layers));
+  return {};
+}
+
+}  // namespace orch::load

@@ -1,0 +1,28 @@
+// The image stack of a profile as one list, bottom first.
+#pragma once
+
+#include "base/result.hpp"
+#include "load/profile.hpp"
+#include "model/profile.hpp"
+
+#include <string>
+#include <vector>
+
+namespace orch::load {
+
+// The `layers` of an expanded profile (model/profile.hpp says what they hold), from its `stack` and sources.
+Result<Value> make_layers(const Value& profile, const Surroundings& surroundings);
+
+struct Host {
+  std::string launcher;  // decided: "muvm" or "native"
+  // Folders that may hold muvm's default images, first wins.
+  std::vector<std::string> image_roots{"/usr/share/fex-emu", "/usr/local/share/fex-emu"};
+};
+
+// Puts real layers in the place of those of kind "auto": for muvm the images that it would use by itself
+// (base RootFS/default.erofs, gpu overlays/mesa-i386.erofs and overlays/mesa-x86_64.erofs), each where it
+// exists; native has none. A base that is not found is an error that says what to do. Also refuses what the
+// launcher cannot mount.
+Result<> resolve_auto_layers(model::Profile& profile, const Host& host);
+
+}  // namespace orch::load

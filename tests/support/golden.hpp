@@ -1,0 +1,36 @@
+// Comparing text with a file of tests/golden. ORCH_ACCEPT=1 rewrites the files; a missing one fails.
+#pragma once
+
+#include <doctest/doctest.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <string>
+#include <string_view>
+
+namespace orch::test {
+
+// `text` with every `from` replaced: puts a word in the place of a path of this run.
+inline std::string replaced(std::string text, std::string_view from, std::string_view to) {
+  for (std::size_t at = text.find(from); at != std::string::npos; at = text.find(from, at + to.size()))
+    text.replace(at, from.size(), to);
+  return text;
+}
+
+inline void check_golden(const std::string& name, const std::string& text) {
+  const std::filesystem::path path = std::filesystem::path(ORCH_SOURCE_DIR) / "tests/golden" / name;
+  const char* accept = std::getenv("ORCH_ACCEPT");
+  if (accept != nullptr && std::string_view(accept) == "1") {
+    std::filesystem::create_directories(path.parent_path());
+    std::ofstream(path, std::ios::binary) << text;
+  }
+  std::ifstream file(path, std::ios::binary);
+  REQUIRE_MESSAGE(file.good(), "no golden " << path.string() << ": write it with ORCH_ACCEPT=1\n" << text);
+  const std::string wanted{std::istreambuf_iterator<char>(file), {}};
+  INFO(path.string() << " differs; ORCH_ACCEPT=1 rewrites it");
+  CHECK(text == wanted);
+}
+
+}  // namespace orch::test
