@@ -24,7 +24,7 @@ from pathlib import Path
 
 SOURCE = Path(__file__).resolve().parents[1]
 WORK = SOURCE / "build-tests"
-STAGES = ("lint", "gcc", "unit", "integration", "sanitizers", "dist")
+STAGES = ("lint", "gcc", "unit", "integration", "sanitizers", "dist", "tidy")
 MODULE_TIMEOUT = 1500  # seconds for one file of integration tests
 SANITIZER_ENVIRONMENT = {
     "ORCH_SANITIZED": "1",
@@ -337,6 +337,29 @@ def dist(tally, pattern):
         unit(tally, "clang", folder, {}, pattern)
 
 
+def tidy(tally, jobs):
+    """clang-tidy on every source file of the clang++ build; its few checks are all errors (.clang-tidy)."""
+    database = WORK / "clang/compile_commands.json"
+    tool = shutil.which("clang-tidy-14")
+    if not tool or not database.exists():
+        tally.fail("clang-tidy", "clang-tidy-14 is not installed" if not tool else "no build by clang++ to look at")
+        return
+    started = time.monotonic()
+    files = sorted({os.path.normpath(os.path.join(e["directory"], e["file"])) for e in json.loads(database.read_text())})
+    files = [f for f in files if "/src/" in f]
+
+    def one(file):
+        return run([tool, "--quiet", "-p", database.parent, file])
+
+    with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
+        bad = [(f, output) for f, (status, output) in zip(files, pool.map(one, files)) if status != 0]
+    for file, output in bad:
+        tally.fail(f"clang-tidy {os.path.relpath(file, WORK / 'dist-source')}", last_lines(output),
+                   shlex.join([tool, "--quiet", "-p", str(database.parent), file]))
+    if files and not bad:
+        tally.ok(f"clang-tidy: {len(files)} files", time.monotonic() - started)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--stages", default=",".join(STAGES), help="some of " + ",".join(STAGES))
@@ -375,6 +398,9 @@ def main():
     if "dist" in stages:
         tally.stage("meson dist and clang++")
         dist(tally, options.pattern)
+    if "tidy" in stages:
+        tally.stage("clang-tidy")
+        tidy(tally, options.jobs)
     return tally.finish()
 
 
