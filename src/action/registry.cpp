@@ -7,6 +7,9 @@
 
 namespace orch::action {
 
+Result<> fetch_packages(Context& context);
+Result<> overlay(Context& context);
+
 namespace {
 
 struct Entry {
@@ -15,7 +18,10 @@ struct Entry {
 };
 
 const std::vector<Entry>& table() {
-  static const std::vector<Entry> k_table = {};
+  static const std::vector<Entry> k_table = {
+      {"fetch-packages", fetch_packages},
+      {"overlay", overlay},
+  };
   return k_table;
 }
 

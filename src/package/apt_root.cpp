@@ -184,7 +184,8 @@ Result<AptRoot> AptRoot::open(const Source& source, const Surroundings& around) 
   }
   std::string identity = "apt-root/1\n";
   for (const EntryFile& entry : entries) identity += entry.name + "\n" + entry.text + "\n";
-  const std::string directory = around.cache_dir + "/apt/" + hash::digest_of(identity).hex();
+  const std::string directory =
+      sys::absolute_path(around.cache_dir) + "/apt/" + hash::digest_of(identity).hex();
   if (directory.find_first_of("\"\n\\") != std::string::npos)
     return base::fail(ErrorKind::unsupported, "apt cannot work below '" + base::printable(directory) + "'",
                       "choose a cache directory without quotes and backslashes: --cache-dir DIR");

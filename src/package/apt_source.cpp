@@ -135,6 +135,20 @@ Result<> check_requests(const std::vector<std::string>& names) {
   return {};
 }
 
+// In an empty system everything asked for must be in the answer; a name that is not was a virtual one.
+Result<> check_answer(const std::vector<std::string>& names, const std::vector<LockedPackage>& packages) {
+  for (const std::string& request : names) {
+    const std::string name = request.substr(0, request.find('='));
+    const bool there = std::any_of(packages.begin(), packages.end(),
+                                   [&](const LockedPackage& package) { return package.name == name; });
+    if (!there)
+      return base::fail(ErrorKind::profile,
+                        "apt-get left '" + name + "' out of its answer, which names another package for it",
+                        "name the package that provides it ('apt-cache showpkg " + name + "')");
+  }
+  return {};
+}
+
 using UriMap = std::map<std::string, std::string>;  // archive file name to URI
 
 Result<UriMap> listed_uris(const AptRoot& root, const std::vector<Download>& wanted) {
@@ -227,6 +241,7 @@ Result<std::vector<LockedPackage>> resolve_packages(const AptRoot& root,
     item.package.reason = is_asked(item.package.name, names) ? "asked" : "required";
     packages.push_back(std::move(item.package));
   }
+  ORCH_CHECK(check_answer(names, packages));
   sort_packages(packages);
   return packages;
 }

@@ -1,0 +1,100 @@
+// overlay: an EROFS image, and its manifest, from the archives of one layer.
+//   inputs      archives (tree)
+//   parameters  packages: the lock's list; role: "base" | "deps"; class: "deps" | "base-refresh"; compressor;
+//   cluster;
+//               documentation: keep man pages and the like; paths: only what lies below one of these
+//   tools       mkfs (mkfs.erofs)
+//   outputs     image, manifest
+#include "action/context.hpp"
+#include "base/text.hpp"
+#include "format/json.hpp"
+#include "image/erofs_writer.hpp"
+#include "package/manifest.hpp"
+#include "package/unpack.hpp"
+#include "sys/file.hpp"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+
+namespace orch::action {
+
+namespace {
+
+Result<package::TreeRules> rules_from(const Value& parameters) {
+  package::TreeRules rules;
+  const std::string role = parameters.string_or("role", "deps");
+  const std::string layer_class = parameters.string_or("class", "deps");
+  if (layer_class != "deps" && layer_class != "base-refresh")
+    return base::fail(base::ErrorKind::profile, "class '" + base::printable(layer_class) + "' is unknown",
+                      "the classes are \"deps\" and \"base-refresh\"");
+  rules.layer_class = role == "base"          ? package::LayerClass::base
+                      : layer_class == "deps" ? package::LayerClass::deps
+                                              : package::LayerClass::base_refresh;
+  rules.documentation = parameters.bool_or("documentation", false);
+  if (const Value* paths = parameters.find("paths"); paths != nullptr && paths->is_array()) {
+    for (const Value& path : paths->as_array()) {
+      ORCH_TRY(std::string place, package::entry_place(path.is_string() ? path.as_string() : ""));
+      if (!place.empty()) rules.paths.push_back(std::move(place));
+    }
+    std::sort(rules.paths.begin(), rules.paths.end());
+  }
+  return rules;
+}
+
+Result<package::ImageFacts> describe_image(const std::string& image, const image::ErofsOptions& options) {
+  package::ImageFacts facts;
+  ORCH_TRY(const sys::Fd fd, sys::open_file(image, O_RDONLY));
+  ORCH_TRY(const hash::Sha256 digest, hash::sha256_fd(fd.get(), image));
+  ORCH_TRY(const struct stat info, sys::stat_file(image));
+  facts.sha256 = digest.hex();
+  facts.size = static_cast<std::uint64_t>(info.st_size);
+  facts.uuid = image::to_string(options.uuid);
+  facts.compressor = options.compressor;
+  facts.cluster = options.cluster;
+  return facts;
+}
+
+}  // namespace
+
+Result<> overlay(Context& context) {
+  const Value& parameters = context.parameters;
+  const Value* locked = parameters.find("packages");
+  ORCH_TRY(const Input* archives, context.input("archives"));
+  package::UnpackOrder order;
+  ORCH_TRY(order.packages, package::packages_from_value(locked == nullptr ? Value() : *locked));
+  package::sort_packages(order.packages);
+  ORCH_TRY(order.rules, rules_from(parameters));
+  order.archives = archives->path;
+  order.scratch = context.scratch + "/packages";
+  order.tree = context.scratch + "/tree";
+  order.jobs = context.jobs;
+  ORCH_CHECK(sys::make_dirs(order.scratch, 0700));
+
+  const auto mkfs = context.tools.find("mkfs");
+  const std::string program = mkfs == context.tools.end() ? std::string() : mkfs->second;
+  ORCH_TRY(const image::ErofsTool tool, image::probe_erofs_tool(program, *context.processes));
+  ORCH_TRY(const package::UnpackedTree tree, package::unpack_packages(order));
+  context.log("unpacked " + std::to_string(order.packages.size()) +
+              " packages: " + std::to_string(tree.listing.entries.size()) + " entries, " +
+              base::human_size(tree.listing.total_bytes()));
+
+  image::ErofsOptions options;
+  options.compressor = parameters.string_or("compressor", options.compressor);
+  options.cluster =
+      static_cast<std::uint64_t>(parameters.int_or("cluster", static_cast<std::int64_t>(options.cluster)));
+  options.uuid = image::uuid_from_digest(tree.listing.digest());
+  options.workers = context.jobs;
+  const std::string image = context.outputs.at("image");
+  ORCH_CHECK(image::write_erofs(tool, options, order.tree, tree.listing, image, *context.processes));
+  ORCH_TRY(package::ImageFacts facts, describe_image(image, options));
+  facts.role = parameters.string_or("role", "deps");
+  facts.layer_class = parameters.string_or("class", "deps");
+  ORCH_TRY(facts.tool, image::erofs_writer_identity(program, *context.processes));
+  context.log("image of " + base::human_size(facts.size) + ", sha256 " + facts.sha256);
+  const Value manifest = package::image_manifest(facts, order.packages, tree);
+  return sys::write_atomic(context.outputs.at("manifest"), format::to_json(manifest));
+}
+
+}  // namespace orch::action

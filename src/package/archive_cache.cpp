@@ -1,0 +1,121 @@
+#include "package/archive_cache.hpp"
+
+#include "base/text.hpp"
+#include "package/apt_source.hpp"
+#include "sys/file.hpp"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <utility>
+
+namespace orch::package {
+
+using base::ErrorKind;
+
+namespace {
+
+enum class Verdict { sound, absent, differs };
+
+Result<Verdict> verify(const std::string& file, const LockedPackage& package, std::string* found = nullptr) {
+  if (!sys::exists(file)) return Verdict::absent;
+  ORCH_TRY(const sys::Fd fd, sys::open_file(file, O_RDONLY));
+  struct stat info {};
+  if (::fstat(fd.get(), &info) != 0) return base::fail(base::errno_error(errno, "examine", file));
+  if (found != nullptr) *found = std::to_string(info.st_size) + " bytes";
+  if (!S_ISREG(info.st_mode) || static_cast<std::uint64_t>(info.st_size) != package.size)
+    return Verdict::differs;
+  ORCH_TRY(const hash::Sha256 digest, hash::sha256_fd(fd.get(), file));
+  if (found != nullptr) *found = digest.hex();
+  return digest == package.sha256 ? Verdict::sound : Verdict::differs;
+}
+
+// apt-helper leaves a link where the archive is a local file; the cache holds bytes.
+Result<> copy_file(const std::string& from, const std::string& to) {
+  ORCH_TRY(const sys::Fd in, sys::open_file(from, O_RDONLY));
+  ORCH_TRY(const sys::Fd out, sys::open_file(to, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0600));
+  std::uint64_t offset = 0;
+  for (;;) {
+    ORCH_TRY(const std::string part, sys::read_at(in.get(), offset, 1U << 20U, from));
+    if (part.empty()) break;
+    ORCH_CHECK(sys::write_all(out.get(), part, to));
+    offset += part.size();
+  }
+  if (::fchmod(out.get(), 0444) != 0) return base::fail(base::errno_error(errno, "change the mode of", to));
+  return {};
+}
+
+// Verifies what came and moves it to its place in the cache.
+Result<> keep(const Download& download, const std::string& cached) {
+  const LockedPackage& package = download.package;
+  const std::string refused = download.file + ".FAILED";  // apt's name for a file with another hash
+  const std::string& file = sys::exists(refused) ? refused : download.file;
+  std::string found;
+  ORCH_TRY(const Verdict verdict, verify(file, package, &found));
+  if (verdict == Verdict::absent)
+    return base::fail(ErrorKind::tool,
+                      "package '" + package.name + "' " + package.version + " did not arrive",
+                      "check the network");
+  if (verdict == Verdict::differs)
+    return base::fail(ErrorKind::corrupt,
+                      "package '" + package.name + "' " + package.version +
+                          " is not what the lock file names: expected " + package.sha256.hex() + " (" +
+                          std::to_string(package.size) + " bytes), found " + found,
+                      "if the archive has rebuilt it on purpose, take it with 'appimage-orch lock --update'");
+  const std::string copy = download.file + ".copy";
+  ORCH_CHECK(copy_file(file, copy));
+  return sys::rename_file(copy, cached);
+}
+
+Result<> bring(const std::vector<LockedPackage>& missing, const Source& source, const Surroundings& around,
+               const std::string& scratch) {
+  ORCH_TRY(AptRoot root, AptRoot::open(source, around));
+  ORCH_CHECK(root.update_if_missing());
+  std::vector<Download> wanted;
+  std::uint64_t bytes = 0;
+  for (const LockedPackage& package : missing) {
+    wanted.push_back({package, scratch + "/" + archive_file_name(package)});
+    bytes += package.size;
+  }
+  if (around.log)
+    around.log("downloading " + std::to_string(wanted.size()) + " packages (" + base::human_size(bytes) +
+               ")");
+  ORCH_CHECK(download_packages(root, wanted));
+  for (const Download& download : wanted)
+    ORCH_CHECK(keep(download, download_path(around.cache_dir, download.package.sha256)));
+  return {};
+}
+
+Result<> place(const std::string& cached, const std::string& to) {
+  if (::link(cached.c_str(), to.c_str()) == 0) return {};
+  return copy_file(cached, to);
+}
+
+}  // namespace
+
+std::string download_path(const std::string& cache_dir, const hash::Sha256& digest) {
+  return cache_dir + "/downloads/sha256/" + digest.hex();
+}
+
+Result<> collect_archives(const std::vector<LockedPackage>& packages, const Source& source,
+                          const Surroundings& around, const std::string& scratch,
+                          const std::string& directory) {
+  ORCH_CHECK(sys::make_dirs(sys::parent_path(download_path(around.cache_dir, {}))));
+  ORCH_CHECK(sys::make_dirs(directory));
+  std::vector<LockedPackage> missing;
+  for (const LockedPackage& package : packages) {
+    const std::string cached = download_path(around.cache_dir, package.sha256);
+    ORCH_TRY(const Verdict verdict, verify(cached, package));
+    if (verdict == Verdict::sound) continue;
+    if (verdict == Verdict::differs) ORCH_CHECK(sys::remove_tree(cached));
+    missing.push_back(package);
+  }
+  if (!missing.empty()) ORCH_CHECK(bring(missing, source, around, scratch));
+  for (const LockedPackage& package : packages)
+    ORCH_CHECK(
+        place(download_path(around.cache_dir, package.sha256), directory + "/" + archive_file_name(package)));
+  return {};
+}
+
+}  // namespace orch::package

@@ -1,0 +1,26 @@
+// Package archives by SHA-256: CACHE/downloads/sha256/HEX holds every archive that was ever brought and
+// verified.
+#pragma once
+
+#include "base/result.hpp"
+#include "package/apt_root.hpp"
+#include "package/locked_package.hpp"
+#include "package/source.hpp"
+
+#include <string>
+#include <vector>
+
+namespace orch::package {
+
+// Where a download with that digest lies, or would lie.
+std::string download_path(const std::string& cache_dir, const hash::Sha256& digest);
+
+// Puts every archive, verified by size and SHA-256, into `directory` (to create) under archive_file_name(): a
+// hard link to the cache's file, or a copy where that is on another file system. What the cache lacks, or has
+// damaged, is downloaded from the source first; nothing else is. `scratch`: an empty directory on the cache's
+// file system. A package whose bytes differ from the lock is refused by name.
+Result<> collect_archives(const std::vector<LockedPackage>& packages, const Source& source,
+                          const Surroundings& around, const std::string& scratch,
+                          const std::string& directory);
+
+}  // namespace orch::package

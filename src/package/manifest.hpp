@@ -1,0 +1,34 @@
+// The JSON document that lies beside every image made from packages. No times and no paths of this machine
+// are in it.
+#pragma once
+
+#include "base/value.hpp"
+#include "package/locked_package.hpp"
+#include "package/unpack.hpp"
+
+#include <string>
+#include <vector>
+
+namespace orch::package {
+
+using base::Value;
+
+struct ImageFacts {
+  std::string role;  // "base", "deps"
+  std::string layer_class;
+  std::string sha256;
+  std::uint64_t size = 0;
+  std::string uuid;
+  std::string compressor;
+  std::uint64_t cluster = 0;
+  std::string tool;  // identity of the image writer
+};
+
+// schema "appimage-orch/image-manifest/1": {schema, role, class, image: {sha256, size, uuid, block_size,
+// compressor, cluster}, tool, tree: {xxh3, entries, bytes}, packages: [{name, version, architecture, sha256,
+// size, reason, files, bytes}], files: [{path, type, mode, size, target, package}], skipped: [{path, package,
+// reason}], notes: [{path, package, note}]}.
+Value image_manifest(const ImageFacts& facts, const std::vector<LockedPackage>& packages,
+                     const UnpackedTree& tree);
+
+}  // namespace orch::package

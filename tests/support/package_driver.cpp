@@ -1,0 +1,139 @@
+// Drives src/package and the overlay actions without a profile, for integration tests:
+//   package-driver lock CACHE LOCK all|missing SOURCE LAYER=NAME,NAME …    SOURCE: "auto", or a TOML file of
+//   one source table package-driver fetch CACHE LOCK SOURCE LAYER DIRECTORY                 the archives of a
+//   layer package-driver image CACHE LOCK SOURCE LAYER ROLE DIRECTORY JOBS       DIRECTORY gets image,
+//   manifest and archives/
+// Prints errors as the program does; exits 0 or 1.
+#include "action/context.hpp"
+#include "base/text.hpp"
+#include "format/toml.hpp"
+#include "package/lock_file.hpp"
+#include "package/resolve.hpp"
+#include "sys/file.hpp"
+
+#include <cstdio>
+#include <cstdlib>
+#include <string>
+#include <vector>
+
+namespace {
+
+using namespace orch;
+using base::Result;
+using base::Value;
+
+sys::SystemProcessRunner& processes() {
+  static sys::SystemProcessRunner runner;
+  return runner;
+}
+
+void log(std::string_view line) {
+  std::fprintf(stderr, "%.*s\n", static_cast<int>(line.size()), line.data());
+}
+
+package::Surroundings around(const std::string& cache) {
+  package::Surroundings result;
+  result.cache_dir = cache;
+  result.processes = &processes();
+  result.environment = sys::current_environment();
+  result.log = log;
+  return result;
+}
+
+Result<Value> source_table(const std::string& source) {
+  if (source == "auto") return Value();
+  ORCH_TRY(std::string text, sys::read_file(source));
+  return format::parse_toml_text(source, std::move(text));
+}
+
+std::string source_name(const std::string& source) {
+  return source == "auto" ? "auto" : "test";
+}
+
+Result<> lock_command(const std::vector<std::string>& args) {
+  ORCH_TRY(const Value table, source_table(args[3]));
+  model::Profile profile;
+  Value layers = Value::array();
+  for (std::size_t i = 4; i < args.size(); ++i) {
+    const std::size_t equals = args[i].find('=');
+    Value packages = Value::array();
+    for (std::string_view name : base::split(std::string_view(args[i]).substr(equals + 1), ','))
+      packages.push(name);
+    Value layer = Value::object({{"name", args[i].substr(0, equals)},
+                                 {"kind", "packages"},
+                                 {"role", i == 4 ? "base" : "deps"},
+                                 {"packages", packages},
+                                 {"source_name", source_name(args[3])}});
+    if (table.is_object()) layer.set("source", table);
+    layers.push(std::move(layer));
+  }
+  profile.value.set("layers", layers);
+  ORCH_TRY(const auto requests, package::layer_requests(profile));
+  ORCH_TRY(const auto old, package::LockFile::load(args[1]));
+  const auto scope = args[2] == "all" ? package::ResolveScope::all : package::ResolveScope::missing;
+  ORCH_TRY(const auto lock, package::resolve_lock(requests, old, scope, around(args[0])));
+  ORCH_CHECK(lock.save(args[1]));
+  return {};
+}
+
+// Runs one action as a step would; `outputs` lie in `directory`.
+Result<> act(const std::string& name, action::Context& context, const std::string& directory) {
+  context.cache_dir = directory + "/../cache-unused";
+  context.processes = &processes();
+  context.log = log;
+  ORCH_CHECK(sys::make_dirs(directory));
+  ORCH_TRY(context.scratch, sys::make_temp_dir(directory + "/scratch-"));
+  const action::Function function = action::find_action(name);
+  if (function == nullptr) return base::fail(base::ErrorKind::internal, "no action '" + name + "'");
+  return function(context);
+}
+
+Result<> fetch_into(const std::vector<std::string>& args, const std::string& directory) {
+  ORCH_TRY(const auto lock, package::LockFile::load(args[1]));
+  action::Context context;
+  context.parameters = Value::object({{"packages", package::to_value(lock.value().find(args[3])->packages)}});
+  ORCH_TRY(const Value table, source_table(args[2]));
+  context.settings = Value::object({{"source", table}, {"source_name", source_name(args[2])}});
+  context.outputs["archives"] = directory + "/archives";
+  context.cache_dir = args[0];
+  context.processes = &processes();
+  context.log = log;
+  ORCH_CHECK(sys::make_dirs(directory));
+  ORCH_TRY(context.scratch, sys::make_temp_dir(args[0] + "/scratch-"));
+  ORCH_CHECK(action::find_action("fetch-packages")(context));
+  return sys::remove_tree(context.scratch);
+}
+
+Result<> image_command(const std::vector<std::string>& args) {
+  const std::string& directory = args[5];
+  ORCH_CHECK(fetch_into(args, directory));
+  ORCH_TRY(const auto lock, package::LockFile::load(args[1]));
+  action::Context context;
+  context.inputs.push_back({"archives", directory + "/archives", model::ArtifactKind::tree});
+  context.parameters = Value::object(
+      {{"packages", package::to_value(lock.value().find(args[3])->packages)}, {"role", args[4]}});
+  context.tools["mkfs"] = sys::find_program("mkfs.erofs", "/usr/sbin:/usr/bin").value_or("");
+  context.outputs["image"] = directory + "/image";
+  context.outputs["manifest"] = directory + "/manifest";
+  context.jobs = static_cast<unsigned>(std::atoi(args[6].c_str()));
+  ORCH_CHECK(act("overlay", context, directory));
+  return sys::remove_tree(context.scratch);
+}
+
+Result<> run(const std::string& command, const std::vector<std::string>& args) {
+  if (command == "lock" && args.size() >= 5) return lock_command(args);
+  if (command == "fetch" && args.size() == 5) return fetch_into(args, args[4]);
+  if (command == "image" && args.size() == 7) return image_command(args);
+  return base::fail(base::ErrorKind::usage, "see the head of package_driver.cpp");
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  std::vector<std::string> args(argv + std::min(argc, 2), argv + argc);
+  if (!args.empty()) args[0] = sys::absolute_path(args[0]);
+  const auto result = run(argc > 1 ? argv[1] : "", args);
+  if (result) return 0;
+  std::fputs(base::render(result.error()).c_str(), stderr);
+  return 1;
+}
