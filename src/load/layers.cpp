@@ -104,6 +104,8 @@ class LayerMaker {
     Value layer = Value::object();
     layer.span = deps.span;
     const Value& name = *deps.find("name");
+    if (const SourceSpan* first = taken("deps-" + name.as_string()))
+      return base::fail(second("overlay", name.as_string(), name.span, *first));
     if (deps.find("packages")->as_array().empty() && !deps.bool_or("auto", false))
       return base::fail(
           profile_error(fmt::format("overlay '{}' has no packages", printable(name.as_string())), name.span,
@@ -121,15 +123,19 @@ class LayerMaker {
     return nullptr;
   }
 
+  static Error second(std::string_view what, std::string_view name, const SourceSpan& span,
+                      const SourceSpan& first) {
+    Error error =
+        profile_error(fmt::format("a second {} '{}'", what, printable(name)), span, "give it another name");
+    error.related.emplace_back("first defined here", first);
+    return error;
+  }
+
   Result<> put(Value layer, const std::string& name, std::string_view role, const SourceSpan& span) {
     if (name != plain_name(name))
       return base::fail(profile_error(fmt::format("'{}' is not usable as a layer name", printable(name)),
                                       span, "letters, digits, '-', '_' and '.'"));
-    if (const SourceSpan* first = taken(name)) {
-      Error error = profile_error(fmt::format("a second layer '{}'", name), span, "give it another name");
-      error.related.emplace_back("first defined here", *first);
-      return base::fail(std::move(error));
-    }
+    if (const SourceSpan* first = taken(name)) return base::fail(second("layer", name, span, *first));
     names_.emplace_back(name, span);
     Value out = Value::object({{"name", name}, {"role", std::string(role)}});
     out.span = layer.span;

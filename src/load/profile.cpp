@@ -154,7 +154,7 @@ class ChainReader {
     Error error = profile_error(fmt::format("profiles extend one another in a circle: {}", printable(path)),
                                 chain_.back().value.find("extends")->span, "remove one of these extends");
     for (std::size_t i = first; i + 1 < chain_.size(); ++i)
-      error.related.emplace_back("which is extended from here", chain_[i].value.find("extends")->span);
+      error.related.emplace_back("it is extended from here", chain_[i].value.find("extends")->span);
     return error;
   }
 

@@ -70,6 +70,8 @@ Result<> read_inputs(const Value& table, Rule& rule, Mode mode) {
     read.file = from.string_or("file", "");
     read.optional = from.bool_or("optional", input->optional);
     read.span = from.span;
+    for (const char* source : {"value", "step", "file"})
+      if (const Value* named = from.find(source)) read.span = named->span;
     const int sources =
         (read.value.empty() ? 0 : 1) + (read.step.empty() ? 0 : 1) + (read.file.empty() ? 0 : 1);
     if (sources != 1)
@@ -78,6 +80,9 @@ Result<> read_inputs(const Value& table, Rule& rule, Mode mode) {
                         member.key_span, "for example { value = \"app.tree\" }"));
     if (!read.output.empty() && read.step.empty())
       return base::fail(profile_error("'output' goes with 'step'", from.find("output")->span, "remove it"));
+    if (!read.file.empty() && !read.optional && !sys::stat_file(read.file))
+      return base::fail(profile_error(fmt::format("there is no file '{}'", printable(read.file)), read.span,
+                                      "a relative path is taken from the folder of this file"));
     *input = std::move(read);
   }
   return {};

@@ -200,13 +200,13 @@ class Checker {
   }
 
   static tl::unexpected<Error> wrong_type(const Value& value, std::string_view expected,
-                                          const std::string& path) {
+                                          const std::string& path, std::string hint = {}) {
     return base::fail(profile_error(
         fmt::format(
             "expected {} for '{}', found {} {}", expected, printable(path),
             std::string_view("aeio").find(value.type_name()[0]) != std::string_view::npos ? "an" : "a",
             value.type_name()),
-        value.span));
+        value.span, std::move(hint)));
   }
 
   Result<> text_value(const Value& value, const Key& key, const std::string& path) const {
@@ -289,7 +289,9 @@ class Checker {
   }
 
   static Result<> texts(const Value& value, const std::string& path) {
-    if (!value.is_array()) return wrong_type(value, "a list of strings", path);
+    if (!value.is_array())
+      return wrong_type(value, "a list of strings", path,
+                        value.is_string() ? "put it in brackets: [\"…\"]" : "");
     for (const Value& item : value.as_array())
       if (!item.is_string()) return wrong_type(item, "a string in the list", path);
     return {};
