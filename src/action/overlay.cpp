@@ -1,7 +1,7 @@
 // overlay: an EROFS image, and its manifest, from the archives of one layer.
 //   inputs      archives (tree)
-//   parameters  packages: the lock's list; role: "base" | "deps"; class: "deps" | "base-refresh"; compressor;
-//   cluster;
+//   parameters  packages: the lock's list; role: "base" | "deps"; class: "base" | "deps" | "base-refresh";
+//   compressor; cluster;
 //               documentation: keep man pages and the like; paths: only what lies below one of these
 //   tools       mkfs (mkfs.erofs)
 //   outputs     image, manifest
@@ -24,14 +24,15 @@ namespace {
 
 Result<package::TreeRules> rules_from(const Value& parameters) {
   package::TreeRules rules;
-  const std::string role = parameters.string_or("role", "deps");
   const std::string layer_class = parameters.string_or("class", "deps");
-  if (layer_class != "deps" && layer_class != "base-refresh")
+  if (layer_class == "base") {
+    rules.layer_class = package::LayerClass::base;
+  } else if (layer_class == "base-refresh") {
+    rules.layer_class = package::LayerClass::base_refresh;
+  } else if (layer_class != "deps") {
     return base::fail(base::ErrorKind::profile, "class '" + base::printable(layer_class) + "' is unknown",
                       "the classes are \"deps\" and \"base-refresh\"");
-  rules.layer_class = role == "base"          ? package::LayerClass::base
-                      : layer_class == "deps" ? package::LayerClass::deps
-                                              : package::LayerClass::base_refresh;
+  }
   rules.documentation = parameters.bool_or("documentation", false);
   if (const Value* paths = parameters.find("paths"); paths != nullptr && paths->is_array()) {
     for (const Value& path : paths->as_array()) {

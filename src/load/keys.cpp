@@ -37,7 +37,9 @@ constexpr std::array k_profile{
     Key{"stack.deps.class", text, "deps", "deps|base-refresh", "base-refresh may change the ABI boundary"},
     Key{"stack.deps.compressor", compressor, k_default_compressor, "",
         "as mkfs.erofs -z takes it; \"\" for none"},
-    Key{"stack.deps.cluster", size, "0", "", "largest compressed cluster in bytes; 0: one block"},
+    Key{"stack.deps.cluster", size, "65536", "", "largest compressed cluster in bytes; 0: one block"},
+    Key{"stack.deps.documentation", boolean, "false", "", "keep manual pages and the like"},
+    Key{"stack.deps.paths", texts, "[]", "", "take only what lies at or below these paths"},
     Key{"source", named_tables, "{}", "", "where packages come from"},
     Key{"source.*.kind", text, "!", k_source_kinds, "apt, dnf, dir (a folder), files (a list)"},
     Key{"source.*.description", text, "-", "", "one line on what it is"},
@@ -85,6 +87,7 @@ constexpr std::array k_layer{
     Key{"source", text, "-", "", "where packages come from; auto where absent"},
     Key{"compressor", compressor, "-", "", "as in [[stack.deps]]"},
     Key{"cluster", size, "-", "", "as in [[stack.deps]]"},
+    Key{"documentation", boolean, "-", "", "as in [[stack.deps]]"},
     Key{"fex", text, "-", "", "a FEX RootFS by its name"},
 };
 

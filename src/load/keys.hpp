@@ -11,8 +11,8 @@
 namespace orch::load {
 
 // How overlays are compressed where nothing is said, [[stack.deps]] and layers of packages alike.
-inline constexpr std::string_view k_default_compressor = "lz4hc,9";
-inline constexpr std::int64_t k_default_cluster = 0;
+inline constexpr std::string_view k_default_compressor = "lz4";
+inline constexpr std::int64_t k_default_cluster = 65536;
 
 // The keys of a profile; those of one [[step]] are in step_keys().
 std::span<const Key> profile_keys();

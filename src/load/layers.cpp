@@ -89,6 +89,8 @@ class LayerMaker {
     layer.set("compressor", compressor != nullptr ? *compressor : Value(k_default_compressor));
     const Value* cluster = from.find("cluster");
     layer.set("cluster", cluster != nullptr ? *cluster : Value(k_default_cluster));
+    const Value* documentation = from.find("documentation");
+    layer.set("documentation", documentation != nullptr ? *documentation : Value(false));
     return std::string(role);
   }
 
@@ -111,7 +113,7 @@ class LayerMaker {
           profile_error(fmt::format("overlay '{}' has no packages", printable(name.as_string())), name.span,
                         "name some in 'packages', or write auto = true"));
     layer.set("kind", "packages");
-    for (const char* key : {"packages", "auto", "class", "compressor", "cluster"})
+    for (const char* key : {"packages", "auto", "class", "compressor", "cluster", "documentation", "paths"})
       layer.set(key, *deps.find(key));
     ORCH_CHECK(set_source(layer, *deps.find("source"), deps));
     return put(std::move(layer), "deps-" + name.as_string(), "deps", name.span);

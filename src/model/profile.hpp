@@ -17,7 +17,7 @@ namespace orch::model {
 //      kind   "file" | "url" | "packages" | "package" | "fex"
 //      image  kind "file": absolute path of a ready-made image; for the others provided by a step
 //      url, sha256 (kind "url"); packages, source, source_name, class, auto (kind "packages");
-//      compressor: text for mkfs.erofs -z ("lz4hc,9", "" for none); cluster: bytes (0: one block)
+//      compressor: text for mkfs.erofs -z ("lz4", "" for none); cluster: bytes (0: one block)
 //      locked: filled in from the lock file by the caller, absent before; see src/package
 //  - `app.appimage` is an absolute path, or absent where the application is fetched (`app.url`,
 //  `app.sha256`).

@@ -177,6 +177,11 @@ std::string last_lines(const std::string& text, std::size_t count) {
 }  // namespace
 
 Result<AptRoot> AptRoot::open(const Source& source, const Surroundings& around) {
+  if (source.kind != SourceKind::apt)
+    return base::fail(
+        ErrorKind::unsupported,
+        "source '" + base::printable(source.name) + "' is of a kind that this version cannot read",
+        "use a source of kind \"apt\"");
   ORCH_CHECK(program(around, "apt-get"));
   std::vector<EntryFile> entries = own_entries(source);
   if (source.host) {

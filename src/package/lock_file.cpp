@@ -144,7 +144,7 @@ Result<std::vector<LayerRequest>> layer_requests(const model::Profile& profile) 
     std::sort(request.packages.begin(), request.packages.end());
     request.packages.erase(std::unique(request.packages.begin(), request.packages.end()),
                            request.packages.end());
-    if (request.packages.empty())
+    if (request.packages.empty() && !layer.bool_or("auto", false))
       return base::fail(
           Error(ErrorKind::profile, "layer '" + base::printable(request.name) + "' names no packages")
               .at(layer.span));

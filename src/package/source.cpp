@@ -3,7 +3,7 @@
 #include "base/text.hpp"
 
 #include <algorithm>
-#include <array>
+#include <optional>
 #include <utility>
 
 namespace orch::package {
@@ -83,6 +83,19 @@ Result<> check_consistent(const Source& source, const Value& table) {
   return {};
 }
 
+std::optional<SourceKind> other_kind(std::string_view kind) {
+  if (kind == "dnf") return SourceKind::dnf;
+  if (kind == "dir") return SourceKind::dir;
+  if (kind == "files") return SourceKind::files;
+  return std::nullopt;
+}
+
+std::string portable_text(const Value& table) {
+  Value copy = table;
+  for (const char* key : {"description", "signed_by", "fingerprints", "path"}) copy.erase(key);
+  return copy.canonical();
+}
+
 std::string_view os_release_field(std::string_view text, std::string_view key) {
   for (std::string_view line : base::split(text, '\n')) {
     if (line.size() <= key.size() || !line.starts_with(key) || line[key.size()] != '=') continue;
@@ -96,6 +109,7 @@ std::string_view os_release_field(std::string_view text, std::string_view key) {
 }  // namespace
 
 std::string Source::identity() const {
+  if (kind != SourceKind::apt) return other;
   if (host) return "apt host";
   Value value = Value::object();
   value.set("kind", "apt");
@@ -117,12 +131,11 @@ Result<Source> source_from_value(std::string_view name, const Value& table) {
     return bad(table, "there is no source '" + base::printable(name) + "'",
                "add a [source." + base::printable(name) + "] table, or use source = \"auto\"");
   ORCH_TRY(const std::string kind, text_of(name, table, "kind"));
-  if (kind == "dnf" || kind == "dir" || kind == "files")
-    return base::fail(Error(ErrorKind::unsupported,
-                            "source '" + base::printable(name) + "' is of kind '" + kind +
-                                "', which this version does not read",
-                            "use a source of kind \"apt\"")
-                          .at(table.span));
+  if (const auto other = other_kind(kind)) {
+    source.kind = *other;
+    source.other = portable_text(table);
+    return source;
+  }
   if (kind != "apt")
     return bad(table,
                "source '" + base::printable(name) + "' has the unknown kind '" + base::printable(kind) + "'",

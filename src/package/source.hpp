@@ -13,7 +13,8 @@ namespace orch::package {
 using base::Result;
 using base::Value;
 
-enum class SourceKind { apt };
+// apt is read; the others are kept as they are for the steps and messages that name them.
+enum class SourceKind { apt, dnf, dir, files };
 
 // Keys of an apt source:
 //   kind        "apt"
@@ -23,7 +24,8 @@ enum class SourceKind { apt };
 //   repository components  "main", …; none for flat repositories signed_by   absolute path of the archive's
 //   key file; empty: the keys that the host's apt trusts trusted     true: unsigned metadata are accepted
 //   (local repositories only: it gives up apt's signature check)
-// Further keys (distribution, release, …) describe the source for the reader and are kept out of it.
+// Further keys (distribution, release, description, fingerprints) describe the source for the reader and are
+// kept out of it.
 struct Source {
   std::string name;  // in the profile; "auto" is the distribution of the host
   SourceKind kind = SourceKind::apt;
@@ -33,6 +35,7 @@ struct Source {
   std::vector<std::string> components;
   std::string signed_by;
   bool trusted = false;
+  std::string other;  // kinds that are not read: the table's canonical text, without what names this machine
 
   // What a lock file records of it: equal texts mean "resolve in the same archives". No host path is in it.
   std::string identity() const;
