@@ -1,0 +1,107 @@
+#include "image/directory_tree.hpp"
+
+#include "sys/file.hpp"
+
+#include <climits>
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <dirent.h>
+
+namespace orch::image {
+
+using base::errno_error;
+using base::fail;
+
+namespace {
+
+NodeType node_type(mode_t mode) {
+  if (S_ISDIR(mode)) return NodeType::directory;
+  if (S_ISLNK(mode)) return NodeType::symlink;
+  if (S_ISCHR(mode)) return NodeType::char_device;
+  if (S_ISBLK(mode)) return NodeType::block_device;
+  if (S_ISFIFO(mode)) return NodeType::fifo;
+  if (S_ISSOCK(mode)) return NodeType::socket;
+  return NodeType::file;
+}
+
+NodeInfo node_info(const struct stat& from) {
+  NodeInfo info;
+  info.type = node_type(from.st_mode);
+  info.mode = from.st_mode & 07777;
+  if (info.type == NodeType::file || info.type == NodeType::symlink)
+    info.size = static_cast<std::uint64_t>(from.st_size);
+  info.mtime = from.st_mtim.tv_sec;
+  return info;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<DirectoryTree>> DirectoryTree::open(const std::string& path) {
+  ORCH_TRY(sys::Fd root, sys::open_file(path, O_RDONLY | O_DIRECTORY));
+  struct stat info {};
+  if (::fstat(root.get(), &info) != 0) return fail(errno_error(errno, "look at", path));
+  std::unique_ptr<DirectoryTree> tree(new DirectoryTree(std::move(root), path));
+  tree->nodes_[0].info = node_info(info);
+  tree->by_inode_[{info.st_dev, info.st_ino}] = 0;
+  return tree;
+}
+
+Result<NodeInfo> DirectoryTree::stat(NodeId node) const {
+  return nodes_.at(node.value).info;
+}
+
+Result<std::vector<DirEntry>> DirectoryTree::list(NodeId directory) const {
+  const std::string path = nodes_.at(directory.value).path;
+  const int fd = ::openat(root_.get(), path.empty() ? "." : path.c_str(),
+                          O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+  if (fd < 0) return fail(errno_error(errno, "open directory", path_ + "/" + path));
+  const auto close = [](DIR* stream) { ::closedir(stream); };
+  const std::unique_ptr<DIR, decltype(close)> stream(::fdopendir(fd), close);
+  if (!stream) {
+    const int error = errno;
+    ::close(fd);
+    return fail(errno_error(error, "read directory", path_ + "/" + path));
+  }
+  std::vector<DirEntry> out;
+  errno = 0;
+  while (const dirent* entry = ::readdir(stream.get())) {
+    std::string name = entry->d_name;
+    if (name == "." || name == "..") continue;
+    std::string below = path.empty() ? name : path + "/" + name;
+    struct stat info {};
+    if (::fstatat(fd, name.c_str(), &info, AT_SYMLINK_NOFOLLOW) != 0)
+      return fail(errno_error(errno, "look at", path_ + "/" + below));
+    const auto [known, is_new] = by_inode_.try_emplace({info.st_dev, info.st_ino}, nodes_.size());
+    if (is_new) nodes_.push_back({std::move(below), node_info(info)});
+    out.push_back({std::move(name), node_type(info.st_mode), NodeId{known->second}});
+    errno = 0;
+  }
+  if (errno != 0) return fail(errno_error(errno, "read directory", path_ + "/" + path));
+  std::sort(out.begin(), out.end(), [](const DirEntry& a, const DirEntry& b) { return a.name < b.name; });
+  return out;
+}
+
+Result<std::string> DirectoryTree::readlink(NodeId symlink) const {
+  const std::string& path = nodes_.at(symlink.value).path;
+  std::array<char, PATH_MAX> target{};
+  const ssize_t size = ::readlinkat(root_.get(), path.c_str(), target.data(), target.size());
+  if (size < 0) return fail(errno_error(errno, "read link", path_ + "/" + path));
+  return std::string(target.data(), static_cast<std::size_t>(size));
+}
+
+Result<std::unique_ptr<RandomAccess>> DirectoryTree::open(NodeId file) const {
+  const std::string& path = nodes_.at(file.value).path;
+  sys::Fd fd(::openat(root_.get(), path.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
+  struct stat info {};
+  if (!fd || ::fstat(fd.get(), &info) != 0) return fail(errno_error(errno, "open", path_ + "/" + path));
+  return std::unique_ptr<RandomAccess>(std::make_unique<FileAccess>(
+      std::move(fd), static_cast<std::uint64_t>(info.st_size), path_ + "/" + path));
+}
+
+}  // namespace orch::image

@@ -1,0 +1,39 @@
+// A directory on disk as a tree of files.
+#pragma once
+
+#include "image/file_tree.hpp"
+#include "sys/fd.hpp"
+
+#include <map>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace orch::image {
+
+class DirectoryTree final : public FileTree {
+ public:
+  static Result<std::unique_ptr<DirectoryTree>> open(const std::string& path);
+
+  NodeId root() const override { return NodeId{0}; }
+  Result<NodeInfo> stat(NodeId node) const override;
+  Result<std::vector<DirEntry>> list(NodeId directory) const override;
+  Result<std::string> readlink(NodeId symlink) const override;
+  Result<std::unique_ptr<RandomAccess>> open(NodeId file) const override;
+
+ private:
+  struct Node {
+    std::string path;  // relative to the root
+    NodeInfo info;
+  };
+  DirectoryTree(sys::Fd root, std::string path) : root_(std::move(root)), path_(std::move(path)), nodes_(1) {}
+
+  sys::Fd root_;
+  std::string path_;
+  // Nodes get their number when they are listed first; names of one inode share it.
+  mutable std::vector<Node> nodes_;
+  mutable std::map<std::pair<std::uint64_t, std::uint64_t>, std::uint64_t> by_inode_;
+};
+
+}  // namespace orch::image

@@ -1,0 +1,171 @@
+#include "image/file_tree.hpp"
+
+#include "base/text.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <optional>
+#include <set>
+#include <utility>
+
+namespace orch::image {
+
+using base::ErrorKind;
+using base::fail;
+
+std::string_view to_string(NodeType type) {
+  switch (type) {
+    case NodeType::file:
+      return "file";
+    case NodeType::directory:
+      return "directory";
+    case NodeType::symlink:
+      return "symlink";
+    case NodeType::char_device:
+      return "character device";
+    case NodeType::block_device:
+      return "block device";
+    case NodeType::fifo:
+      return "fifo";
+    case NodeType::socket:
+      return "socket";
+  }
+  return "unknown";
+}
+
+bool is_valid_name(std::string_view name) {
+  return !name.empty() && name.size() <= 255 && name != "." && name != ".." &&
+         name.find_first_of(std::string_view("/\0", 2)) == std::string_view::npos;
+}
+
+namespace {
+
+struct Walker {
+  const FileTree& tree;
+  const std::function<Result<>(const WalkEntry&)>& visit;
+  const WalkLimits& limits;
+  std::size_t entries = 0;
+  std::set<NodeId> directories{};
+
+  Result<> descend(NodeId directory, const std::string& prefix, std::size_t depth) {
+    if (depth > limits.depth)
+      return fail(ErrorKind::corrupt, fmt::format("'{}' lies more than {} directories deep",
+                                                  base::printable(prefix), limits.depth));
+    if (!directories.insert(directory).second)
+      return fail(ErrorKind::corrupt,
+                  fmt::format("the directory '{}' stands in the tree twice", base::printable(prefix)));
+    ORCH_TRY(const std::vector<DirEntry> names, tree.list(directory));
+    for (const DirEntry& entry : names) {
+      if (++entries > limits.entries)
+        return fail(ErrorKind::corrupt, fmt::format("the tree has more than {} entries", limits.entries));
+      const WalkEntry item{prefix + entry.name, entry.type, entry.node};
+      ORCH_CHECK(visit(item));
+      if (entry.type == NodeType::directory) ORCH_CHECK(descend(entry.node, item.path + "/", depth + 1));
+    }
+    return {};
+  }
+};
+
+Result<std::optional<DirEntry>> find_name(const FileTree& tree, NodeId directory, std::string_view name) {
+  ORCH_TRY(std::vector<DirEntry> names, tree.list(directory));
+  const auto at =
+      std::lower_bound(names.begin(), names.end(), name,
+                       [](const DirEntry& entry, std::string_view key) { return entry.name < key; });
+  if (at == names.end() || at->name != name) return std::optional<DirEntry>();
+  return std::optional<DirEntry>(std::move(*at));
+}
+
+// The kernel's own limit for one path.
+constexpr std::size_t k_max_links = 40;
+constexpr std::size_t k_max_target = 65536;
+
+struct Resolver {
+  const FileTree& tree;
+  std::vector<DirEntry> stack{};       // from below the root to where we are
+  std::vector<std::string> pending{};  // components still to go, last first
+  Resolution result{};
+
+  void push(std::string_view path) {
+    std::vector<std::string_view> parts = base::split(path, '/');
+    for (auto part = parts.rbegin(); part != parts.rend(); ++part)
+      if (!part->empty() && *part != ".") pending.emplace_back(*part);
+  }
+
+  std::string here() const {
+    std::string path;
+    for (const DirEntry& entry : stack) path += (path.empty() ? "" : "/") + entry.name;
+    return path;
+  }
+
+  // Follows one link; false if that ends the search.
+  Result<bool> follow(const DirEntry& link) {
+    ORCH_TRY(std::string target, tree.readlink(link.node));
+    result.links.push_back(target);
+    result.path = target;
+    if (result.links.size() > k_max_links || target.size() > k_max_target) {
+      result.outcome = Resolution::Outcome::loop;
+      return false;
+    }
+    if (!target.empty() && target.front() == '/') {
+      result.outcome = Resolution::Outcome::outside;
+      return false;
+    }
+    push(target);
+    return true;
+  }
+
+  // One component; false if that ends the search.
+  Result<bool> step(const std::string& name) {
+    if (name == "..") {
+      if (stack.empty()) {
+        result.outcome = Resolution::Outcome::outside;
+        if (result.path.empty()) result.path = "..";
+        return false;
+      }
+      stack.pop_back();
+      return true;
+    }
+    const NodeId directory = stack.empty() ? tree.root() : stack.back().node;
+    const bool inside = stack.empty() || stack.back().type == NodeType::directory;
+    std::optional<DirEntry> entry;
+    if (inside) {
+      ORCH_TRY(entry, find_name(tree, directory, name));
+    }
+    if (!entry) {
+      result.outcome = Resolution::Outcome::missing;
+      result.path = here().empty() ? name : here() + "/" + name;
+      return false;
+    }
+    if (entry->type == NodeType::symlink) return follow(*entry);
+    stack.push_back(std::move(*entry));
+    return true;
+  }
+};
+
+}  // namespace
+
+Result<> walk(const FileTree& tree, const std::function<Result<>(const WalkEntry&)>& visit,
+              const WalkLimits& limits) {
+  Walker walker{tree, visit, limits};
+  return walker.descend(tree.root(), "", 0);
+}
+
+Result<Resolution> resolve(const FileTree& tree, std::string_view path) {
+  Resolver resolver{tree};
+  resolver.push(path);
+  while (!resolver.pending.empty()) {
+    const std::string name = std::move(resolver.pending.back());
+    resolver.pending.pop_back();
+    ORCH_TRY(const bool more, resolver.step(name));
+    if (!more) return std::move(resolver.result);
+  }
+  Resolution& result = resolver.result;
+  result.outcome = Resolution::Outcome::found;
+  result.path = resolver.here();
+  result.node = resolver.stack.empty() ? tree.root() : resolver.stack.back().node;
+  result.type = resolver.stack.empty() ? NodeType::directory : resolver.stack.back().type;
+  return std::move(result);
+}
+
+}  // namespace orch::image

@@ -1,0 +1,89 @@
+// A read-only tree of files, whatever holds it: a SquashFS or ISO payload, an EROFS image, a directory, the
+// merged view of a stack. Nothing is extracted and no link is followed unless asked for.
+#pragma once
+
+#include "base/result.hpp"
+#include "image/random_access.hpp"
+
+#include <compare>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace orch::image {
+
+enum class NodeType { file, directory, symlink, char_device, block_device, fifo, socket };
+
+// "file", "directory", "symlink", "character device", …
+std::string_view to_string(NodeType type);
+
+// Names a node within its tree; two names of one file (hard links) have the same id.
+struct NodeId {
+  std::uint64_t value = 0;
+  friend auto operator<=>(const NodeId&, const NodeId&) = default;
+};
+
+struct NodeInfo {
+  NodeType type = NodeType::file;
+  std::uint32_t mode = 0;  // permission bits, 0..07777, as stored
+  std::uint64_t size = 0;  // files: bytes; symlinks: length of the target; otherwise 0
+  std::int64_t mtime = 0;  // seconds since the epoch
+};
+
+struct DirEntry {
+  std::string name;
+  NodeType type = NodeType::file;
+  NodeId node;
+};
+
+// Implementations answer with Errors of kind corrupt where the image contradicts itself. Calls come from one
+// thread at a time, unless an implementation says more. What open() returned must not outlive the tree.
+class FileTree {
+ public:
+  virtual ~FileTree() = default;
+  virtual NodeId root() const = 0;
+  virtual Result<NodeInfo> stat(NodeId node) const = 0;
+  // Sorted by the bytes of the names; every name is valid (is_valid_name) and stands there once.
+  virtual Result<std::vector<DirEntry>> list(NodeId directory) const = 0;
+  virtual Result<std::string> readlink(NodeId symlink) const = 0;
+  virtual Result<std::unique_ptr<RandomAccess>> open(NodeId file) const = 0;
+};
+
+// Whether `name` may be a directory entry: 1 to 255 bytes, no '/', no NUL, not "." or "..".
+bool is_valid_name(std::string_view name);
+
+struct WalkEntry {
+  std::string path;  // relative, without leading '/'
+  NodeType type = NodeType::file;
+  NodeId node;
+};
+
+struct WalkLimits {
+  std::size_t entries = 4'000'000;
+  std::size_t depth = 256;
+};
+
+// Every entry below the root, parents before children, names of a directory in byte order (not the order of
+// whole paths: "a/b" comes before "a-"). A directory that is reached twice (a cycle) is an Error of kind
+// corrupt.
+Result<> walk(const FileTree& tree, const std::function<Result<>(const WalkEntry&)>& visit,
+              const WalkLimits& limits = {});
+
+// What a path leads to when symbolic links are followed inside the tree, as a process with the tree mounted
+// somewhere would see it: absolute targets and ".." above the root leave it.
+struct Resolution {
+  enum class Outcome { found, missing, outside, loop };
+  Outcome outcome = Outcome::missing;
+  NodeId node;                     // found
+  NodeType type = NodeType::file;  // found
+  std::string path;  // found: where it lies; missing: the path that is not there; outside: the target
+  std::vector<std::string> links;  // the targets followed, in order
+};
+
+// Errors only where the image itself cannot be read.
+Result<Resolution> resolve(const FileTree& tree, std::string_view path);
+
+}  // namespace orch::image
