@@ -19,7 +19,7 @@ else
   say "installing what is missing"
   tools/install-deps.sh build run
   say "building"
-  [ -f "$work/program/build.ninja" ] || meson setup "$work/program" -Dbuildtype=release -Dtests=false >"$work.log" 2>&1 || {
+  [ -f "$work/program/build.ninja" ] || meson setup "$work/program" -Doptimization=2 -Ddebug=false -Dtests=false >"$work.log" 2>&1 || {
     cat "$work.log" >&2
     fail "meson setup failed"
   }

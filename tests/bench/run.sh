@@ -5,7 +5,7 @@ set -eu
 cd "$(dirname "$0")/../.."
 tools/install-deps.sh build run test
 if [ -z "${ORCH_BINARY:-}" ]; then
-  [ -f build-bench/build.ninja ] || meson setup build-bench -Dbuildtype=release -Db_ndebug=false >/dev/null
+  [ -f build-bench/build.ninja ] || meson setup build-bench -Doptimization=2 -Ddebug=false >/dev/null
   ninja -C build-bench --quiet
   ORCH_BINARY=$PWD/build-bench/src/cli/appimage-orch
 fi
