@@ -85,12 +85,12 @@ class LayerMaker {
     if (from.find("package") != nullptr) return plain_name(from.find("package")->as_string());
     layer.set("class", std::string(role));
     layer.set("auto", false);
-    const Value* compressor = from.find("compressor");
-    layer.set("compressor", compressor != nullptr ? *compressor : Value(k_default_compressor));
-    const Value* cluster = from.find("cluster");
-    layer.set("cluster", cluster != nullptr ? *cluster : Value(k_default_cluster));
-    const Value* documentation = from.find("documentation");
-    layer.set("documentation", documentation != nullptr ? *documentation : Value(false));
+    const Value defaults = Value::object(
+        {{"compressor", k_default_compressor}, {"cluster", k_default_cluster}, {"documentation", false}});
+    for (const Value::Member& member : defaults.as_object()) {
+      const Value* given = from.find(member.key);
+      layer.set(member.key, given != nullptr ? *given : member.value);
+    }
     return std::string(role);
   }
 
