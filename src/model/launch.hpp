@@ -1,10 +1,12 @@
 // What a launcher is asked to do: plain values, made by the cli from profile and artifacts.
 #pragma once
 
+#include "base/result.hpp"
 #include "base/value.hpp"
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -22,11 +24,12 @@ struct LaunchSpec {
   std::string gpu_mode;             // "drm" | "venus" | "software" | "" (the launcher's default)
   std::vector<LaunchImage> images;  // bottom first
   std::string appdir;               // the extracted tree, absolute
+  std::string entry;                // what is started, absolute; empty: AppRun in the AppDir
   std::string appimage;             // the AppImage, absolute
   std::string appimage_sha256;
   std::vector<std::string> args;
   std::vector<std::pair<std::string, std::string>>
-      environment;              // profile, then --env; later wins; ${appdir} expanded
+      environment;              // profile, then --env; later wins; the launcher expands ${appdir}
   std::string directory;        // working directory
   std::int64_t timeout_ms = 0;  // 0: none
   std::string muvm;             // path, or empty to look it up
@@ -35,6 +38,12 @@ struct LaunchSpec {
   std::string vm;  // "auto" | "private" | "shared"
 };
 
+// All fields by their names; environment as an object (a later value replaces an earlier one).
 base::Value to_value(const LaunchSpec& spec);
+// The same back, for a spec that a file holds; unknown members are ignored, a wrong type is an Error of kind
+// corrupt.
+base::Result<LaunchSpec> launch_from_value(const base::Value& value, std::string_view name);
+// What is started: `entry`, or AppRun in `appdir`.
+std::string entry_of(const LaunchSpec& spec);
 
 }  // namespace orch::model

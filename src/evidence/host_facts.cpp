@@ -1,0 +1,56 @@
+#include "evidence/host_facts.hpp"
+
+#include "base/text.hpp"
+#include "sys/file.hpp"
+#include "sys/process.hpp"
+
+#include <sys/utsname.h>
+#include <unistd.h>
+
+#include <cstdlib>
+
+namespace orch::evidence {
+
+using base::Value;
+
+namespace {
+
+// PRETTY_NAME of os-release(5).
+Value os_name() {
+  const sys::Result<std::string> text = sys::read_file("/etc/os-release");
+  if (!text) return {};
+  constexpr std::string_view k_key = "PRETTY_NAME=";
+  for (const std::string_view line : base::split(*text, '\n')) {
+    if (line.substr(0, k_key.size()) != k_key) continue;
+    std::string_view name = line.substr(k_key.size());
+    if (name.size() >= 2 && (name[0] == '"' || name[0] == '\'')) name = name.substr(1, name.size() - 2);
+    return name;
+  }
+  return {};
+}
+
+// MemTotal of /proc/meminfo, given in KiB.
+Value memory_bytes() {
+  const sys::Result<std::string> text = sys::read_file("/proc/meminfo");
+  constexpr std::string_view k_key = "MemTotal:";
+  const std::size_t at = text ? text->find(k_key) : std::string::npos;
+  if (at == std::string::npos) return {};
+  const std::int64_t kib = std::strtoll(text->c_str() + at + k_key.size(), nullptr, 10);
+  return kib * 1024;
+}
+
+}  // namespace
+
+Value host_facts() {
+  utsname name{};
+  const bool known = ::uname(&name) == 0;
+  return Value::object({{"kernel", known ? Value(std::string(name.release) + " " + name.version) : Value()},
+                        {"machine", known ? Value(name.machine) : Value()},
+                        {"os", os_name()},
+                        {"page_size", std::int64_t{::sysconf(_SC_PAGESIZE)}},
+                        {"cpus", std::int64_t{::sysconf(_SC_NPROCESSORS_ONLN)}},
+                        {"memory_bytes", memory_bytes()},
+                        {"boot_id", sys::boot_id()}});
+}
+
+}  // namespace orch::evidence

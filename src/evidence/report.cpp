@@ -1,0 +1,69 @@
+#include "evidence/report.hpp"
+
+namespace orch::evidence {
+
+using base::Value;
+
+namespace {
+
+Value or_null(const std::string& text) {
+  return text.empty() ? Value() : Value(text);
+}
+Value or_null(const std::optional<int>& number) {
+  return number ? Value(*number) : Value();
+}
+
+Value images_of(const RunReport& report) {
+  Value out = Value::array();
+  for (const model::LaunchImage& image : report.images)
+    out.push(Value::object({{"path", image.path}, {"role", image.role}, {"digest", or_null(image.digest)}}));
+  return out;
+}
+
+Value phases_of(const RunReport& report) {
+  Value out = Value::array();
+  for (const auto& [name, seconds] : report.phases)
+    out.push(Value::object({{"name", name}, {"seconds", seconds}}));
+  return out;
+}
+
+Value error_of(const RunReport& report) {
+  if (!report.error) return {};
+  return Value::object({{"what", base::one_line(*report.error)},
+                        {"where", report.error->where ? Value(report.error->where->location()) : Value()},
+                        {"hint", or_null(report.error->hint)}});
+}
+
+}  // namespace
+
+Value to_value(const RunReport& report) {
+  return Value::object({
+      {"schema", "appimage-orch/run-report/1"},
+      {"outcome", report.outcome},
+      {"status", or_null(report.status)},
+      {"signal", or_null(report.signal)},
+      {"determined_by", or_null(report.determined_by)},
+      {"launcher", or_null(report.launcher)},
+      {"argv", Value::strings(report.argv)},
+      {"images", images_of(report)},
+      {"vm_reused", report.vm_reused},
+      {"exit_status", or_null(report.exit_status)},
+      {"tool_version", report.tool_version},
+      {"profile", or_null(report.profile)},
+      {"app", Value::object({{"path", or_null(report.app_path)}, {"sha256", or_null(report.app_sha256)}})},
+      {"pid", report.pid},
+      {"boot_id", report.boot_id},
+      {"started", report.started},
+      {"ended", or_null(report.ended)},
+      {"log", Value::object({{"bytes", report.log_bytes}, {"truncated", report.log_truncated}})},
+      {"phases", phases_of(report)},
+      {"warnings", Value::strings(report.warnings)},
+      {"advice", Value::strings(report.advice)},
+      {"error", error_of(report)},
+      {"raw", report.raw},
+      {"environment", report.environment.is_null() ? Value::object() : report.environment},
+      {"checks", report.checks.is_null() ? Value::array() : report.checks},
+  });
+}
+
+}  // namespace orch::evidence

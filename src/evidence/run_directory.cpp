@@ -1,0 +1,132 @@
+#include "evidence/run_directory.hpp"
+
+#include "base/text.hpp"
+#include "evidence/redact.hpp"
+#include "format/json.hpp"
+#include "sys/clock.hpp"
+#include "sys/file.hpp"
+
+#include <fmt/format.h>
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+namespace orch::evidence {
+
+using base::errno_error;
+using base::ErrorKind;
+using base::fail;
+
+namespace {
+
+constexpr const char* k_reserve = "/.run.report.json.reserve";
+constexpr off_t k_reserved_bytes = 128 * 1024;
+
+std::string folder_name(const std::string& app) {
+  std::string out = app.empty() ? "app" : app;
+  for (char& c : out) {
+    const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+                       c == '_' || c == '-' || c == '.';
+    if (!plain) c = '_';
+  }
+  if (out[0] == '.') out[0] = '_';
+  return out;
+}
+
+Result<std::string> make_exclusively(const std::string& parent, const std::string& name) {
+  Result<> made = sys::make_dirs(parent);
+  if (!made) {
+    made.error().hint = "name another place with --out-dir, or set [evidence] dir";
+    return fail(std::move(made.error()));
+  }
+  constexpr int k_attempts = 10'000;
+  for (int i = 1; i < k_attempts; ++i) {
+    const std::string path = fmt::format("{}/{}{}", parent, name, i == 1 ? "" : fmt::format("-{}", i));
+    if (::mkdir(path.c_str(), 0777) == 0) return path;
+    if (errno != EEXIST)
+      return fail(errno_error(errno, "make the evidence directory", path)
+                      .with_hint("name another place with --out-dir, or set [evidence] dir"));
+  }
+  return fail(errno_error(EEXIST, "make an evidence directory in", parent));
+}
+
+Result<std::string> use_out_dir(const Place& place) {
+  const std::string path = sys::absolute_path(place.out_dir);
+  ORCH_CHECK(sys::make_dirs(path));
+  ORCH_TRY(const std::vector<std::string> names, sys::list_dir(path));
+  if (!names.empty() && place.occupied == Place::Occupied::refuse)
+    return fail(ErrorKind::usage, fmt::format("the directory '{}' is not empty", base::printable(path)),
+                "name another with --out-dir, or add --force to replace the files of an earlier run");
+  for (const char* name : {"/inputs.json", "/run.log", "/run.report.json"})
+    ORCH_CHECK(sys::remove_tree(path + name));
+  return path;
+}
+
+}  // namespace
+
+std::string evidence_root(const std::string& setting, const std::string& directory,
+                          const std::string& state_dir) {
+  if (!setting.empty() && setting != "auto") return setting;
+  const sys::Result<struct stat> notes = sys::stat_file(directory + "/docs/agent-context");
+  if (notes && S_ISDIR(notes->st_mode)) return directory + "/docs/agent-context/research";
+  return state_dir + "/evidence";
+}
+
+Result<RunDirectory> RunDirectory::create(const Place& place) {
+  ORCH_TRY(std::string path,
+           place.out_dir.empty()
+               ? make_exclusively(place.root + "/" + folder_name(place.app), sys::compact_local(place.now))
+               : use_out_dir(place));
+  RunDirectory out(std::move(path));
+  ORCH_CHECK(out.open_files());
+  return out;
+}
+
+Result<> RunDirectory::open_files() {
+  ORCH_TRY(sys::Fd log,
+           sys::open_file(path_ + "/run.log", O_RDWR | O_CREAT | O_TRUNC | O_APPEND | O_NOFOLLOW));
+  // A file system without locks costs the difference between a live run and a dead one, not the run.
+  (void)::flock(log.get(), LOCK_EX | LOCK_NB);
+  log_ = RunLog(std::move(log));
+  ORCH_TRY(reserve_, sys::open_file(path_ + k_reserve, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW));
+  const int number = ::posix_fallocate(reserve_.get(), 0, k_reserved_bytes);
+  if (number != 0)
+    return fail(errno_error(number, "reserve the space of", path_ + "/run.report.json")
+                    .with_hint("free some space, or name another place with --out-dir"));
+  return {};
+}
+
+RunDirectory::~RunDirectory() {
+  if (reserve_) ::unlink((path_ + k_reserve).c_str());
+}
+
+Result<> RunDirectory::write_inputs(const Value& inputs) {
+  return sys::write_atomic(path_ + "/inputs.json", format::to_json(redact(inputs)));
+}
+
+Result<> RunDirectory::write_report(const Value& report) {
+  return sys::write_atomic(path_ + "/run.report.json", format::to_json(redact(report)));
+}
+
+Result<> RunDirectory::finish(const Value& report) {
+  const std::string text = format::to_json(redact(report));
+  const std::string reserve = path_ + k_reserve;
+  // Written over the reserved blocks first, cut afterwards: cutting first would give them back.
+  ORCH_CHECK(sys::write_all(reserve_.get(), text, reserve));
+  if (::ftruncate(reserve_.get(), static_cast<off_t>(text.size())) != 0)
+    return fail(errno_error(errno, "write", reserve));
+  ORCH_CHECK(sys::rename_file(reserve, path_ + "/run.report.json"));
+  reserve_.reset();
+  return {};
+}
+
+bool is_running(const std::string& run_directory) {
+  const sys::Result<sys::Fd> log = sys::open_file(run_directory + "/run.log", O_RDONLY);
+  return log && ::flock(log->get(), LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK;
+}
+
+}  // namespace orch::evidence

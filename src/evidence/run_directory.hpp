@@ -1,0 +1,59 @@
+// The directory that a run leaves: DIR/APP/YYYYMMDD-HHMMSS with inputs.json, run.log and run.report.json.
+#pragma once
+
+#include "base/result.hpp"
+#include "base/value.hpp"
+#include "evidence/run_log.hpp"
+#include "sys/fd.hpp"
+
+#include <chrono>
+#include <string>
+
+namespace orch::evidence {
+
+using base::Result;
+using base::Value;
+
+// Where evidence goes: `setting` ([evidence] dir) unless it is "auto" or empty; else
+// docs/agent-context/research below `directory`, where docs/agent-context exists there; else STATE/evidence.
+std::string evidence_root(const std::string& setting, const std::string& directory,
+                          const std::string& state_dir);
+
+struct Place {
+  std::string root;     // evidence_root(); unused with `out_dir`
+  std::string app;      // becomes a folder name; bytes other than A-Z a-z 0-9 . _ - become '_'
+  std::string out_dir;  // the run's files directly in it; empty: not asked for
+  enum class Occupied { refuse, replace } occupied = Occupied::refuse;  // of an out_dir that is not empty
+  std::chrono::system_clock::time_point now;
+};
+
+// Holds a lock on run.log as long as it lives: that tells a running run from one that was killed.
+class RunDirectory {
+ public:
+  // Makes the directory exclusively (NAME, NAME-2, NAME-3, …), an empty run.log, and reserves the report's
+  // space.
+  static Result<RunDirectory> create(const Place& place);
+  RunDirectory(RunDirectory&&) noexcept = default;
+  RunDirectory& operator=(RunDirectory&&) = delete;
+  ~RunDirectory();
+
+  const std::string& path() const { return path_; }
+  RunLog& log() { return log_; }
+  const RunLog& log() const { return log_; }
+  // Each replaces the file atomically; secrets are redacted here.
+  Result<> write_inputs(const Value& inputs);
+  Result<> write_report(const Value& report);  // while it runs
+  Result<> finish(const Value& report);        // the last one, into the reserved space: works on a full disk
+
+ private:
+  explicit RunDirectory(std::string path) : path_(std::move(path)) {}
+  Result<> open_files();
+  std::string path_;
+  RunLog log_;
+  sys::Fd reserve_;
+};
+
+// True while the process that made this run directory lives.
+bool is_running(const std::string& run_directory);
+
+}  // namespace orch::evidence

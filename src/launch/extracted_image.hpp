@@ -1,0 +1,17 @@
+// Images as directories, for callers who may not mount: extracted once per digest and user, kept in the
+// cache.
+#pragma once
+
+#include "launch/launcher.hpp"
+
+#include <string>
+
+namespace orch::launch {
+
+// The root directory of the extracted image, in CACHE/native/<sha256>/root (<sha256>.uidN where the cache
+// belongs to somebody else). On a miss it is extracted by fsck.erofs into a private directory, written to
+// disk, and renamed into place, under a lock: a torn one is never used. CACHE/native is 0700, so that set-uid
+// files in it serve nobody.
+Result<std::string> extracted_image(const model::LaunchImage& image, const Host& host);
+
+}  // namespace orch::launch

@@ -1,0 +1,115 @@
+#include "launch/parts.hpp"
+
+#include "base/text.hpp"
+#include "sys/file.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace orch::launch {
+
+ProgramCall::ProgramCall(std::vector<std::string> argv, const sys::Environment& environment)
+    : words_(std::move(argv)) {
+  for (std::string& word : words_) argv_.push_back(word.data());
+  argv_.push_back(nullptr);
+  variables_.reserve(environment.size());
+  for (const auto& [name, value] : environment) variables_.push_back(name + "=" + value);
+  for (std::string& variable : variables_) environment_.push_back(variable.data());
+  environment_.push_back(nullptr);
+}
+
+void OutputTail::add(std::string_view bytes) {
+  std::copy_if(bytes.begin(), bytes.end(), std::back_inserter(text_), [](char c) { return c != '\r'; });
+  if (text_.size() > 2 * k_kept) text_.erase(0, text_.size() - k_kept);
+}
+
+void connect(sys::PtyRun& run, const model::LaunchSpec& spec, const RunContext& context, OutputTail& tail) {
+  run.capture = [&tail, capture = context.capture](std::string_view bytes) {
+    tail.add(bytes);
+    if (capture) capture(bytes);
+  };
+  run.input = context.input;
+  run.output = context.output;
+  if (spec.timeout_ms > 0) run.timeout = std::chrono::milliseconds(spec.timeout_ms);
+}
+
+Outcome outcome_of(const sys::PtyEnd& end) {
+  Outcome out;
+  out.raw = Value::object({{"status", end.status}, {"signal", end.signal}});
+  out.determined_by = "wait status";
+  out.kind = end.signal != 0 ? Outcome::Kind::signaled : Outcome::Kind::exited;
+  out.status = end.status;
+  out.signal = end.signal;
+  if (end.timed_out) {
+    out.kind = Outcome::Kind::timed_out;
+    out.determined_by = "timeout";
+  } else if (end.interrupted != 0) {
+    out.kind = Outcome::Kind::interrupted;
+    out.signal = end.interrupted;
+    out.determined_by = "signal";
+  }
+  if (!end.ended.empty()) {
+    std::vector<std::string> names;
+    for (const sys::ProcessName& process : end.ended) names.push_back(base::printable(process.name));
+    out.warnings.push_back(
+        fmt::format("processes that still ran at the end were ended, as a VM's end does it: {}",
+                    base::join(names, ", ")));
+  }
+  if (end.output_lost)
+    out.warnings.emplace_back("standard output took not all of the output; run.log has it");
+  return out;
+}
+
+Outcome failed_outcome(int status, base::Error error) {
+  Outcome out;
+  out.kind = Outcome::Kind::launch_failed;
+  out.status = status;
+  out.determined_by = "set-up";
+  if (!error.hint.empty()) out.advice.push_back(error.hint);
+  out.error = std::move(error);
+  return out;
+}
+
+void add_library_advice(std::string_view output, std::vector<std::string>& advice) {
+  constexpr std::string_view k_message = "error while loading shared libraries: ";
+  const std::size_t at = output.rfind(k_message);
+  if (at == std::string_view::npos) return;
+  const std::string_view rest = output.substr(at + k_message.size());
+  const std::string name = base::printable(rest.substr(0, rest.find_first_of(":\n")));
+  advice.push_back(fmt::format(
+      "the loader did not find '{}' in the merged view: add a package that has it to [[stack.deps]]", name));
+}
+
+Value images_value(const model::LaunchSpec& spec) {
+  Value out = Value::array();
+  for (const model::LaunchImage& image : spec.images)
+    out.push(Value::object({{"path", image.path}, {"role", image.role}, {"digest", image.digest}}));
+  return out;
+}
+
+Check check_entry(const model::LaunchSpec& spec) {
+  const std::string entry = model::entry_of(spec);
+  if (!spec.entry.empty()) return {"entry", Check::Status::skipped, "it lies in the merged view", ""};
+  const sys::Result<struct stat> link = sys::lstat_file(entry);
+  if (!link)
+    return {"entry", Check::Status::failed, base::one_line(link.error()),
+            "the AppImage has no AppRun: look at it with 'inspect'"};
+  const sys::Result<struct stat> info = sys::stat_file(entry);
+  if (info && (!S_ISREG(info->st_mode) || (info->st_mode & 0111) == 0))
+    return {"entry", Check::Status::failed, fmt::format("'{}' is not executable", base::printable(entry)),
+            "the AppImage is broken: report it to its makers"};
+  return {"entry", Check::Status::ok, entry, ""};
+}
+
+std::string first_line_of(sys::ProcessRunner& processes, const std::vector<std::string>& argv) {
+  sys::Command command;
+  command.argv = argv;
+  command.timeout = std::chrono::seconds(10);
+  const sys::Result<sys::Exit> exit = processes.run(command);
+  if (!exit) return {};
+  const std::string& text = exit->output.empty() ? exit->errors : exit->output;
+  return text.substr(0, text.find('\n'));
+}
+
+}  // namespace orch::launch

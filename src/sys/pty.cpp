@@ -1,0 +1,388 @@
+#include "sys/pty.hpp"
+
+#include "sys/fd.hpp"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/ioctl.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <termios.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <csignal>
+
+namespace orch::sys {
+
+using base::errno_error;
+using base::fail;
+
+namespace {
+
+using Monotonic = std::chrono::steady_clock;
+using std::chrono::milliseconds;
+
+// --- the user's terminal ---
+
+constexpr std::array k_fatal = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT};
+
+// What a handler needs to restore the terminal of a crashing tool; written only while no handler is
+// installed.
+struct Saved {
+  int fd = -1;
+  termios settings{};
+  std::array<struct sigaction, k_fatal.size()> before{};
+};
+Saved g_saved;  // NOLINT: a signal handler has no other place to look at
+
+void restore_and_die(int number) {
+  ::tcsetattr(g_saved.fd, TCSANOW, &g_saved.settings);
+  for (std::size_t i = 0; i < k_fatal.size(); ++i) ::sigaction(k_fatal[i], &g_saved.before[i], nullptr);
+  ::raise(number);
+}
+
+}  // namespace
+
+RawTerminal::RawTerminal(int fd) : fd_(fd) {
+  if (g_saved.fd >= 0 || ::tcgetattr(fd, &g_saved.settings) != 0) return;
+  termios raw = g_saved.settings;
+  ::cfmakeraw(&raw);
+  g_saved.fd = fd;
+  struct sigaction action {};
+  action.sa_handler = restore_and_die;
+  action.sa_flags = SA_NODEFER;
+  for (std::size_t i = 0; i < k_fatal.size(); ++i) ::sigaction(k_fatal[i], &action, &g_saved.before[i]);
+  active_ = true;
+  ::tcsetattr(fd, TCSANOW, &raw);
+}
+
+RawTerminal::~RawTerminal() {
+  if (!active_) return;
+  ::tcsetattr(fd_, TCSANOW, &g_saved.settings);
+  for (std::size_t i = 0; i < k_fatal.size(); ++i) ::sigaction(k_fatal[i], &g_saved.before[i], nullptr);
+  g_saved.fd = -1;
+}
+
+namespace {
+
+// True where job control lets this process use the terminal: in its foreground, or not its controlling
+// terminal.
+bool in_foreground(int terminal) {
+  const pid_t group = ::tcgetpgrp(terminal);
+  return group < 0 || group == ::getpgrp();
+}
+
+// The size of the first of the standard streams that is a terminal.
+winsize user_window(const PtyRun& run) {
+  for (const int fd : {run.input, run.output, 2}) {
+    winsize size{};
+    if (::ioctl(fd, TIOCGWINSZ, &size) == 0 && size.ws_row > 0 && size.ws_col > 0) return size;
+  }
+  winsize size{};
+  size.ws_row = 24;
+  size.ws_col = 80;
+  return size;
+}
+
+struct Pair {
+  Fd master;
+  Fd slave;
+};
+
+Result<Pair> open_pair() {
+  Pair out;
+  out.master.reset(::posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC));
+  if (!out.master) return fail(errno_error(errno, "open", "a pseudo-terminal"));
+  if (::grantpt(out.master.get()) != 0 || ::unlockpt(out.master.get()) != 0)
+    return fail(errno_error(errno, "unlock", "a pseudo-terminal"));
+  std::array<char, 64> name{};
+  if (::ptsname_r(out.master.get(), name.data(), name.size()) != 0)
+    return fail(errno_error(errno, "name", "a pseudo-terminal"));
+  out.slave.reset(::open(name.data(), O_RDWR | O_NOCTTY | O_CLOEXEC));
+  if (!out.slave) return fail(errno_error(errno, "open", name.data()));
+  ::fcntl(out.master.get(), F_SETFL, O_RDWR | O_NONBLOCK);
+  return out;
+}
+
+enum class Typing {
+  raw,    // the user's terminal, raw, byte by byte
+  lines,  // whatever standard input gives is typed; no echo
+  none,   // the child reads standard input itself
+};
+
+Typing typing_of(const PtyRun& run) {
+  if (::isatty(run.input) == 1 && ::isatty(run.output) == 1) return Typing::raw;
+  return run.piped_input == PtyRun::Input::direct ? Typing::none : Typing::lines;
+}
+
+void set_up_terminal(const PtyRun& run, Typing typing, int slave) {
+  termios settings{};
+  if (::tcgetattr(typing == Typing::raw ? run.input : slave, &settings) == 0) {
+    if (typing == Typing::lines) settings.c_lflag &= ~static_cast<tcflag_t>(ECHO);
+    if (::isatty(run.output) != 1) settings.c_oflag &= ~static_cast<tcflag_t>(OPOST);
+    ::tcsetattr(slave, TCSANOW, &settings);
+  }
+  const winsize size = user_window(run);
+  ::ioctl(slave, TIOCSWINSZ, &size);
+}
+
+// In the child: its standard input where the user's is handed on.
+int direct_input(const PtyRun& run) {
+  const bool usable = ::fcntl(run.input, F_GETFD) >= 0;
+  const bool stolen = usable && ::isatty(run.input) == 1 && !in_foreground(run.input);
+  return usable && !stolen ? run.input : ::open("/dev/null", O_RDONLY | O_CLOEXEC);
+}
+
+[[noreturn]] void child_main(const PtyRun& run, Typing typing, int slave, pid_t parent) {
+  const int input = typing == Typing::none ? direct_input(run) : slave;
+  reset_signals_in_child();
+  ::setsid();
+  ::ioctl(slave, TIOCSCTTY, 0);
+  // Where `input` is 1 or 2 it must be copied before those are replaced; dup2 onto itself would keep
+  // close-on-exec.
+  const int first = ::fcntl(input, F_DUPFD, 3);
+  ::dup2(first, 0);
+  ::dup2(slave, 1);
+  ::dup2(slave, 2);
+  ::close(first);
+  // Descriptors of this tool and of its callers (locks, pipes) are none of the application's business.
+  constexpr unsigned k_first_other = 3;
+  ::close_range(k_first_other, ~0U, CLOSE_RANGE_CLOEXEC);
+  ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+  if (::getppid() != parent) ::_exit(127);
+  ::_exit(run.child());
+}
+
+class Relay {
+ public:
+  Relay(const PtyRun& run, SignalSession& signals, Typing typing, Pair pair, pid_t child,
+        std::set<pid_t> spare)
+      : run_(run),
+        signals_(signals),
+        typing_(typing),
+        pair_(std::move(pair)),
+        child_(child),
+        spare_(std::move(spare)),
+        start_(Monotonic::now()),
+        reading_(typing != Typing::none) {}
+
+  PtyEnd to_end() {
+    while (!ended_) step();
+    end_.ended = end_descendants(spare_, k_leftover_grace);
+    drain();
+    raw_.reset();
+    return std::move(end_);
+  }
+
+ private:
+  static constexpr std::size_t k_piece = 4096;  // what POLLOUT promises for pipes
+  static constexpr std::size_t k_buffer = 64 * 1024;
+  static constexpr milliseconds k_leftover_grace{500};
+  static constexpr milliseconds k_foreground_check{250};
+  static constexpr milliseconds k_quiet{100};
+
+  void step() {
+    const bool background = typing_ == Typing::raw && !take_terminal();
+    std::array<pollfd, 4> polled = {
+        pollfd{signals_.fd(), POLLIN, 0},
+        pollfd{pair_.master.get(), 0, 0},
+        pollfd{reading_ && !background && typed_.size() < k_buffer ? run_.input : -1, POLLIN, 0},
+        pollfd{shown_.empty() ? -1 : run_.output, POLLOUT, 0},
+    };
+    if (shown_.size() < k_buffer) polled[1].events |= POLLIN;
+    if (!typed_.empty()) polled[1].events |= POLLOUT;
+    if (::poll(polled.data(), polled.size(), patience(background)) < 0 && errno != EINTR) return;
+    if (polled[3].revents != 0) show();
+    if ((polled[1].revents & POLLIN) != 0) take_output();
+    if ((polled[1].revents & POLLOUT) != 0) type();
+    if (polled[2].revents != 0) take_input();
+    if (polled[0].revents != 0) take_signals();
+    keep_limits();
+  }
+
+  // Milliseconds until something must be looked at; -1: only when something happens.
+  int patience(bool background) const {
+    std::optional<milliseconds> left;
+    const auto sooner = [&left](milliseconds when) { left = left ? std::min(*left, when) : when; };
+    const auto until = [](Monotonic::time_point when) {
+      return std::max(milliseconds(0), std::chrono::ceil<milliseconds>(when - Monotonic::now()));
+    };
+    if (background) sooner(k_foreground_check);
+    if (kill_at_) sooner(until(*kill_at_));
+    if (run_.timeout && !kill_at_) sooner(until(start_ + *run_.timeout));
+    return left ? static_cast<int>(std::min<milliseconds::rep>(left->count(), 60'000)) : -1;
+  }
+
+  bool take_terminal() {
+    if (!raw_ && in_foreground(run_.input)) {
+      raw_ = std::make_unique<RawTerminal>(run_.input);
+      copy_window();
+    }
+    return raw_ != nullptr;
+  }
+
+  void copy_window() {
+    const winsize size = user_window(run_);
+    ::ioctl(pair_.master.get(), TIOCSWINSZ, &size);
+  }
+
+  void take_output() {
+    std::array<char, k_piece> piece{};
+    const ssize_t got = ::read(pair_.master.get(), piece.data(), piece.size());
+    if (got <= 0) {
+      at_end_ = !(got < 0 && (errno == EAGAIN || errno == EINTR));
+      return;
+    }
+    const std::string_view bytes(piece.data(), static_cast<std::size_t>(got));
+    if (run_.capture) run_.capture(bytes);
+    if (output_open_) shown_.append(bytes);
+  }
+
+  void show() {
+    const ssize_t put = ::write(run_.output, shown_.data(), std::min(shown_.size(), k_piece));
+    if (put >= 0) {
+      shown_.erase(0, static_cast<std::size_t>(put));
+    } else if (errno != EAGAIN && errno != EINTR) {
+      output_open_ = false;
+      end_.output_lost = true;
+      shown_.clear();
+    }
+  }
+
+  void take_input() {
+    std::array<char, k_piece> piece{};
+    const ssize_t got = ::read(run_.input, piece.data(), piece.size());
+    if (got > 0) {
+      typed_.append(piece.data(), static_cast<std::size_t>(got));
+      open_line_ = piece[static_cast<std::size_t>(got) - 1] != '\n';
+    } else if (got == 0 || (errno != EAGAIN && errno != EINTR)) {
+      reading_ = false;
+      constexpr char k_end_of_file = 0x04;
+      typed_.append(open_line_ ? 2 : 1, k_end_of_file);
+    }
+  }
+
+  void type() {
+    const ssize_t put = ::write(pair_.master.get(), typed_.data(), typed_.size());
+    if (put > 0) typed_.erase(0, static_cast<std::size_t>(put));
+  }
+
+  void take_signals() {
+    while (const std::optional<int> number = signals_.next()) {
+      if (*number == SIGCHLD) look_at_child();
+      if (*number == SIGWINCH || *number == SIGCONT) copy_window();
+      if (*number == SIGTSTP) stop();
+      if (is_request_to_end(*number)) interrupt(*number);
+    }
+  }
+
+  // As a shell expects it: the terminal is usable while this process is stopped.
+  void stop() {
+    raw_.reset();
+    ::kill(::getpid(), SIGSTOP);
+  }
+
+  void look_at_child() {
+    int status = 0;
+    if (!ended_ && ::waitpid(child_, &status, WNOHANG) == child_) {
+      ended_ = true;
+      end_.signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
+      end_.status = WIFEXITED(status) ? WEXITSTATUS(status) : 0;
+    }
+    reap_children(spare_, ended_ ? 0 : child_);
+  }
+
+  void interrupt(int number) {
+    if (end_.interrupted != 0 || kill_at_) {
+      kill_at_ = Monotonic::now();
+      return;
+    }
+    end_.interrupted = number;
+    if (number == SIGINT) typed_.append(run_.interrupt_text);
+    ask_to_end(number);
+  }
+
+  void ask_to_end(int number) {
+    kill_at_ = Monotonic::now() + run_.grace;
+    const pid_t front = ::tcgetpgrp(pair_.master.get());
+    if (front > 0 && front != child_) ::kill(-front, number);
+    if (::kill(-child_, number) != 0) ::kill(child_, number);
+    ::kill(-child_, SIGCONT);
+  }
+
+  void keep_limits() {
+    if (ended_) return;
+    const Monotonic::time_point now = Monotonic::now();
+    if (kill_at_ && now >= *kill_at_) {
+      ::kill(child_, SIGKILL);
+      for (const ProcessName& process : descendants(spare_)) ::kill(process.pid, SIGKILL);
+      kill_at_ = now + run_.grace;
+    } else if (!kill_at_ && run_.timeout && now >= start_ + *run_.timeout) {
+      end_.timed_out = true;
+      ask_to_end(SIGTERM);
+    }
+  }
+
+  // The child is gone: nobody but a process that could not be ended holds the other side, so its end comes by
+  // itself. While the user's terminal takes no output (Ctrl-S) this waits, until a signal says not to.
+  void drain() {
+    pair_.slave.reset();
+    reading_ = false;
+    bool given_up = false;
+    while ((!at_end_ || !shown_.empty()) && !given_up) {
+      std::array<pollfd, 3> polled = {
+          pollfd{signals_.fd(), POLLIN, 0},
+          pollfd{at_end_ || shown_.size() >= k_buffer ? -1 : pair_.master.get(), POLLIN, 0},
+          pollfd{shown_.empty() ? -1 : run_.output, POLLOUT, 0},
+      };
+      const int ready =
+          ::poll(polled.data(), polled.size(), at_end_ ? -1 : static_cast<int>(k_quiet.count()));
+      if (ready == 0 && polled[1].fd >= 0) at_end_ = true;
+      if (polled[1].revents != 0) take_output();
+      if (polled[2].revents != 0) show();
+      while (const std::optional<int> number = signals_.next()) given_up |= is_request_to_end(*number);
+    }
+    end_.output_lost |= !shown_.empty();
+  }
+
+  const PtyRun& run_;
+  SignalSession& signals_;
+  Typing typing_;
+  Pair pair_;  // the slave stays open while the child runs, so that the master never reports a hang-up
+               // meanwhile
+  pid_t child_;
+  std::set<pid_t> spare_;
+  Monotonic::time_point start_;
+  std::optional<Monotonic::time_point> kill_at_;
+  std::unique_ptr<RawTerminal> raw_;
+  std::string shown_;  // on its way to the output
+  std::string typed_;  // on its way to the child
+  bool reading_;
+  bool open_line_ = false;
+  bool output_open_ = true;
+  bool at_end_ = false;
+  bool ended_ = false;
+  PtyEnd end_;
+};
+
+}  // namespace
+
+Result<PtyEnd> run_on_pty(const PtyRun& run, SignalSession& signals) {
+  ORCH_TRY(Pair pair, open_pair());
+  const Typing typing = typing_of(run);
+  set_up_terminal(run, typing, pair.slave.get());
+  adopt_orphans();
+  std::set<pid_t> spare;
+  for (const ProcessName& process : descendants({})) spare.insert(process.pid);
+  const pid_t parent = ::getpid();
+  const pid_t child = ::fork();
+  if (child < 0) return fail(errno_error(errno, "start", "a process"));
+  if (child == 0) child_main(run, typing, pair.slave.get(), parent);
+  return Relay(run, signals, typing, std::move(pair), child, std::move(spare)).to_end();
+}
+
+}  // namespace orch::sys
