@@ -29,9 +29,10 @@ Value phases_of(const RunReport& report) {
 
 Value error_of(const RunReport& report) {
   if (!report.error) return {};
-  return Value::object({{"what", base::one_line(*report.error)},
-                        {"where", report.error->where ? Value(report.error->where->location()) : Value()},
-                        {"hint", or_null(report.error->hint)}});
+  return Value::object(
+      {{"what", base::one_line(*report.error)},
+       {"where", or_null(report.error->where ? report.error->where->location() : std::string())},
+       {"hint", or_null(report.error->hint)}});
 }
 
 }  // namespace

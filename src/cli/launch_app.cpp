@@ -1,0 +1,199 @@
+#include "cli/launch_app.hpp"
+
+#include "base/text.hpp"
+#include "evidence/host_facts.hpp"
+#include "sys/clock.hpp"
+#include "sys/file.hpp"
+#include "sys/signals.hpp"
+
+#include <fmt/format.h>
+
+#include <unistd.h>
+
+#include <cstdio>
+
+namespace orch::cli {
+
+using base::Value;
+
+namespace {
+
+constexpr int k_tool_failed = 125;
+
+Value or_null(const std::string& text) {
+  if (text.empty()) return {};
+  return text;
+}
+
+Value tools_value(const std::vector<launch::Tool>& tools) {
+  Value out = Value::array();
+  for (const launch::Tool& tool : tools)
+    out.push(Value::object(
+        {{"name", tool.name}, {"path", or_null(tool.path)}, {"version", or_null(tool.version)}}));
+  return out;
+}
+
+Value environment_value(const sys::Environment& environment) {
+  Value out = Value::object();
+  for (const auto& [name, value] : environment) out.set(name, value);
+  return out;
+}
+
+}  // namespace
+
+AppRun::AppRun(const Session& session, evidence::RunDirectory files, RunStart start)
+    : session_(&session),
+      files_(std::move(files)),
+      start_(std::move(start)),
+      phase_start_(std::chrono::steady_clock::now()) {
+  const sys::SystemClock clock;
+  report_.tool_version = ORCH_VERSION;
+  report_.profile = start_.profile;
+  report_.pid = ::getpid();
+  report_.boot_id = sys::boot_id();
+  report_.started = sys::rfc3339(clock.now());
+}
+
+Result<AppRun> AppRun::begin(const Session& session, const RunStart& start) {
+  evidence::Place place;
+  place.root = evidence::evidence_root(start.evidence_setting, sys::absolute_path("."), session.state_dir);
+  place.app = start.app;
+  place.out_dir = start.out_dir;
+  if (start.force) place.occupied = evidence::Place::Occupied::replace;
+  place.now = sys::SystemClock().now();
+  ORCH_TRY(evidence::RunDirectory files, evidence::RunDirectory::create(place));
+  AppRun out(session, std::move(files), start);
+  ORCH_CHECK(out.write_inputs(nullptr, nullptr));
+  ORCH_CHECK(out.files_.write_report(to_value(out.report_)));
+  return out;
+}
+
+void AppRun::end_phase(const std::string& name) {
+  const auto now = std::chrono::steady_clock::now();
+  report_.phases.emplace_back(name, std::chrono::duration<double>(now - phase_start_).count());
+  phase_start_ = now;
+}
+
+Result<> AppRun::write_inputs(const model::LaunchSpec* spec, launch::Launcher* launcher) {
+  Value paths = start_.paths.is_object() ? start_.paths : Value::object();
+  paths.set("evidence", files_.path());
+  paths.set("cache", session_->cache_dir);
+  paths.set("directory", sys::absolute_path("."));
+  Value inputs = Value::object({{"schema", "appimage-orch/inputs/1"},
+                                {"tool_version", ORCH_VERSION},
+                                {"started", report_.started},
+                                {"profile", Value::object({{"name", or_null(start_.profile)},
+                                                           {"expanded", start_.expanded},
+                                                           {"verbatim", or_null(start_.verbatim)}})},
+                                {"paths", std::move(paths)},
+                                {"launch", nullptr},
+                                {"command", nullptr},
+                                {"tools", Value::array()},
+                                {"host", evidence::host_facts()},
+                                {"environment", environment_value(session_->environment)}});
+  if (spec != nullptr) {
+    inputs.set("launch", to_value(*spec));
+    inputs.set("command", launcher->describe(*spec));
+    inputs.set("tools", tools_value(launcher->tools(*spec)));
+  }
+  return files_.write_inputs(inputs);
+}
+
+void AppRun::say(const base::Error& error) const {
+  const std::string text =
+      render(error, session_->colour ? "\x1b[1;31m" : "", session_->colour ? "\x1b[0m" : "");
+  std::fputs(text.c_str(), stderr);
+}
+
+Result<int> AppRun::finish(int exit_status) {
+  report_.exit_status = exit_status;
+  report_.ended = sys::rfc3339(sys::SystemClock().now());
+  report_.log_bytes = files_.log().bytes();
+  report_.log_truncated = files_.log().truncated();
+  if (report_.log_truncated)
+    report_.warnings.push_back(
+        fmt::format("run.log could not be written to its end ({}): it has {} of {} bytes",
+                    files_.log().problem(), files_.log().bytes(), files_.log().seen()));
+  ORCH_CHECK(files_.finish(to_value(report_)));
+  if (session_->verbosity == Verbosity::quiet) return exit_status;
+  for (const std::string& warning : report_.warnings) fmt::print(stderr, "warning: {}\n", warning);
+  if (!report_.error)  // an error's hint was shown with it
+    for (const std::string& advice : report_.advice) fmt::print(stderr, "hint: {}\n", advice);
+  fmt::print(stderr, "evidence: {}\n", base::printable(files_.path()));
+  return exit_status;
+}
+
+Result<int> AppRun::build_failed(const base::Error& error) {
+  end_phase("build");
+  report_.outcome = "build_failed";
+  report_.error = error;
+  if (!error.hint.empty()) report_.advice.push_back(error.hint);
+  say(error);
+  return finish(k_tool_failed);
+}
+
+void AppRun::describe(const model::LaunchSpec& spec, launch::Launcher& launcher) {
+  const Value command = launcher.describe(spec);
+  report_.launcher = spec.launcher;
+  if (const Value* argv = command.find("argv"); argv != nullptr && argv->is_array())
+    for (const Value& word : argv->as_array()) report_.argv.push_back(word.as_string());
+  if (const Value* env = command.find("env")) report_.environment = *env;
+  report_.images = spec.images;
+  report_.app_path = spec.appimage;
+  report_.app_sha256 = spec.appimage_sha256;
+}
+
+void AppRun::take_outcome(const launch::Outcome& outcome) {
+  using Kind = launch::Outcome::Kind;
+  report_.outcome = to_string(outcome.kind);
+  if (outcome.kind == Kind::exited) report_.status = outcome.status;
+  if (outcome.kind == Kind::signaled || outcome.kind == Kind::interrupted) report_.signal = outcome.signal;
+  report_.determined_by = outcome.determined_by;
+  report_.raw = outcome.raw;
+  report_.vm_reused = outcome.vm_reused;
+  report_.error = outcome.error;
+  report_.warnings.insert(report_.warnings.end(), outcome.warnings.begin(), outcome.warnings.end());
+  report_.advice.insert(report_.advice.end(), outcome.advice.begin(), outcome.advice.end());
+}
+
+Result<int> AppRun::launch(const model::LaunchSpec& spec) {
+  sys::SystemProcessRunner processes;
+  const launch::Host host = launch::this_host(session_->environment, session_->cache_dir, processes);
+  ORCH_TRY(const std::unique_ptr<launch::Launcher> launcher, launch::make_launcher(spec.launcher, host));
+  ORCH_TRY(sys::SignalSession signals, sys::SignalSession::begin());
+  describe(spec, *launcher);
+  ORCH_CHECK(write_inputs(&spec, launcher.get()));
+  ORCH_CHECK(files_.write_report(to_value(report_)));
+
+  const std::vector<launch::Check> checks = launcher->check(spec);
+  report_.checks = Value::array();
+  for (const launch::Check& check : checks) {
+    report_.checks.push(to_value(check));
+    if (check.status == launch::Check::Status::warning) report_.warnings.push_back(check.detail);
+  }
+  end_phase("preflight");
+  if (std::optional<base::Error> refused = first_failure(checks)) {
+    report_.outcome = "preflight_failed";
+    report_.advice.push_back(refused->hint);
+    say(*refused);
+    report_.error = std::move(refused);
+    return finish(k_tool_failed);
+  }
+
+  launch::RunContext context;
+  context.signals = &signals;
+  context.capture = [this](std::string_view bytes) { files_.log().write(bytes); };
+  const Result<launch::Outcome> outcome = launcher->run(spec, context);
+  end_phase("launch");
+  if (!outcome) {
+    report_.outcome = "launch_failed";
+    report_.error = outcome.error();
+    say(outcome.error());
+    return finish(k_tool_failed);
+  }
+  take_outcome(*outcome);
+  if (outcome->error) say(*outcome->error);
+  return finish(outcome->exit_status());
+}
+
+}  // namespace orch::cli

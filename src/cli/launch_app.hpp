@@ -1,0 +1,61 @@
+// One run of an application with its evidence, from the first moment to the exit status. `run` and `ninja
+// launch/NAME` both end here.
+#pragma once
+
+#include "base/result.hpp"
+#include "cli/command.hpp"
+#include "evidence/report.hpp"
+#include "evidence/run_directory.hpp"
+#include "launch/launcher.hpp"
+#include "model/launch.hpp"
+
+#include <chrono>
+#include <string>
+#include <vector>
+
+namespace orch::cli {
+
+// What is known of a run before anything is built.
+struct RunStart {
+  std::string app;               // names the evidence folder
+  std::string profile;           // the profile's name; empty for none
+  base::Value expanded;          // the resolved profile
+  std::string verbatim;          // its text
+  base::Value paths;             // further paths worth recording, an object
+  std::string evidence_setting;  // [evidence] dir, or "auto"
+  std::string out_dir;           // --out-dir
+  bool force = false;            // --force
+};
+
+// From begin() on, every way to the end leaves a report: call exactly one of build_failed() and launch().
+// The evidence's place and any failure are told on standard error.
+class AppRun {
+ public:
+  static Result<AppRun> begin(const Session& session, const RunStart& start);
+
+  // The time since the last phase ended (or since begin) was spent on `name`.
+  void end_phase(const std::string& name);
+  // Ends the run as "build_failed"; the exit status is 125, or 130/143/129 where a signal ended the build.
+  Result<int> build_failed(const base::Error& error);
+  // Checks, launches and reports; the result is this tool's exit status. An Error: evidence could not be
+  // written.
+  Result<int> launch(const model::LaunchSpec& spec);
+
+  const std::string& directory() const { return files_.path(); }
+
+ private:
+  AppRun(const Session& session, evidence::RunDirectory files, RunStart start);
+  Result<> write_inputs(const model::LaunchSpec* spec, launch::Launcher* launcher);
+  Result<int> finish(int exit_status);
+  void take_outcome(const launch::Outcome& outcome);
+  void describe(const model::LaunchSpec& spec, launch::Launcher& launcher);
+  void say(const base::Error& error) const;
+
+  const Session* session_;
+  evidence::RunDirectory files_;
+  RunStart start_;
+  evidence::RunReport report_;
+  std::chrono::steady_clock::time_point phase_start_;
+};
+
+}  // namespace orch::cli
