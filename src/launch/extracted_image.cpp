@@ -79,7 +79,8 @@ Result<std::string> extracted_image(const model::LaunchImage& image, const Host&
   const std::string folder = host.cache_dir + "/native";
   ORCH_TRY(const std::string entry, entry_path(image, host, folder));
   if (sys::exists(entry + k_marker)) return entry + "/root";
-  ORCH_TRY(const auto lock, sys::FileLock::acquire(entry + ".lock", sys::FileLock::Wait::yes));
+  const auto lock = sys::FileLock::acquire(entry + ".lock", sys::FileLock::Wait::yes);
+  if (!lock) return fail(lock.error());
   if (!sys::exists(entry + k_marker)) ORCH_CHECK(make_entry(image, host, folder, entry));
   return entry + "/root";
 }
