@@ -7,6 +7,7 @@
 
 namespace orch::action {
 
+Result<> extract_appimage(Context& context);
 Result<> fetch_packages(Context& context);
 Result<> overlay(Context& context);
 
@@ -19,6 +20,7 @@ struct Entry {
 
 const std::vector<Entry>& table() {
   static const std::vector<Entry> k_table = {
+      {"extract-appimage", extract_appimage},
       {"fetch-packages", fetch_packages},
       {"overlay", overlay},
   };

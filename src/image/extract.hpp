@@ -58,4 +58,22 @@ Result<Extraction> extract_with_unsquashfs(sys::ProcessRunner& processes, const 
                                            const std::string& file, std::uint64_t offset,
                                            const std::string& target, const ExtractOptions& options);
 
+// automatic: in process, and by unsquashfs only what libsquashfs cannot decode (LZO).
+enum class Backend { automatic, squashfs, unsquashfs };
+// "auto", "squashfs", "unsquashfs"; an Error of kind profile for anything else.
+Result<Backend> parse_backend(std::string_view text);
+
+struct BackendTool {
+  std::string path;  // of unsquashfs; empty where it is not installed
+  sys::ProcessRunner* processes = nullptr;
+};
+
+struct Identity;
+
+// Extracts the payload of the file at `path`, of which `identity` was found. The result does not depend on
+// the backend.
+Result<Extraction> extract_payload(const std::string& path, const Identity& identity,
+                                   const std::string& target, Backend backend, const BackendTool& tool,
+                                   const ExtractOptions& options);
+
 }  // namespace orch::image
