@@ -8,6 +8,7 @@
 namespace orch::action {
 
 Result<> extract_appimage(Context& context);
+Result<> fetch(Context& context);
 Result<> fetch_packages(Context& context);
 Result<> overlay(Context& context);
 
@@ -21,6 +22,7 @@ struct Entry {
 const std::vector<Entry>& table() {
   static const std::vector<Entry> k_table = {
       {"extract-appimage", extract_appimage},
+      {"fetch", fetch},
       {"fetch-packages", fetch_packages},
       {"overlay", overlay},
   };

@@ -87,12 +87,12 @@ Result<> bring(const std::vector<LockedPackage>& missing, const Source& source, 
   return {};
 }
 
-Result<> place(const std::string& cached, const std::string& to) {
+}  // namespace
+
+Result<> place_download(const std::string& cached, const std::string& to) {
   if (::link(cached.c_str(), to.c_str()) == 0) return {};
   return copy_file(cached, to);
 }
-
-}  // namespace
 
 std::string download_path(const std::string& cache_dir, const hash::Sha256& digest) {
   return cache_dir + "/downloads/sha256/" + digest.hex();
@@ -113,8 +113,8 @@ Result<> collect_archives(const std::vector<LockedPackage>& packages, const Sour
   }
   if (!missing.empty()) ORCH_CHECK(bring(missing, source, around, scratch));
   for (const LockedPackage& package : packages)
-    ORCH_CHECK(
-        place(download_path(around.cache_dir, package.sha256), directory + "/" + archive_file_name(package)));
+    ORCH_CHECK(place_download(download_path(around.cache_dir, package.sha256),
+                              directory + "/" + archive_file_name(package)));
   return {};
 }
 

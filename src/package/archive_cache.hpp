@@ -15,6 +15,10 @@ namespace orch::package {
 // Where a download with that digest lies, or would lie.
 std::string download_path(const std::string& cache_dir, const hash::Sha256& digest);
 
+// Hard link to a verified download at `to`, which must not exist; a copy where that is on another file
+// system.
+Result<> place_download(const std::string& cached, const std::string& to);
+
 // Puts every archive, verified by size and SHA-256, into `directory` (to create) under archive_file_name(): a
 // hard link to the cache's file, or a copy where that is on another file system. What the cache lacks, or has
 // damaged, is downloaded from the source first; nothing else is. `scratch`: an empty directory on the cache's
