@@ -2,6 +2,7 @@
 #pragma once
 
 #include "launch/launcher.hpp"
+#include "launch/muvm_check.hpp"
 
 namespace orch::launch {
 
@@ -14,7 +15,11 @@ class MuvmLauncher final : public Launcher {
   std::vector<Tool> tools(const model::LaunchSpec& spec) override;
 
  private:
+  const MuvmState& state(const model::LaunchSpec& spec);
+  std::vector<std::string> command(const model::LaunchSpec& spec);
+
   Host host_;
+  std::optional<MuvmState> state_;  // asked once; muvm takes a moment to print its help
 };
 
 }  // namespace orch::launch

@@ -1,0 +1,164 @@
+#include "launch/muvm_check.hpp"
+
+#include "base/text.hpp"
+#include "launch/image_check.hpp"
+#include "launch/parts.hpp"
+#include "sys/file.hpp"
+
+#include <fmt/format.h>
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+
+namespace orch::launch {
+
+using Status = Check::Status;
+
+namespace {
+
+std::string variable(const Host& host, const char* name) {
+  const auto found = host.environment.find(name);
+  return found == host.environment.end() ? std::string() : found->second;
+}
+
+bool on_path(const Host& host, const char* program) {
+  return sys::find_program(program, variable(host, "PATH")).has_value();
+}
+
+Check check_user(const Host& host) {
+  if (host.uid == 0)
+    return {"user", Status::failed, "muvm does not run as root", "run it as an ordinary user"};
+  return {"user", Status::ok, fmt::format("uid {}", host.uid), ""};
+}
+
+Check check_runtime_dir(const Host& host) {
+  const std::string path = variable(host, "XDG_RUNTIME_DIR");
+  if (path.empty())
+    return {"runtime-dir", Status::failed, "XDG_RUNTIME_DIR is not set",
+            "log in through a session manager, or set it to /run/user/UID"};
+  if (::access(path.c_str(), W_OK) != 0)
+    return {"runtime-dir", Status::failed,
+            fmt::format("XDG_RUNTIME_DIR '{}' is not writable", base::printable(path)),
+            "point it to a directory of yours"};
+  return {"runtime-dir", Status::ok, path, ""};
+}
+
+Check check_program(const MuvmState& state) {
+  if (!state.path)
+    return {"muvm", Status::failed, "muvm was not found", "install muvm, or name it with --muvm"};
+  if (!state.features)
+    return {"muvm", Status::failed, base::one_line(state.features.error()), state.features.error().hint};
+  if (!state.features->ordered_images)
+    return {"muvm", Status::failed, "this muvm is older than 0.4.0: it stacks images in a random order",
+            "update muvm"};
+  return {"muvm", Status::ok, fmt::format("{}, {} or later", *state.path, state.features->at_least), ""};
+}
+
+Check check_stack(const model::LaunchSpec& spec) {
+  constexpr std::size_t k_most_images =
+      26;  // the 27th disk, vdaa, would sort between the first and the second
+  if (spec.images.size() > k_most_images)
+    return {"images", Status::failed,
+            fmt::format("the stack has {} images, muvm keeps the order of at most {}", spec.images.size(),
+                        k_most_images),
+            "merge some of the deps overlays"};
+  return check_images(spec.images);
+}
+
+Check check_paths(const model::LaunchSpec& spec) {
+  for (const std::string& path : {spec.appdir, spec.appimage, spec.directory}) {
+    if (path.empty()) continue;
+    const sys::Result<std::string> real = sys::real_path(path);
+    if (!is_hidden_in_guest(real ? *real : path)) continue;
+    return {"paths", Status::failed,
+            fmt::format("'{}' is not visible in the VM, which has a /run and /dev of its own",
+                        base::printable(path)),
+            "move it, or work, below your home directory"};
+  }
+  return {"paths", Status::ok, "AppDir, AppImage and working directory are visible in the VM", ""};
+}
+
+Check check_vm(const model::LaunchSpec& spec, const MuvmState& state) {
+  if (!state.running) return {"vm", Status::ok, "no VM is running", ""};
+  const std::string holder =
+      *state.running == 0 ? "a process outside of this container" : fmt::format("process {}", *state.running);
+  if (spec.vm == "shared")
+    return {"vm", Status::warning,
+            fmt::format("a VM is running ({}): its images and GPU mode hold, not these", holder),
+            "end it for a run of its own"};
+  return {
+      "vm", Status::failed,
+      fmt::format("a VM is running ({}), and would silently ignore these images and this GPU mode", holder),
+      "end what runs in it, or set [launch] vm = \"shared\""};
+}
+
+Check check_emulator(const Host& host) {
+  for (const char* name : {"FEXInterpreter", "FEX"})
+    if (on_path(host, name)) return {"emulator", Status::ok, name, ""};
+  return {"emulator", Status::failed, "neither 'FEXInterpreter' nor 'FEX' is on PATH",
+          "install FEX (fex-emu)"};
+}
+
+Check check_gpu_mode(const model::LaunchSpec& spec, const MuvmState& state) {
+  const bool wanted = !spec.gpu_mode.empty() && spec.gpu_mode != "auto";
+  if (!wanted) return {"gpu-mode", Status::ok, "muvm's own", ""};
+  if (!state.features) return {"gpu-mode", Status::skipped, "muvm's options are not known", ""};
+  if (state.features->gpu_mode) return {"gpu-mode", Status::ok, spec.gpu_mode, ""};
+  if (spec.gpu_mode == "drm") return {"gpu-mode", Status::ok, "drm, the only one of this muvm", ""};
+  return {"gpu-mode", Status::failed,
+          fmt::format("this muvm has no --gpu-mode, so no '{}'", base::printable(spec.gpu_mode)),
+          "update muvm to 0.5.0 or later, or use --gpu-mode drm"};
+}
+
+Check check_arguments(const model::LaunchSpec& spec, const MuvmState& state) {
+  if (!state.features) return {"muvm-args", Status::skipped, "muvm's options are not known", ""};
+  for (const std::string& word : spec.muvm_args) {
+    if (word.substr(0, 2) != "--") continue;
+    const std::string name = word.substr(0, word.find('='));
+    if (name != "--" && state.features->has(name)) continue;
+    return {
+        "muvm-args", Status::failed,
+        fmt::format("this muvm has no option '{}': it would go to the application", base::printable(name)),
+        "take it out of [launch] muvm_args"};
+  }
+  return {"muvm-args", Status::ok, "", ""};
+}
+
+// Where these fail muvm says so itself, if not always clearly; a wrong guess here must not keep it from
+// trying.
+std::vector<Check> check_host(const Host& host) {
+  std::vector<Check> out;
+  const auto add = [&out](const char* id, bool ok, const char* detail, const char* remedy) {
+    out.push_back({id, ok ? Status::ok : Status::warning, ok ? "" : detail, ok ? "" : remedy});
+  };
+  add("kvm", ::access("/dev/kvm", R_OK | W_OK) == 0, "/dev/kvm cannot be opened",
+      "add yourself to the group kvm");
+  add("passt", on_path(host, "passt"), "'passt' is not on PATH", "install passt");
+  add("muvm-guest", on_path(host, "muvm-guest"), "'muvm-guest' is not on PATH", "install all of muvm");
+  const bool data = sys::exists("/usr/share/fex-emu") || sys::exists("/usr/local/share/fex-emu");
+  add("fex-data", data,
+      "neither /usr/share/fex-emu nor /usr/local/share/fex-emu exists: FEX is told of no root image",
+      "install FEX's data files");
+  return out;
+}
+
+}  // namespace
+
+bool is_hidden_in_guest(const std::string& path) {
+  constexpr std::array k_hidden = {"/run", "/var/run", "/dev", "/proc", "/sys", "/tmp/.X11-unix"};
+  return std::any_of(k_hidden.begin(), k_hidden.end(),
+                     [&path](const char* folder) { return sys::path_within(path, folder).has_value(); });
+}
+
+std::vector<Check> check_muvm(const model::LaunchSpec& spec, const Host& host, const MuvmState& state) {
+  std::vector<Check> out = {check_user(host),      check_runtime_dir(host),     check_program(state),
+                            check_stack(spec),     check_paths(spec),           check_emulator(host),
+                            check_vm(spec, state), check_gpu_mode(spec, state), check_arguments(spec, state),
+                            check_entry(spec)};
+  for (Check& check : check_host(host)) out.push_back(std::move(check));
+  return out;
+}
+
+}  // namespace orch::launch

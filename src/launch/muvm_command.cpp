@@ -1,0 +1,78 @@
+#include "launch/muvm_command.hpp"
+
+#include "base/text.hpp"
+#include "launch/guest_script.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace orch::launch {
+
+namespace {
+
+// muvm takes -h and --help for itself wherever they stand, and nothing that is no UTF-8.
+bool muvm_can_carry(const std::string& word) {
+  return word != "-h" && word != "--help" && base::is_utf8(word);
+}
+
+std::vector<std::string> options_of(const model::LaunchSpec& spec, const MuvmFeatures& features, VmUse use) {
+  if (use == VmUse::shared) return {"--interactive", "--tty"};
+  std::vector<std::string> out;
+  if (features.emulator) out.emplace_back("--emu=fex");
+  const bool mode = !spec.gpu_mode.empty() && spec.gpu_mode != "auto";
+  if (mode && features.gpu_mode) out.push_back("--gpu-mode=" + spec.gpu_mode);
+  out.insert(out.end(), spec.muvm_args.begin(), spec.muvm_args.end());
+  for (const model::LaunchImage& image : spec.images) {
+    out.emplace_back("-f");
+    out.push_back(image.path);
+  }
+  return out;
+}
+
+std::vector<std::string> prelude_of(const model::LaunchSpec& spec) {
+  std::vector<std::string> out;
+  for (const std::string& command : spec.guest_pre) out.push_back(expand_appdir(command, spec.appdir));
+  return out;
+}
+
+}  // namespace
+
+Pairs muvm_environment(const model::LaunchSpec& spec, const sys::Environment& host) {
+  Pairs out;
+  if (!spec.images.empty()) out.emplace_back("FEX_ROOTFS", k_guest_rootfs);
+  const auto term = host.find("TERM");
+  out.emplace_back("TERM", term == host.end() || term->second.empty() ? "xterm-256color" : term->second);
+  if (host.count("LD_LIBRARY_PATH") != 0) out.emplace_back("LD_LIBRARY_PATH", "");
+  for (auto& [name, value] : app_environment(spec)) {
+    const auto same = [&wanted = name](const auto& pair) { return pair.first == wanted; };
+    out.erase(std::remove_if(out.begin(), out.end(), same), out.end());
+    out.emplace_back(name, std::move(value));
+  }
+  return out;
+}
+
+std::vector<std::string> muvm_command(const model::LaunchSpec& spec, const std::string& path,
+                                      const MuvmFeatures& features, const sys::Environment& host, VmUse use) {
+  std::vector<std::string> out = {path};
+  const std::vector<std::string> options = options_of(spec, features, use);
+  out.insert(out.end(), options.begin(), options.end());
+  std::string exports;
+  for (const auto& [name, value] : muvm_environment(spec, host)) {
+    if (base::is_utf8(name + value)) {
+      out.emplace_back("-e");
+      out.push_back(fmt::format("{}={}", name, value));
+    } else {
+      exports += fmt::format("export {}={}\n", name, shell_word(value));
+    }
+  }
+  std::vector<std::string> words = {spec.directory.empty() ? "/" : spec.directory, model::entry_of(spec)};
+  words.insert(words.end(), spec.args.begin(), spec.args.end());
+  const bool plain = std::all_of(words.begin(), words.end(), muvm_can_carry);
+  const std::vector<std::string> script = guest_script(words, exports, prelude_of(spec), plain);
+  out.insert(out.end(), {"--", k_guest_shell});
+  out.insert(out.end(), script.begin(), script.end());
+  return out;
+}
+
+}  // namespace orch::launch

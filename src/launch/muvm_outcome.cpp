@@ -1,0 +1,191 @@
+#include "launch/muvm_outcome.hpp"
+
+#include "base/text.hpp"
+#include "launch/parts.hpp"
+
+#include <fmt/format.h>
+
+#include <charconv>
+#include <optional>
+#include <vector>
+
+namespace orch::launch {
+
+using base::ErrorKind;
+
+namespace {
+
+struct Message {
+  enum class Kind { exited, signaled, not_executed } kind = Kind::exited;
+  int number = 0;    // status, signal, or os error
+  std::string text;  // the line
+};
+
+std::optional<int> leading_number(std::string_view text) {
+  int out = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), out);
+  if (error != std::errc() || end == text.data()) return std::nullopt;
+  return out;
+}
+
+// Rust's debug form of a string, as muvm prints COMMAND.
+std::string debug_quoted(std::string_view text) {
+  std::string out = "\"";
+  for (const char c : text) {
+    if (c == '"' || c == '\\') out += '\\';
+    out += c;
+  }
+  return out + "\"";
+}
+
+bool begins_with(std::string_view text, std::string_view prefix) {
+  return text.substr(0, prefix.size()) == prefix;
+}
+
+std::optional<Message> message_in(std::string_view line, const std::string& command) {
+  const std::string name = debug_quoted(command);
+  const std::string exited = name + " process exited with status code: ";
+  const std::string signaled = name + " process terminated by signal: ";
+  const std::string failed = "Failed to execute " + name + " as child process: ";
+  const auto number_after = [line](const std::string& prefix) -> std::optional<int> {
+    if (!begins_with(line, prefix)) return std::nullopt;
+    return leading_number(line.substr(prefix.size()));
+  };
+  if (const auto number = number_after(exited))
+    return Message{Message::Kind::exited, *number, std::string(line)};
+  if (const auto number = number_after(signaled))
+    return Message{Message::Kind::signaled, *number, std::string(line)};
+  if (!begins_with(line, failed)) return std::nullopt;
+  constexpr std::string_view k_error = "(os error ";
+  const std::size_t at = line.rfind(k_error);
+  const std::optional<int> number =
+      at == std::string_view::npos ? std::nullopt : leading_number(line.substr(at + k_error.size()));
+  return Message{Message::Kind::not_executed, number.value_or(0), std::string(line)};
+}
+
+std::optional<Message> last_message(const MuvmEnd& end) {
+  std::optional<Message> out;
+  for (const std::string_view line : base::split(end.output, '\n'))
+    if (std::optional<Message> message = message_in(line, end.command)) out = std::move(message);
+  return out;
+}
+
+bool says(const MuvmEnd& end, std::string_view text) {
+  return end.output.find(text) != std::string::npos;
+}
+
+// FEX's own failures: it exits with -ENOEXEC for a missing program, a wrong file and a root image that did
+// not reach it.
+std::optional<Outcome> fex_failure(const MuvmEnd& end, int status) {
+  constexpr int k_fex_refused = 248;
+  constexpr int k_fex_server = 255;
+  constexpr int k_not_executable = 126;
+  constexpr int k_not_found = 127;
+  if (status == k_fex_server && says(end, "Couldn't execute: FEXServer"))
+    return failed_outcome(0, {ErrorKind::not_found, "FEX could not start FEXServer",
+                              "install the whole of FEX: FEXServer belongs beside the emulator or on PATH"});
+  if (status != k_fex_refused) return std::nullopt;
+  if (says(end, "RootFS path doesn't exist") || says(end, "Current RootFS path set to ''"))
+    return failed_outcome(
+        0, {ErrorKind::not_found, "FEX found no root image: the stack did not reach it",
+            "see run.log for 'Failed to mount FEX rootfs', and check the images with 'inspect'"});
+  if (says(end, "Invalid or Unsupported elf file"))
+    return failed_outcome(
+        k_not_executable,
+        {ErrorKind::unsupported,
+         "FEX refused the program: it is no x86_64 ELF file, or its interpreter is not in the stack",
+         "see what 'verify' says of its interpreter, and set [stack] compat = \"auto\""});
+  if (says(end, ": command not found"))
+    return failed_outcome(k_not_found, {ErrorKind::not_found, "FEX did not find the program in the stack",
+                                        "check the program that AppRun starts with 'inspect --files'"});
+  return std::nullopt;
+}
+
+Outcome exited(int status, std::string determined_by) {
+  Outcome out;
+  out.kind = Outcome::Kind::exited;
+  out.status = status;
+  out.determined_by = std::move(determined_by);
+  return out;
+}
+
+Outcome signaled(int signal, std::string determined_by) {
+  Outcome out;
+  out.kind = Outcome::Kind::signaled;
+  out.signal = signal;
+  out.determined_by = std::move(determined_by);
+  return out;
+}
+
+Outcome from_message(const MuvmEnd& end, const Message& message) {
+  constexpr int k_no_such_file = 2;
+  switch (message.kind) {
+    case Message::Kind::signaled:
+      return signaled(message.number, "message");
+    case Message::Kind::not_executed: {
+      const int status = message.number == k_no_such_file ? 127 : 126;
+      Outcome out = failed_outcome(status, {ErrorKind::not_found, base::printable(message.text), ""});
+      out.determined_by = "message";
+      return out;
+    }
+    case Message::Kind::exited:
+      break;
+  }
+  if (std::optional<Outcome> failure = fex_failure(end, message.number)) {
+    failure->determined_by = "message";
+    return std::move(*failure);
+  }
+  return exited(message.number, "message");
+}
+
+// The last "Error: …" with the causes below it; muvm and muvm-guest both end so.
+std::string error_text(const std::string& output) {
+  constexpr std::string_view k_mark = "Error: ";
+  std::size_t at = output.rfind("\nError: ");
+  if (at != std::string::npos)
+    ++at;
+  else if (begins_with(output, k_mark))
+    at = 0;
+  else
+    return {};
+  std::string out;
+  for (const std::string_view line : base::split(std::string_view(output).substr(at + k_mark.size()), '\n')) {
+    const std::string_view words = base::trim(line);
+    if (words.empty() || words == "Caused by:") continue;
+    if (!out.empty() && !begins_with(line, " ")) break;
+    out += (out.empty() ? "" : ": ") + base::printable(words);
+  }
+  return out;
+}
+
+Outcome decide(const MuvmEnd& end) {
+  if (end.signal != 0) return signaled(end.signal, "muvm status");
+  if (const std::optional<Message> message = last_message(end)) return from_message(end, *message);
+  if (end.status == 0) return exited(0, end.status_is_guests || end.reused ? "muvm status" : "no message");
+  if (const std::string text = error_text(end.output); !text.empty()) {
+    Outcome out = failed_outcome(
+        0, {ErrorKind::tool, "muvm failed: " + text, "see run.log; 'doctor' checks what muvm needs"});
+    out.determined_by = "muvm status";
+    return out;
+  }
+  if (!end.status_is_guests && end.status == 1) return exited(0, "no message");
+  if (std::optional<Outcome> failure = fex_failure(end, end.status)) return std::move(*failure);
+  return exited(end.status, "muvm status");
+}
+
+}  // namespace
+
+Outcome muvm_outcome(const MuvmEnd& end) {
+  Outcome out = decide(end);
+  out.raw = Value::object({{"status", end.status}, {"signal", end.signal}});
+  out.vm_reused = end.reused;
+  if (says(end, "Failed to mount FEX rootfs, carrying on without")) {
+    out.warnings.emplace_back("the VM could not mount the stack: no x86_64 libraries were there");
+    out.advice.emplace_back("check that each image is EROFS with 4 KiB blocks and LZ4 or no compression");
+  }
+  if (end.reused)
+    out.warnings.emplace_back("the command joined a VM that was running: images and GPU mode are that VM's");
+  return out;
+}
+
+}  // namespace orch::launch
