@@ -21,7 +21,7 @@ constexpr std::array k_profile{
     Key{"app.args", texts, "[]", "", "arguments, before those of the command line", k_appdir},
     Key{"app.env", text_table, "{}", "", "environment of the application", k_appdir},
     Key{"extract", table, "{}", "", "how the AppImage is unpacked"},
-    Key{"extract.backend", text, "auto", "auto|builtin|unsquashfs", "what reads the payload"},
+    Key{"extract.backend", text, "auto", "auto|squashfs|unsquashfs", "what reads the payload"},
     Key{"extract.strip_gnu_property", boolean, "false", "",
         "remove .note.gnu.property, as a step of its own"},
     Key{"stack", table, "{}", "", "the image stack, bottom to top: base, gpu, compat, deps, images"},

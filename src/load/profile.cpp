@@ -271,7 +271,6 @@ Result<model::Profile> load_profile(const std::string& path, const Surroundings&
   flatten_app(*value.find("app"));
   ORCH_TRY(Value layers, make_layers(value, surroundings));
   value.set("layers", std::move(layers));
-  mark_containers(value);
   ORCH_CHECK(check_files(value));
   ORCH_TRY(profile.steps, read_steps(*value.find("step"), rules));
   value.erase("step");

@@ -238,21 +238,22 @@ Result<> check_word(const Value& word, const Rule& rule) {
   return {};
 }
 
+// The first string in it that took a variable, or nullptr.
+const Value* host_dependent_part(const Value& value) {
+  if (value.host_dependent) return &value;
+  if (value.is_array())
+    for (const Value& item : value.as_array())
+      if (const Value* part = host_dependent_part(item)) return part;
+  if (value.is_object())
+    for (const Value::Member& member : value.as_object())
+      if (const Value* part = host_dependent_part(member.value)) return part;
+  return nullptr;
+}
+
 // A text that differs from host to host would make equal steps differ, or hide a change behind an equal key.
 Result<> check_portable(const Value& value, std::string_view what, const Rule& rule) {
-  if (rule.cache == model::CachePolicy::never) return {};
-  const Value* part = &value;
-  while (!part->is_string() || !part->host_dependent) {
-    const Value* next = nullptr;
-    if (part->is_array())
-      for (const Value& item : part->as_array())
-        if (item.host_dependent) next = &item;
-    if (part->is_object())
-      for (const Value::Member& member : part->as_object())
-        if (member.value.host_dependent) next = &member.value;
-    if (next == nullptr) return {};
-    part = next;
-  }
+  const Value* part = host_dependent_part(value);
+  if (part == nullptr || rule.cache == model::CachePolicy::never) return {};
   return base::fail(profile_error(fmt::format("{} of a cached step must not depend on this host", what),
                                   part->span,
                                   "take a file as an input ({ file = \"…\" }), or write cache = \"never\""));

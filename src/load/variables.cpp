@@ -215,15 +215,4 @@ void absolutise(Value& document, const Schema& schema, const std::string& direct
   absolutise_tools(document, directory);
 }
 
-void mark_containers(Value& document) {
-  const auto absorb = [&](Value& part) {
-    mark_containers(part);
-    document.host_dependent = document.host_dependent || part.host_dependent;
-  };
-  if (document.is_array())
-    for (Value& item : document.as_array()) absorb(item);
-  if (document.is_object())
-    for (Value::Member& member : document.as_object()) absorb(member.value);
-}
-
 }  // namespace orch::load

@@ -26,7 +26,4 @@ std::string expand_appdir(std::string_view text, std::string_view appdir);
 // it loses the mark of expand_variables().
 void absolutise(Value& document, const Schema& schema, const std::string& directory);
 
-// Marks lists and tables that hold a marked string, so that one look at a value tells.
-void mark_containers(Value& document);
-
 }  // namespace orch::load
