@@ -1,0 +1,145 @@
+#include "launch/muvm_outcome.hpp"
+
+#include <doctest/doctest.h>
+
+using orch::launch::muvm_outcome;
+using orch::launch::MuvmEnd;
+using orch::launch::Outcome;
+using Kind = Outcome::Kind;
+
+namespace {
+
+struct Row {
+  const char* name;
+  MuvmEnd end;
+  Kind kind;
+  int exit_status;
+  const char* determined_by;
+};
+
+constexpr const char* k_sh = "/bin/sh";
+
+const Row k_rows[] = {
+    {"success, status carried", {"hello\n", k_sh, 0, 0, true, false}, Kind::exited, 0, "muvm status"},
+    {"success, old muvm", {"hello\n", k_sh, 0, 0, false, false}, Kind::exited, 0, "no message"},
+    {"old muvm always says 1", {"hello\n", k_sh, 1, 0, false, false}, Kind::exited, 0, "no message"},
+    {"status 3, new",
+     {"\"/bin/sh\" process exited with status code: 3\n", k_sh, 3, 0, true, false},
+     Kind::exited,
+     3,
+     "message"},
+    {"status 3, old muvm says 0",
+     {"\"/bin/sh\" process exited with status code: 3\n", k_sh, 0, 0, false, false},
+     Kind::exited,
+     3,
+     "message"},
+    {"signal",
+     {"\"/bin/sh\" process terminated by signal: 11\n", k_sh, 1, 0, true, false},
+     Kind::signaled,
+     139,
+     "message"},
+    {"the last message counts",
+     {"\"/bin/sh\" process exited with status code: 3\n\"/bin/sh\" process exited with status code: 4\n",
+      k_sh, 4, 0, true, false},
+     Kind::exited,
+     4,
+     "message"},
+    {"another command's message does not",
+     {"\"/bin/ls\" process exited with status code: 3\n", k_sh, 0, 0, true, false},
+     Kind::exited,
+     0,
+     "muvm status"},
+    {"nor one in the middle of a line",
+     {"he said \"/bin/sh\" process exited with status code: 3\n", k_sh, 0, 0, true, false},
+     Kind::exited,
+     0,
+     "muvm status"},
+    {"quotes in the command",
+     {"\"/a\\\"b\" process exited with status code: 2\n", "/a\"b", 2, 0, true, false},
+     Kind::exited,
+     2,
+     "message"},
+    {"not found",
+     {"Failed to execute \"/bin/sh\" as child process: No such file or directory (os error 2)\n", k_sh, 1, 0,
+      true, false},
+     Kind::launch_failed,
+     127,
+     "message"},
+    {"not executable",
+     {"Failed to execute \"/bin/sh\" as child process: Permission denied (os error 13)\n", k_sh, 1, 0, true,
+      false},
+     Kind::launch_failed,
+     126,
+     "message"},
+    {"muvm killed", {"", k_sh, 0, 9, true, false}, Kind::signaled, 137, "muvm status"},
+    {"host error",
+     {"Error: Failed to create the microVM\n\nCaused by:\n    Invalid argument (os error 22)\n", k_sh, 1, 0,
+      true, false},
+     Kind::launch_failed,
+     125,
+     "muvm status"},
+    {"a command's own line 'Error: x' with status 0 is no failure",
+     {"Error: x\n", k_sh, 0, 0, true, false},
+     Kind::exited,
+     0,
+     "muvm status"},
+    {"no message, but a status", {"", k_sh, 127, 0, true, false}, Kind::exited, 127, "muvm status"},
+    {"FEX: wrong file",
+     {"Invalid or Unsupported elf file.\n\"/bin/sh\" process exited with status code: 248\n", k_sh, 248, 0,
+      true, false},
+     Kind::launch_failed,
+     126,
+     "message"},
+    {"FEX: not found",
+     {"/x: command not found\n\"/bin/sh\" process exited with status code: 248\n", k_sh, 248, 0, true, false},
+     Kind::launch_failed,
+     127,
+     "message"},
+    {"FEX: no root image",
+     {"Invalid or Unsupported elf file.\nCurrent RootFS path set to ''\n\"/bin/sh\" process exited with "
+      "status code: 248\n",
+      k_sh, 248, 0, true, false},
+     Kind::launch_failed,
+     125,
+     "message"},
+    {"FEX: no server",
+     {"Couldn't execute: FEXServer\n\"/bin/sh\" process exited with status code: 255\n", k_sh, 255, 0, true,
+      false},
+     Kind::launch_failed,
+     125,
+     "message"},
+    {"248 of an application's own",
+     {"\"/bin/sh\" process exited with status code: 248\n", k_sh, 248, 0, true, false},
+     Kind::exited,
+     248,
+     "message"},
+    {"joined a VM", {"", k_sh, 7, 0, false, true}, Kind::exited, 7, "muvm status"},
+};
+
+}  // namespace
+
+TEST_CASE("the guest's end is read from the messages, then from muvm's status") {
+  for (const Row& row : k_rows) {
+    CAPTURE(row.name);
+    const Outcome outcome = muvm_outcome(row.end);
+    CHECK(outcome.kind == row.kind);
+    CHECK(outcome.exit_status() == row.exit_status);
+    CHECK(outcome.determined_by == row.determined_by);
+    CHECK(outcome.raw.int_or("status", -1) == row.end.status);
+    CHECK(outcome.vm_reused == row.end.reused);
+  }
+}
+
+TEST_CASE("muvm's error is told with its causes") {
+  const Outcome outcome = muvm_outcome(
+      {"noise\nError: outer\n\nCaused by:\n    0: inner\n    1: innermost\nlast\n", k_sh, 1, 0, true, false});
+  REQUIRE(outcome.error);
+  CHECK(outcome.error->what == "muvm failed: outer: 0: inner: 1: innermost");
+}
+
+TEST_CASE("a stack that was not mounted is a warning, whatever the status") {
+  const Outcome outcome =
+      muvm_outcome({"Failed to mount FEX rootfs, carrying on without. Error: Failed to mount erofs\n", k_sh,
+                    0, 0, true, false});
+  CHECK(outcome.warnings.size() == 1);
+}
