@@ -28,6 +28,21 @@ Value outputs_value(const std::vector<OutputRecord>& outputs) {
   return list;
 }
 
+SpecTool tool_from_value(const Value& item) {
+  SpecTool tool;
+  tool.rule.name = item.string_or("name", "");
+  tool.rule.program = item.string_or("program", "");
+  tool.rule.identity = item.string_or("method", "digest");
+  tool.rule.package_hint = item.string_or("package", "");
+  tool.rule.optional = item.bool_or("optional", false);
+  if (const Value* words = item.find("version_args"); words != nullptr && words->is_array())
+    for (const Value& word : words->as_array())
+      if (word.is_string()) tool.rule.version_args.push_back(word.as_string());
+  tool.path = item.string_or("path", "");
+  tool.identity = item.string_or("identity", "");
+  return tool;
+}
+
 }  // namespace
 
 Result<std::vector<OutputRecord>> outputs_from_value(const Value* value, std::string_view name) {
@@ -57,7 +72,14 @@ Value to_value(const StepSpec& spec) {
   }
   Value tools = Value::array();
   for (const SpecTool& tool : spec.tools)
-    tools.push(Value::object({{"name", tool.name}, {"path", tool.path}, {"identity", tool.identity}}));
+    tools.push(Value::object({{"name", tool.rule.name},
+                              {"program", tool.rule.program},
+                              {"method", tool.rule.identity},
+                              {"version_args", Value::strings(tool.rule.version_args)},
+                              {"package", tool.rule.package_hint},
+                              {"optional", tool.rule.optional},
+                              {"path", tool.path},
+                              {"identity", tool.identity}}));
   Value outputs = Value::array();
   for (const RuleOutput& output : spec.outputs)
     outputs.push(Value::object({{"name", output.name}, {"kind", to_string(output.kind)}}));
@@ -160,7 +182,7 @@ hash::KeyHasher compute_key(const StepSpec& spec, const std::vector<KeyInput>& i
   std::sort(parameters.begin(), parameters.end(), [](auto* a, auto* b) { return a->key < b->key; });
   for (const Value::Member* member : parameters)
     hasher.add("parameter", member->key, member->value.canonical());
-  for (const SpecTool& tool : spec.tools) hasher.add("tool", tool.name, tool.identity);
+  for (const SpecTool& tool : spec.tools) hasher.add("tool", tool.rule.name, tool.identity);
   for (const KeyInput& input : inputs)
     hasher.add("input", input.name, std::string(to_string(input.kind)) + ":" + input.digest.hex());
   for (const RuleOutput& output : spec.outputs) hasher.add("output", output.name, to_string(output.kind));

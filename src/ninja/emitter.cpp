@@ -83,8 +83,8 @@ void write_header(Writer& out) {
   out.pool("heavy", k_heavy_depth);
   out.pool("network", k_network_depth);
   out.blank();
-  out.rule("step", {{"command", "$orch step $in_spec"}, {"description", "$text"}, {"restat", "1"}});
-  out.rule("always", {{"command", "$orch step $in_spec"}, {"description", "$text"}, {"pool", "console"}});
+  out.rule("step", {{"command", "exec $orch step $in_spec"}, {"description", "$text"}, {"restat", "1"}});
+  out.rule("always", {{"command", "exec $orch step $in_spec"}, {"description", "$text"}, {"pool", "console"}});
   out.blank();
 }
 

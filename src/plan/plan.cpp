@@ -79,7 +79,7 @@ Result<model::StepSpec> make_spec(const graph::Graph& graph, const Step& step, c
     spec.tools.push_back(std::move(found));
   }
   const bool named = std::any_of(spec.tools.begin(), spec.tools.end(),
-                                 [](const model::SpecTool& tool) { return tool.name == "command"; });
+                                 [](const model::SpecTool& tool) { return tool.rule.name == "command"; });
   if (!step.command.empty() && step.command.front().find('{') == std::string::npos && !named) {
     Result<model::SpecTool> found = around.tools.find_command(step.command.front());
     if (!found) return fail(std::move(found.error()).at(step.span));

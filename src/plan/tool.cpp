@@ -22,7 +22,7 @@ Result<model::SpecTool> ToolFinder::find(const model::RuleTool& tool) {
   const std::optional<std::string> path =
       sys::find_program(tool.program, search_path_ + ":/usr/local/sbin:/usr/sbin:/sbin");
   if (!path) {
-    if (tool.optional) return model::SpecTool{tool.name, "", "absent"};
+    if (tool.optional) return model::SpecTool{tool, "", "absent"};
     const std::string hint =
         tool.package_hint.empty()
             ? std::string("install it, or put its folder on PATH")
@@ -33,7 +33,7 @@ Result<model::SpecTool> ToolFinder::find(const model::RuleTool& tool) {
             .at(tool.span));
   }
   ORCH_TRY(std::string text, identity(tool, *path));
-  return model::SpecTool{tool.name, *path, std::move(text)};
+  return model::SpecTool{tool, *path, std::move(text)};
 }
 
 Result<model::SpecTool> ToolFinder::find_command(const std::string& program) {

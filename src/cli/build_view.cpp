@@ -1,0 +1,192 @@
+#include "cli/build_view.hpp"
+
+#include "base/text.hpp"
+#include "cli/paths.hpp"
+#include "sys/file.hpp"
+
+#include <fmt/format.h>
+
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <vector>
+
+namespace orch::cli {
+
+namespace {
+
+constexpr std::size_t k_last_lines = 20;
+
+void print(std::string_view text) {
+  (void)sys::write_all(STDERR_FILENO, text, "standard error");
+}
+
+// The end of a step's log, indented.
+std::string last_lines(const std::string& path) {
+  const std::string text = sys::read_file(path).value_or(std::string());
+  std::vector<std::string_view> lines = base::split(base::trim(text), '\n');
+  if (lines.size() > k_last_lines) lines.erase(lines.begin(), lines.end() - k_last_lines);
+  std::string out;
+  for (const std::string_view line : lines) out += "    " + base::printable(line) + "\n";
+  return out;
+}
+
+std::string failure_text(const model::Step& step, const StepReport& report, const std::string& log_path,
+                         bool colour) {
+  std::string out = fmt::format("{}failed:{} {} ({})\n", colour ? "\x1b[1;31m" : "", colour ? "\x1b[0m" : "",
+                                base::printable(step.description), step.id);
+  out += fmt::format("  {}\n", base::printable(report.message));
+  if (!step.command.empty())
+    out += fmt::format("  command: {}\n", base::printable(base::shell_join(step.command)));
+  if (sys::exists(log_path)) {
+    out += fmt::format("  log: {}\n", base::printable(log_path));
+    const std::string tail = last_lines(log_path);
+    if (!tail.empty()) out += "  its last lines:\n" + tail;
+  }
+  return out;
+}
+
+class PlainView : public BuildView {
+ public:
+  explicit PlainView(const Session& session) : session_(session) {}
+  void begin(const graph::Graph&, std::size_t) override {}
+  void started(const model::Step&) override {}
+  void finished(const model::Step& step, const StepReport& report, const std::string& log_path) override {
+    if (report.result == "failed") {
+      print(failure_text(step, report, log_path, session_.colour));
+      return;
+    }
+    if (session_.verbosity == Verbosity::quiet) return;
+    if (report.result == "fresh" && session_.verbosity != Verbosity::verbose) return;
+    print(fmt::format("{:<8} {}{}\n", report.result, base::printable(step.description), time_of(report)));
+  }
+  void tick() override {}
+  void note(const std::string& text) override {
+    if (session_.verbosity != Verbosity::quiet) print(text + "\n");
+  }
+  void end() override {}
+
+ protected:
+  static std::string time_of(const StepReport& report) {
+    return report.result == "executed" ? fmt::format(" ({})", base::human_seconds(report.seconds))
+                                       : std::string();
+  }
+  const Session& session_;
+};
+
+// One line that is drawn over; finished steps scroll above it. Redrawn only when its text changes.
+class LiveView final : public PlainView {
+ public:
+  using PlainView::PlainView;
+  void begin(const graph::Graph&, std::size_t expected) override {
+    expected_ = expected;
+    done_ = 0;
+    draw();
+  }
+  void started(const model::Step& step) override {
+    running_.push_back({step.id, step.description, std::chrono::steady_clock::now()});
+    draw();
+  }
+  void finished(const model::Step& step, const StepReport& report, const std::string& log_path) override {
+    std::erase_if(running_, [&](const Running& running) { return running.id == step.id; });
+    ++done_;
+    clear();
+    PlainView::finished(step, report, log_path);
+    draw();
+  }
+  void tick() override { draw(); }
+  void note(const std::string& text) override {
+    clear();
+    PlainView::note(text);
+    draw();
+  }
+  void end() override {
+    running_.clear();
+    clear();
+    expected_ = 0;
+  }
+
+ private:
+  struct Running {
+    std::string id;
+    std::string description;
+    std::chrono::steady_clock::time_point since;
+  };
+
+  void clear() {
+    if (!shown_.empty()) print("\r\x1b[K");
+    shown_.clear();
+  }
+
+  void draw() {
+    if (expected_ == 0 || session_.verbosity == Verbosity::quiet) return;
+    std::string text = fmt::format("[{}/{}]", std::min(done_, expected_), expected_);
+    for (const Running& running : running_) {
+      const double seconds =
+          std::chrono::duration<double>(std::chrono::steady_clock::now() - running.since).count();
+      text += " " + base::printable(running.description);
+      if (seconds >= 1) text += fmt::format(" ({:.0f} s)", seconds);
+      if (&running != &running_.back()) text += ",";
+    }
+    winsize size{};
+    const std::size_t width =
+        ::ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 20 ? size.ws_col : 80U;
+    if (text.size() >= width) text = text.substr(0, width - 4) + "...";
+    if (text == shown_) return;
+    print("\r" + text + "\x1b[K");
+    shown_ = text;
+  }
+
+  std::size_t expected_ = 0;
+  std::size_t done_ = 0;
+  std::vector<Running> running_;
+  std::string shown_;
+};
+
+}  // namespace
+
+std::unique_ptr<BuildView> make_build_view(const Session& session) {
+  const std::string term = variable(session, "TERM");
+  if (::isatty(STDERR_FILENO) == 1 && !term.empty() && term != "dumb")
+    return std::make_unique<LiveView>(session);
+  return std::make_unique<PlainView>(session);
+}
+
+std::string build_summary(const BuildReport& report) {
+  std::string out;
+  for (const char* result : {"executed", "cached", "fresh", "failed", "skipped"}) {
+    const std::size_t count = report.count(result);
+    const bool always = std::string_view(result) != "failed" && std::string_view(result) != "skipped";
+    if (count == 0 && !always) continue;
+    out += fmt::format("{}{} {}", out.empty() ? "" : ", ", count, result);
+  }
+  return out;
+}
+
+base::Value build_json(const Project& project, const BuildReport& report, const plan::Plan& plan) {
+  using base::Value;
+  Value steps = Value::array();
+  for (std::size_t i = 0; i < report.steps.size(); ++i) {
+    const model::Step& step = project.graph().steps[i];
+    if (step.cache == model::CachePolicy::never || !report.wanted[i]) continue;
+    const plan::PlannedStep& planned = plan.steps[i];
+    Value row = Value::object({{"id", step.id},
+                               {"rule", step.rule},
+                               {"profiles", Value::strings(step.profiles)},
+                               {"result", report.steps[i].result},
+                               {"key", planned.key ? Value(planned.key->hex()) : Value()}});
+    const bool built = !planned.outputs.empty();
+    row.set("artifact", built ? Value(project.store().data_path(planned.outputs.front().artifact)) : Value());
+    row.set("digest", built ? Value(planned.outputs.front().artifact.digest.hex()) : Value());
+    row.set("seconds", report.steps[i].seconds);
+    steps.push(std::move(row));
+  }
+  Value out = Value::object({{"schema", "appimage-orch/build/1"}, {"steps", steps}});
+  for (const char* result : {"executed", "cached", "fresh", "failed"}) out.set(result, report.count(result));
+  return out;
+}
+
+}  // namespace orch::cli

@@ -1,0 +1,107 @@
+#include "cli/launch_spec.hpp"
+
+#include "base/text.hpp"
+#include "launch/launcher.hpp"
+#include "load/schema.hpp"
+#include "sys/file.hpp"
+
+#include <fmt/format.h>
+
+#include <unistd.h>
+
+#include <algorithm>
+
+namespace orch::cli {
+
+using base::ErrorKind;
+using base::fail;
+using base::Value;
+
+namespace {
+
+std::vector<std::string> strings_of(const Value* list) {
+  std::vector<std::string> out;
+  if (list == nullptr || !list->is_array()) return out;
+  for (const Value& item : list->as_array())
+    if (item.is_string()) out.push_back(item.as_string());
+  return out;
+}
+
+// "images[3]" is layer 3; its role is the layer's.
+std::string role_of(const Value& profile, std::string_view input) {
+  const Value* layers = profile.find("layers");
+  const std::size_t open = input.find('[');
+  if (layers == nullptr || open == std::string_view::npos) return "image";
+  const auto index =
+      static_cast<std::size_t>(std::strtoul(std::string(input.substr(open + 1)).c_str(), nullptr, 10));
+  return index < layers->as_array().size() ? layers->as_array()[index].string_or("role", "image") : "step";
+}
+
+}  // namespace
+
+Result<model::LaunchSpec> launch_spec_from(const Value& profile, const std::vector<LaunchInput>& inputs,
+                                           const LaunchOverrides& overrides) {
+  model::LaunchSpec spec;
+  spec.app = profile.string_or("name", "app");
+  const Value none = Value::object();
+  const Value* launch = profile.find("launch");
+  const Value* app = profile.find("app");
+  if (launch == nullptr) launch = &none;
+  if (app == nullptr) app = &none;
+  spec.launcher = launch->string_or("launcher", "native");
+  spec.gpu_mode = launch->string_or("gpu_mode", "auto");
+  if (spec.gpu_mode == "auto") spec.gpu_mode.clear();
+  spec.vm = launch->string_or("vm", "auto");
+  spec.muvm = launch->string_or("muvm", "auto");
+  if (spec.muvm == "auto") spec.muvm.clear();
+  spec.muvm_args = strings_of(launch->find("muvm_args"));
+  spec.guest_pre = strings_of(launch->find("guest_pre"));
+  spec.guest_pre.insert(spec.guest_pre.end(), overrides.guest_pre.begin(), overrides.guest_pre.end());
+  const std::optional<std::int64_t> timeout = load::parse_duration(launch->string_or("timeout", "0s"));
+  spec.timeout_ms = overrides.timeout_ms.value_or(timeout.value_or(0));
+  spec.appimage = app->string_or("appimage", "");
+  spec.args = strings_of(app->find("args"));
+  spec.args.insert(spec.args.end(), overrides.args.begin(), overrides.args.end());
+  if (const Value* environment = app->find("env"); environment != nullptr && environment->is_object())
+    for (const Value::Member& member : environment->as_object())
+      if (member.value.is_string()) spec.environment.emplace_back(member.key, member.value.as_string());
+  spec.environment.insert(spec.environment.end(), overrides.environment.begin(), overrides.environment.end());
+  spec.directory = sys::absolute_path(".");
+  for (const LaunchInput& input : inputs) {
+    if (input.name == "tree") spec.appdir = input.path;
+    if (input.name.starts_with("images"))
+      spec.images.push_back({input.path, role_of(profile, input.name), input.sha256});
+  }
+  return spec;
+}
+
+Result<model::LaunchSpec> make_launch_spec(Project& project, const model::Profile& profile,
+                                           const plan::Plan& plan, const LaunchOverrides& overrides) {
+  ORCH_TRY(std::vector<LaunchInput> inputs, project.inputs_of(profile.name, "launch", plan));
+  if (inputs.empty())
+    return fail(ErrorKind::profile, fmt::format("profile '{}' names no application", profile.name),
+                "set app.appimage in it, or give --appimage FILE");
+  for (LaunchInput& input : inputs)
+    if (input.path.empty()) input.path = fmt::format("(not built yet: {})", input.name);
+  ORCH_TRY(model::LaunchSpec spec, launch_spec_from(profile.value, inputs, overrides));
+  if (!spec.appimage.empty()) {
+    ORCH_TRY(const hash::Sha256 sha256, project.stat_cache().sha256(spec.appimage));
+    spec.appimage_sha256 = sha256.hex();
+  }
+  return spec;
+}
+
+Result<std::vector<Value>> launch_objects(const Session& session, Project& project, const plan::Plan& plan) {
+  std::vector<Value> out;
+  for (const model::Profile& profile : project.profiles()) {
+    ORCH_TRY(const std::vector<LaunchInput> inputs, project.inputs_of(profile.name, "launch", plan));
+    if (inputs.empty()) continue;
+    ORCH_TRY(const model::LaunchSpec spec, make_launch_spec(project, profile, plan, {}));
+    const launch::Host host = launch::this_host(session.environment, session.cache_dir, project.processes());
+    ORCH_TRY(const std::unique_ptr<launch::Launcher> launcher, launch::make_launcher(spec.launcher, host));
+    out.push_back(launcher->describe(spec));
+  }
+  return out;
+}
+
+}  // namespace orch::cli

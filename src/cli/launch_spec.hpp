@@ -1,0 +1,36 @@
+// From a profile and its artifacts to what a launcher is asked to do.
+#pragma once
+
+#include "base/result.hpp"
+#include "base/value.hpp"
+#include "cli/project.hpp"
+#include "model/launch.hpp"
+
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace orch::cli {
+
+// What the command line of `run` adds to the profile.
+struct LaunchOverrides {
+  std::vector<std::string> args;  // after "--": behind the profile's
+  std::vector<std::pair<std::string, std::string>> environment;
+  std::vector<std::string> guest_pre;
+  std::optional<std::int64_t> timeout_ms;
+};
+
+// The launch of one profile. Paths of artifacts that are not built yet are "(not built yet: STEP INPUT)" in a
+// plan.
+Result<model::LaunchSpec> make_launch_spec(Project& project, const model::Profile& profile,
+                                           const plan::Plan& plan, const LaunchOverrides& overrides);
+
+// The same from an expanded profile and named inputs: what the ninja target launch/NAME has.
+Result<model::LaunchSpec> launch_spec_from(const base::Value& profile, const std::vector<LaunchInput>& inputs,
+                                           const LaunchOverrides& overrides);
+
+// The launch objects of all profiles that have an application.
+Result<std::vector<base::Value>> launch_objects(const Session& session, Project& project,
+                                                const plan::Plan& plan);
+
+}  // namespace orch::cli

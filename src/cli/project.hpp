@@ -1,0 +1,124 @@
+// Profiles on their way to artifacts: load, lock, expand, plan, build. What build, plan, run and lock share.
+#pragma once
+
+#include "base/result.hpp"
+#include "cli/command.hpp"
+#include "graph/graph.hpp"
+#include "hash/stat_cache.hpp"
+#include "load/profile.hpp"
+#include "model/profile.hpp"
+#include "plan/plan.hpp"
+#include "plan/tool.hpp"
+#include "store/build_folder.hpp"
+#include "store/store.hpp"
+#include "sys/process.hpp"
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace orch::cli {
+
+struct ProjectOptions {
+  std::vector<std::string> profiles;  // paths or names; empty: ./profile.toml
+  load::Overrides overrides;
+};
+
+// What to do about layers of packages whose lock is missing or does not match.
+enum class LockPolicy {
+  leave,    // their steps are unresolved (plan)
+  resolve,  // resolve and write the lock file (build, run)
+  demand,   // an error (--locked)
+};
+
+struct BuildOptions {
+  unsigned jobs = 0;  // 0: ninja's choice
+  bool keep_going = false;
+  std::vector<std::string> only;  // step ids, their prefixes, or rules; empty: everything
+};
+
+struct StepReport {
+  std::string result = "skipped";  // "executed", "cached", "fresh", "failed", "skipped"
+  double seconds = 0;
+  std::string message;  // of a failure
+};
+
+struct BuildReport {
+  std::vector<StepReport> steps;  // by step index; those that were not asked for are "skipped"
+  std::vector<bool> wanted;
+  int interrupted = 0;               // the signal that ended it
+  std::optional<base::Error> error;  // ninja's own failure
+  std::size_t count(std::string_view result) const;
+  bool ok() const;
+};
+
+// Follows a build; the view of a terminal or of a log.
+class BuildView {
+ public:
+  virtual ~BuildView() = default;
+  virtual void begin(const graph::Graph& graph, std::size_t expected) = 0;
+  virtual void started(const model::Step& step) = 0;
+  virtual void finished(const model::Step& step, const StepReport& report, const std::string& log_path) = 0;
+  virtual void tick() = 0;
+  virtual void note(const std::string& text) = 0;
+  virtual void end() = 0;
+};
+
+// Where one input of a profile's launch lies once everything is built.
+struct LaunchInput {
+  std::string name;  // "tree", "images[0]", …
+  std::string path;
+  std::string sha256;
+};
+
+class Project {
+ public:
+  // Loads the profiles and the rules. `session` must outlive the project.
+  static Result<std::unique_ptr<Project>> open(const Session& session, ProjectOptions options);
+
+  // Fills in the locked packages, as the policy says, and makes the graph.
+  Result<> prepare(LockPolicy policy, BuildView& view);
+  // A status for every step; needs prepare().
+  Result<plan::Plan> make_plan();
+  // Needs prepare(). Failed steps are in the report; an Error is what kept the build from running at all.
+  Result<BuildReport> build(const BuildOptions& options, BuildView& view);
+
+  const std::vector<model::Profile>& profiles() const { return profiles_; }
+  const graph::Graph& graph() const { return graph_; }
+  const store::Store& store() const { return store_; }
+  const store::BuildFolder& folder() const { return *folder_; }
+  hash::StatCache& stat_cache() { return *stat_cache_; }
+  sys::ProcessRunner& processes() { return processes_; }
+
+  // Steps that the words of --only name, with all they need; everything for an empty list.
+  Result<std::vector<bool>> select(const std::vector<std::string>& only) const;
+  // Index of a step by id, unique prefix of an id, slot or rule.
+  Result<model::StepIndex> find_step(const std::string& word) const;
+  // The inputs of a profile's step of that rule ("launch"). Paths of what is not built yet are left empty in
+  // a plan.
+  Result<std::vector<LaunchInput>> inputs_of(const std::string& profile, const std::string& rule,
+                                             const plan::Plan& plan);
+
+ private:
+  explicit Project(const Session& session);
+  Result<> load_all(const ProjectOptions& options);
+  Result<> lock_profile(model::Profile& profile, LockPolicy policy, BuildView& view);
+  Result<> write_folder(const plan::Plan& plan);
+  Result<int> run_ninja_once(const BuildOptions& options, const std::vector<bool>& wanted, int lock_fd,
+                             BuildView& view, BuildReport& report);
+  Result<> remember(const plan::Plan& plan, const BuildReport& report);
+
+  const Session& session_;
+  std::vector<model::Profile> profiles_;
+  std::vector<model::Rule> rules_;
+  graph::Graph graph_;
+  store::Store store_;
+  std::unique_ptr<store::BuildFolder> folder_;
+  std::unique_ptr<hash::StatCache> stat_cache_;
+  std::unique_ptr<plan::ToolFinder> tools_;
+  sys::SystemProcessRunner processes_;
+};
+
+}  // namespace orch::cli
