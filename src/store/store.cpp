@@ -153,7 +153,7 @@ Result<Staging> Store::stage() const {
   ORCH_TRY(std::optional<sys::FileLock> lock,
            sys::FileLock::acquire(path + ".lock", sys::FileLock::Wait::no));
   if (!lock) return fail(ErrorKind::internal, "a new directory in the store is locked by somebody else");
-  return Staging(path, std::move(*lock));
+  return Staging(path, *std::move(lock));
 }
 
 Result<ArtifactRef> Store::publish(ArtifactKind kind, const std::string& path,
@@ -196,7 +196,7 @@ Result<ArtifactRef> Store::publish(ArtifactKind kind, const std::string& path,
 Result<sys::FileLock> Store::lock_key(const hash::Digest& key) const {
   ORCH_TRY(std::optional<sys::FileLock> lock,
            sys::FileLock::acquire(root_ + "/locks/" + key.hex(), sys::FileLock::Wait::yes));
-  return std::move(*lock);
+  return *std::move(lock);
 }
 
 Result<bool> Store::verify(const ArtifactRef& artifact) const {
