@@ -216,7 +216,12 @@ std::uint64_t TreeListing::total_bytes() const {
   return total;
 }
 
-Result<TreeListing> list_tree(const std::string& root, unsigned threads) {
+namespace {
+
+// How the files of a walk get their digests.
+using HashAll = std::function<Result<>(int root_fd, std::vector<TreeEntry>& entries)>;
+
+Result<TreeListing> list_with(const std::string& root, const HashAll& hash_all) {
   const OwnedFd fd(::open(root.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (fd.get() < 0) return fail(errno_error(errno, "open directory", root));
   const int walked = ::fcntl(fd.get(), F_DUPFD_CLOEXEC, 0);
@@ -232,7 +237,7 @@ Result<TreeListing> list_tree(const std::string& root, unsigned threads) {
     for (const std::size_t index : indices)
       if (index != *first) walk.entries[index].hard_link = name;
   }
-  ORCH_CHECK(hash_files(fd.get(), root, walk.entries, threads));
+  ORCH_CHECK(hash_all(fd.get(), walk.entries));
   TreeListing listing;
   listing.entries = std::move(walk.entries);
   listing.sort();
@@ -243,6 +248,24 @@ Result<TreeListing> list_tree(const std::string& root, unsigned threads) {
   for (TreeEntry& entry : listing.entries)
     if (!entry.hard_link.empty()) entry.digest = first_names.at(entry.hard_link)->digest;
   return listing;
+}
+
+}  // namespace
+
+Result<TreeListing> list_tree(const std::string& root, unsigned threads) {
+  return list_with(root, [&](int root_fd, std::vector<TreeEntry>& entries) {
+    return hash_files(root_fd, root, entries, threads);
+  });
+}
+
+Result<TreeListing> list_tree(const std::string& root, const TreeHash& hash_one) {
+  return list_with(root, [&](int, std::vector<TreeEntry>& entries) -> Result<> {
+    for (TreeEntry& entry : entries) {
+      if (entry.type != EntryType::file || !entry.hard_link.empty()) continue;
+      ORCH_TRY(entry.digest, hash_one(root + "/" + entry.path));
+    }
+    return {};
+  });
 }
 
 }  // namespace orch::hash

@@ -44,6 +44,6 @@ using TreeHash = std::function<Result<Digest>(const std::string& path)>;
 // Modes are recorded as they are on disk & 0777.
 Result<TreeListing> list_tree(const std::string& root, unsigned threads);
 // The same on this thread, with the caller's way to hash a file (the stat cache).
-Result<TreeListing> list_tree(const std::string& root, const TreeHash& hash_file);
+Result<TreeListing> list_tree(const std::string& root, const TreeHash& hash_one);
 
 }  // namespace orch::hash
