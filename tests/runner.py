@@ -332,7 +332,7 @@ def dist(tally, pattern):
             tally.fail("meson dist", str(error))
             return
     folder = build(tally, "clang, from the tarball", compiler_command("clang++"), source=source,
-                   options=["-Dbuildtype=debug", "-Doptimization=1"], folder=WORK / "clang")
+                   options=["-Doptimization=0", "-Ddebug=false"], folder=WORK / "clang")
     if folder:
         unit(tally, "clang", folder, {}, pattern)
 
@@ -383,7 +383,7 @@ def main():
         lint(tally, options.pattern)
     if {"gcc", "unit", "integration"} & set(stages):
         tally.stage("g++")
-        folder = build(tally, "gcc", compiler_command("g++"))
+        folder = build(tally, "gcc", compiler_command("g++"), options=["-Doptimization=2", "-Ddebug=false"])
         if folder and "unit" in stages:
             unit(tally, "gcc", folder, {}, options.pattern)
         if folder and "integration" in stages:
@@ -391,7 +391,7 @@ def main():
     if "sanitizers" in stages:
         tally.stage("g++ with AddressSanitizer and UndefinedBehaviorSanitizer")
         folder = build(tally, "asan", compiler_command("g++"),
-                       options=["-Db_sanitize=address,undefined", "-Dbuildtype=debug", "-Doptimization=1"])
+                       options=["-Db_sanitize=address,undefined", "-Doptimization=1"])
         if folder:
             unit(tally, "asan", folder, SANITIZER_ENVIRONMENT, options.pattern)
             integration(tally, "asan", folder, SANITIZER_ENVIRONMENT, options.pattern, options.jobs)
