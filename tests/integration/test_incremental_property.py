@@ -6,6 +6,7 @@ import os
 import random
 import shutil
 import unittest
+from pathlib import Path
 
 from tests.integration import lib
 from tests.integration.staleness import StalenessCase
@@ -83,7 +84,7 @@ class Graph:
 @lib.needs_tool("ninja")
 class Incremental(StalenessCase):
     def results(self, document):
-        return {s["rule"]: open(s["artifact"], "rb").read() for s in document["steps"]}
+        return {s["rule"]: Path(s["artifact"]).read_bytes() for s in document["steps"]}
 
     def check_graph(self, seed):
         random_ = random.Random(seed)
