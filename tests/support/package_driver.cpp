@@ -110,8 +110,9 @@ Result<> image_command(const std::vector<std::string>& args) {
   ORCH_TRY(const auto lock, package::LockFile::load(args[1]));
   action::Context context;
   context.inputs.push_back({"archives", directory + "/archives", model::ArtifactKind::tree});
-  context.parameters = Value::object(
-      {{"packages", package::to_value(lock.value().find(args[3])->packages)}, {"role", args[4]}, {"class", args[4]}});
+  context.parameters = Value::object({{"packages", package::to_value(lock.value().find(args[3])->packages)},
+                                      {"role", args[4]},
+                                      {"class", args[4]}});
   context.tools["mkfs"] = sys::find_program("mkfs.erofs", "/usr/sbin:/usr/bin").value_or("");
   context.outputs["image"] = directory + "/image";
   context.outputs["manifest"] = directory + "/manifest";

@@ -116,7 +116,8 @@ TEST_SUITE("image/erofs_writer") {
   }
 
   TEST_CASE("equal trees get equal UUIDs of a valid form") {
-    const std::string text = orch::image::to_string(orch::image::uuid_from_digest(orch::hash::digest_of("tree")));
+    const std::string text =
+        orch::image::to_string(orch::image::uuid_from_digest(orch::hash::digest_of("tree")));
     CHECK(text.size() == 36);
     CHECK(text[14] == '8');
     CHECK(std::string("89ab").find(text[19]) != std::string::npos);
