@@ -24,12 +24,19 @@ void print(std::string_view text) {
   (void)sys::write_all(STDERR_FILENO, text, "standard error");
 }
 
-// The end of a step's log, indented.
-std::string last_lines(const std::string& path) {
+// What a failed step left in its log: the command that it ran ("$ …" in the first line), and its last lines.
+std::string log_text(const std::string& path) {
   const std::string text = sys::read_file(path).value_or(std::string());
+  if (base::trim(text).empty()) return {};
   std::vector<std::string_view> lines = base::split(base::trim(text), '\n');
-  if (lines.size() > k_last_lines) lines.erase(lines.begin(), lines.end() - k_last_lines);
   std::string out;
+  if (lines.front().starts_with("$ ")) {
+    out += fmt::format("  command: {}\n", base::printable(lines.front().substr(2)));
+    lines.erase(lines.begin());
+  }
+  out += fmt::format("  log: {}\n", base::printable(path));
+  if (lines.size() > k_last_lines) lines.erase(lines.begin(), lines.end() - k_last_lines);
+  if (!lines.empty()) out += "  its last lines:\n";
   for (const std::string_view line : lines) out += "    " + base::printable(line) + "\n";
   return out;
 }
@@ -39,13 +46,8 @@ std::string failure_text(const model::Step& step, const StepReport& report, cons
   std::string out = fmt::format("{}failed:{} {} ({})\n", colour ? "\x1b[1;31m" : "", colour ? "\x1b[0m" : "",
                                 base::printable(step.description), step.id);
   out += fmt::format("  {}\n", base::printable(report.message));
-  if (!step.command.empty())
-    out += fmt::format("  command: {}\n", base::printable(base::shell_join(step.command)));
-  if (sys::exists(log_path)) {
-    out += fmt::format("  log: {}\n", base::printable(log_path));
-    const std::string tail = last_lines(log_path);
-    if (!tail.empty()) out += "  its last lines:\n" + tail;
-  }
+  out += log_text(log_path);
+  if (!report.hint.empty()) out += fmt::format("  hint: {}\n", base::printable(report.hint));
   return out;
 }
 

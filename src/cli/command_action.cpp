@@ -93,10 +93,8 @@ Result<> run_command_action(const std::vector<std::string>& command, action::Con
   context.log("$ " + base::shell_join(child.argv));
   ORCH_TRY(const sys::Exit ended, context.processes->run(child));
   if (!ended.ok())
-    return fail(
-        ErrorKind::step,
-        fmt::format("the command '{}' {}", base::printable(base::shell_join(child.argv)), ended.describe()),
-        "its output is in the step's log");
+    return fail(ErrorKind::step, fmt::format("the command {}", ended.describe()),
+                "its output is in the step's log");
   for (const auto& [name, path] : context.outputs)
     if (!sys::exists(path))
       return fail(ErrorKind::step, fmt::format("the command ended well, but left no output '{}'", name),

@@ -1,6 +1,7 @@
 // The command line: global options, the table of commands, and how a result becomes an exit status.
 #include "cli/command.hpp"
 #include "cli/paths.hpp"
+#include "cli/usage_error.hpp"
 #include "sys/file.hpp"
 
 #include <CLI/CLI.hpp>
@@ -120,8 +121,8 @@ int run(int argc, char** argv) {
   } catch (const CLI::ParseError& error) {
     // Help and version are "errors" of status 0 here.
     if (error.get_exit_code() == 0) return app.exit(error);
-    (void)app.exit(error, std::cerr, std::cerr);
-    return k_usage_status;
+    finish_session(session, arguments);
+    return report(session, usage_error(app, error, std::vector<std::string>(argv + 1, argv + argc)));
   }
   finish_session(session, arguments);
   const Result<int> result = session.action();

@@ -290,9 +290,10 @@ Result<int> Project::run_ninja_once(const BuildOptions& options, const std::vect
     if (strength(event.result) >= strength(row.result)) {
       row.result = event.result;
       row.message = event.message;
+      row.hint = event.hint;
     }
     row.seconds += event.seconds;
-    view.finished(step, {event.result, event.seconds, event.message}, folder_->log_path(step.id));
+    view.finished(step, {event.result, event.seconds, event.message, event.hint}, folder_->log_path(step.id));
   };
   run.on_tick = [&] { view.tick(); };
   run.stop_signal = [&] {

@@ -43,6 +43,7 @@ struct StepReport {
   std::string result = "skipped";  // "executed", "cached", "fresh", "failed", "skipped"
   double seconds = 0;
   std::string message;  // of a failure
+  std::string hint;
 };
 
 struct BuildReport {

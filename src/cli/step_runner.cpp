@@ -2,6 +2,7 @@
 
 #include "action/context.hpp"
 #include "base/text.hpp"
+#include "cli/always_step.hpp"
 #include "cli/command_action.hpp"
 #include "image/erofs_writer.hpp"
 #include "ninja/events.hpp"
@@ -186,10 +187,7 @@ Result<std::vector<model::OutputRecord>> StepRunner::execute(const hash::Digest&
            sys::open_file(folder_.log_path(spec_.id), O_WRONLY | O_CREAT | O_TRUNC | O_APPEND, 0644));
   ORCH_TRY(const store::Staging staging, store_.stage());
   ORCH_TRY(action::Context context, make_context(staging, log.get()));
-  if (Result<> acted = act(context, log.get()); !acted) {
-    context.log(base::render(acted.error()));
-    return fail(std::move(acted.error()));
-  }
+  ORCH_CHECK(act(context, log.get()));
   std::vector<model::OutputRecord> outputs;
   for (const model::RuleOutput& output : spec_.outputs) {
     const std::string& path = context.outputs.at(output.name);
@@ -229,20 +227,21 @@ Result<int> run_step(const std::string& spec_path, const Session& session) {
   die_with_parent();
   ::signal(SIGPIPE, SIG_IGN);
   ::umask(022);  // what a step writes is the same for everybody
-  const Reporter reporter(session.environment);
   const std::string path = sys::absolute_path(spec_path);
   ORCH_TRY(model::StepSpec spec, store::read_spec(path));
+  const store::BuildFolder folder(sys::parent_path(sys::parent_path(path)));
+  if (is_always_step(spec)) return run_always_step(spec, folder, session);
+  const Reporter reporter(session.environment);
   const std::string id = spec.id;
-  reporter.say({ninja::Event::Kind::started, id, {}, 0, {}});
-  StepRunner runner(std::move(spec), store::BuildFolder(sys::parent_path(sys::parent_path(path))),
-                    session.environment);
+  reporter.say({ninja::Event::Kind::started, id, {}, 0, {}, {}});
+  StepRunner runner(std::move(spec), folder, session.environment);
   const Result<std::string> result = runner.run();
   if (!result) {
-    reporter.say(
-        {ninja::Event::Kind::finished, id, "failed", runner.seconds(), base::one_line(result.error())});
+    reporter.say({ninja::Event::Kind::finished, id, "failed", runner.seconds(),
+                  base::one_line(result.error()), result.error().hint});
     return fail(result.error());
   }
-  reporter.say({ninja::Event::Kind::finished, id, *result, runner.seconds(), {}});
+  reporter.say({ninja::Event::Kind::finished, id, *result, runner.seconds(), {}, {}});
   return 0;
 }
 

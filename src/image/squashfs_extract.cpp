@@ -36,7 +36,7 @@ Result<> write_at(int fd, std::span<const std::uint8_t> bytes, std::uint64_t off
   while (!bytes.empty()) {
     const ssize_t done = ::pwrite(fd, bytes.data(), bytes.size(), static_cast<off_t>(offset));
     if (done < 0 && errno == EINTR) continue;
-    if (done < 0) return fail(base::errno_error(errno, "write", ""));
+    if (done < 0) return fail(base::errno_error(errno, "write", "the extracted file"));
     bytes = bytes.subspan(static_cast<std::size_t>(done));
     offset += static_cast<std::uint64_t>(done);
   }
@@ -182,7 +182,7 @@ Result<> Worker::fill(PlannedFile& file, int fd) {
   file.digest = hasher_.finish();
   if (!inode.blocks.empty() && inode.blocks.back() == 0 && !inode.has_fragment() &&
       ::ftruncate(fd, static_cast<off_t>(inode.size)) != 0)
-    return fail(base::errno_error(errno, "write", ""));
+    return fail(base::errno_error(errno, "write", "the extracted file"));
   return {};
 }
 
@@ -206,7 +206,7 @@ Result<> Worker::open_large(LargeFile& large, const PlannedFile& file) {
   if (large.fd) return {};
   ORCH_TRY(large.fd, writer_.create_file(file.directory, file.name));
   if (::ftruncate(large.fd.get(), static_cast<off_t>(file.inode.size)) != 0)
-    return fail(base::errno_error(errno, "write", ""));
+    return fail(base::errno_error(errno, "write", "the extracted file"));
   return {};
 }
 

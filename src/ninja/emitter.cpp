@@ -83,8 +83,8 @@ void write_header(Writer& out) {
   out.pool("heavy", k_heavy_depth);
   out.pool("network", k_network_depth);
   out.blank();
-  out.rule("step", {{"command", "exec $orch step $in_spec"}, {"description", "$text"}, {"restat", "1"}});
-  out.rule("always", {{"command", "exec $orch step $in_spec"}, {"description", "$text"}, {"pool", "console"}});
+  out.rule("step", {{"command", "exec $orch step $in"}, {"description", "$text"}, {"restat", "1"}});
+  out.rule("always", {{"command", "exec $orch step $in"}, {"description", "$text"}, {"pool", "console"}});
   out.blank();
 }
 
@@ -110,8 +110,7 @@ Result<std::string> emit(const graph::Graph& graph, const plan::Plan& plan) {
     std::sort(implicit.begin(), implicit.end());
     implicit.erase(std::unique(implicit.begin(), implicit.end()), implicit.end());
     const std::string spec = "steps/" + step.id + ".json";
-    std::vector<std::pair<std::string, std::string>> variables = {{"in_spec", spec},
-                                                                  {"text", escape_value(step.description)}};
+    std::vector<std::pair<std::string, std::string>> variables = {{"text", escape_value(step.description)}};
     const bool always = step.cache == model::CachePolicy::never;
     if (!always && !pool_of(step).empty()) variables.emplace_back("pool", pool_of(step));
     const std::string target =

@@ -15,9 +15,10 @@ struct Event {
   std::string result;   // finished: "executed", "cached", "fresh", "failed"
   double seconds = 0;   // finished
   std::string message;  // failed: one line; cut to fit
+  std::string hint;     // failed: what to do, or empty
 };
 
-// "S<TAB>ID" or "F<TAB>ID<TAB>RESULT<TAB>SECONDS<TAB>MESSAGE", with a newline.
+// "S<TAB>ID" or "F<TAB>ID<TAB>RESULT<TAB>SECONDS<TAB>MESSAGE<TAB>HINT", with a newline.
 std::string event_line(const Event& event);
 // False for a line that is no event.
 bool parse_event(const std::string& line, Event& event);

@@ -206,13 +206,9 @@ class Planner {
       }
       return {};
     }
-    if (!step.unresolved.empty()) {
-      out.status = Status::stale;
-      out.reasons.push_back({"lock", step.unresolved, "", ""});
-      return {};
-    }
-    if (!inputs) {
-      out.status = Status::pending;
+    if (!step.unresolved.empty()) out.reasons.push_back({"lock", step.unresolved, "", ""});
+    if (!inputs || !step.unresolved.empty()) {
+      out.status = inputs ? Status::stale : Status::pending;
       return {};
     }
     const hash::KeyHasher hasher = model::compute_key(out.spec, *inputs);

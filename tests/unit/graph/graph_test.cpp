@@ -1,9 +1,9 @@
 // Expansion of profiles and rules: who provides what, order, identity, and the errors with their places.
 #include "graph/graph.hpp"
 
-#include <algorithm>
-
 #include <doctest/doctest.h>
+
+#include <algorithm>
 
 using namespace orch;
 using base::Value;
@@ -12,7 +12,8 @@ using model::Rule;
 namespace {
 
 base::SourceSpan place(int line) {
-  static const auto k_file = std::make_shared<const base::SourceFile>(base::SourceFile{"test.toml", "a\nb\nc\nd\ne\nf\n"});
+  static const auto k_file =
+      std::make_shared<const base::SourceFile>(base::SourceFile{"test.toml", "a\nb\nc\nd\ne\nf\n"});
   return {k_file, line, 1, 1};
 }
 
@@ -77,8 +78,8 @@ Rule launch_rule() {
 }
 
 const model::Step* find(const graph::Graph& graph, std::string_view rule) {
-  const auto found =
-      std::find_if(graph.steps.begin(), graph.steps.end(), [&](const model::Step& step) { return step.rule == rule; });
+  const auto found = std::find_if(graph.steps.begin(), graph.steps.end(),
+                                  [&](const model::Step& step) { return step.rule == rule; });
   return found == graph.steps.end() ? nullptr : &*found;
 }
 
@@ -128,7 +129,8 @@ TEST_SUITE("graph") {
   TEST_CASE("a rule over a list is bound to each item that fits") {
     Value layers = Value::array();
     layers.push(Value::object({{"name", "base"}, {"kind", "file"}, {"image", "/i/base.erofs"}}));
-    layers.push(Value::object({{"name", "deps"}, {"kind", "packages"}, {"packages", Value::strings({"jq"})}}));
+    layers.push(
+        Value::object({{"name", "deps"}, {"kind", "packages"}, {"packages", Value::strings({"jq"})}}));
     Value value = Value::object({{"name", "p"}, {"layers", layers}});
     Rule build = make_rule("overlay");
     build.for_each = "layers";
@@ -174,7 +176,8 @@ TEST_SUITE("graph") {
 
   TEST_CASE("the identity does not depend on where the root lies, but on parameters and logical names") {
     const auto id_of = [](const std::string& folder, const std::string& backend) {
-      Value value = Value::object({{"app", Value::object({{"appimage", folder + "/x.AppImage"}, {"backend", backend}})}});
+      Value value = Value::object(
+          {{"app", Value::object({{"appimage", folder + "/x.AppImage"}, {"backend", backend}})}});
       Rule rule = extract_rule();
       rule.parameters = {{"backend", "app.backend", std::nullopt, "string", place(5)}};
       const std::vector<model::Profile> profiles = {make_profile("p", value)};
@@ -265,7 +268,8 @@ TEST_SUITE("graph") {
     const std::vector<model::Profile> profiles = {make_profile("p", value)};
     const auto wrong = graph::expand(profiles, std::vector<Rule>{rule}, "/");
     REQUIRE_FALSE(wrong);
-    CHECK(wrong.error().what == "parameter 'backend' of step 'extract' must be of type string, but is a integer");
+    CHECK(wrong.error().what ==
+          "parameter 'backend' of step 'extract' must be of type string, but is a integer");
     rule.parameters = {{"locked", "app.locked", std::nullopt, "lock", place(5)}};
     const auto graph = graph::expand(profiles, std::vector<Rule>{rule}, "/");
     REQUIRE(graph);

@@ -1,9 +1,10 @@
-// Escaping, wrapping and events. That ninja reads back what was written is tests/integration/test_ninja_file.py.
+// Escaping, wrapping and events. That ninja reads back what was written is
+// tests/integration/test_ninja_file.py.
 #include "ninja/writer.hpp"
 
-#include <doctest/doctest.h>
-
 #include "ninja/events.hpp"
+
+#include <doctest/doctest.h>
 
 using namespace orch::ninja;
 
@@ -48,7 +49,7 @@ TEST_SUITE("ninja") {
   }
 
   TEST_CASE("events survive the pipe, whatever their message holds") {
-    Event event{Event::Kind::finished, "extract-1", "failed", 1.5, "line one\nline\ttwo"};
+    Event event{Event::Kind::finished, "extract-1", "failed", 1.5, "line one\nline\ttwo", "do\nthis"};
     const std::string line = event_line(event);
     CHECK(line.size() < 4096);
     Event back;
@@ -57,7 +58,9 @@ TEST_SUITE("ninja") {
     CHECK(back.result == "failed");
     CHECK(back.seconds == doctest::Approx(1.5));
     CHECK(back.message == "line one line two");
+    CHECK(back.hint == "do this");
     event.message.assign(10000, 'x');
+    event.hint.assign(10000, 'y');
     CHECK(event_line(event).size() < 4096);
     CHECK_FALSE(parse_event("ninja: error", back));
   }

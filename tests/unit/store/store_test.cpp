@@ -1,14 +1,14 @@
 // Publishing, records, and what a killed or powerless machine may leave.
 #include "store/store.hpp"
 
+#include "store/build_folder.hpp"
+#include "support/temp_dir.hpp"
+#include "sys/process.hpp"
+
 #include <doctest/doctest.h>
 
 #include <sys/stat.h>
 #include <unistd.h>
-
-#include "store/build_folder.hpp"
-#include "support/temp_dir.hpp"
-#include "sys/process.hpp"
 
 using namespace orch;
 using model::ArtifactKind;
@@ -16,7 +16,9 @@ using test::TempDir;
 
 namespace {
 
-hash::Digest key_of(std::string_view text) { return hash::digest_of(text); }
+hash::Digest key_of(std::string_view text) {
+  return hash::digest_of(text);
+}
 
 model::ArtifactRef publish_text(const store::Store& store, std::string_view text) {
   const auto staging = store.stage();
@@ -87,7 +89,8 @@ TEST_SUITE("store") {
     REQUIRE(store.write_record(record_of("k", artifact)));
     CHECK(store.lookup(key_of("k"))->outcome == store::Lookup::hit);
     CHECK(store.lookup(key_of("other"))->outcome == store::Lookup::absent);
-    const std::string path = store.root() + "/ac/" + key_of("k").hex().substr(0, 2) + "/" + key_of("k").hex() + ".json";
+    const std::string path =
+        store.root() + "/ac/" + key_of("k").hex().substr(0, 2) + "/" + key_of("k").hex() + ".json";
     const std::string text = *sys::read_file(path);
     for (std::size_t cut = 0; cut < text.size() - 2; cut += 7) {
       REQUIRE(sys::write_atomic(path, text.substr(0, cut)));
@@ -152,7 +155,8 @@ TEST_SUITE("store") {
     const TempDir temp;
     const store::BuildFolder folder(temp.path());
     REQUIRE(folder.prepare());
-    model::Stamp stamp{"a-1", key_of("k"), {{"out", {ArtifactKind::file, key_of("x")}}}, {{"input", "i", "v"}}};
+    model::Stamp stamp{
+        "a-1", key_of("k"), {{"out", {ArtifactKind::file, key_of("x")}}}, {{"input", "i", "v"}}};
     REQUIRE(folder.write_stamp(stamp));
     CHECK(*folder.write_stamp(stamp) == false);
     const auto back = folder.read_stamp("a-1");
