@@ -80,6 +80,25 @@ Result<std::optional<Payload>> scan(const RandomAccess& file, std::uint64_t from
   return std::optional<Payload>();
 }
 
+// A guess for messages at what somebody took for an AppImage.
+std::string describe_content(std::string_view head) {
+  if (head.empty()) return "an empty file";
+  const std::string_view text = base::trim(head);
+  if (text.starts_with("<!DOCTYPE html") || text.starts_with("<!doctype html") || text.starts_with("<html"))
+    return "an HTML page";
+  if (head.starts_with("#!")) return "a script";
+  if (head.starts_with("PK\x03\x04")) return "a zip archive";
+  if (head.starts_with("\x1f\x8b") || head.starts_with("BZh") ||
+      head.starts_with("\xfd"
+                       "7zXZ") ||
+      head.starts_with("\x28\xb5\x2f\xfd"))
+    return "a compressed file";
+  if (head.starts_with("!<arch>\ndebian")) return "a Debian package";
+  if (head.starts_with("\xed\xab\xee\xdb")) return "an RPM package";
+  const bool binary = head.find('\0') != std::string_view::npos;
+  return binary ? "data of an unknown kind" : "a text file";
+}
+
 // Where a search has to begin: behind the program headers, which no payload can precede.
 std::uint64_t scan_start(const ElfHeader& elf) {
   const std::uint64_t header = elf.is_64 ? 64 : 52;
@@ -252,7 +271,10 @@ Result<Identity> identify(const RandomAccess& file) {
   if (iso) {
     identity.kind = FileKind::iso;
     ORCH_CHECK(identify_iso(file, identity));
+    return identity;
   }
+  ORCH_TRY(const std::string sample, read_some(file, 0, 512));
+  identity.looks_like = describe_content(sample);
   return identity;
 }
 
@@ -273,10 +295,9 @@ std::optional<Error> payload_problem(const Identity& identity, std::string_view 
         fmt::format("unpack it with 'dwarfsextract -i FILE -O {} -o DIR' (package 'dwarfs', where it is "
                     "available), or ask its publisher for a SquashFS build",
                     identity.payload.offset));
-  const std::string_view found = identity.kind == FileKind::elf     ? "an ELF file without a payload"
-                                 : identity.kind == FileKind::erofs ? "an EROFS image"
-                                 : identity.file_size == 0          ? "an empty file"
-                                                                    : "something else";
+  const std::string found = identity.kind == FileKind::elf     ? "an ELF file without a payload"
+                            : identity.kind == FileKind::erofs ? "an EROFS image"
+                                                               : identity.looks_like;
   return Error(
       ErrorKind::unsupported,
       fmt::format("'{}' is no AppImage: expected an ELF runtime with a payload, found {}", shown, found),

@@ -41,6 +41,7 @@ struct Identity {
   std::optional<ElfHeader> elf;  // the runtime, or the ELF file itself
   Payload payload;
   std::optional<ErofsSuper> erofs;
+  std::string looks_like;  // of unknown files: "a text file", "an HTML page", …
   // Why an AppImage has no usable payload, for messages: "the file is cut short: …". Empty otherwise.
   std::optional<base::Error> payload_error;
 };

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <cstring>
 
 namespace orch::image {
@@ -55,26 +56,32 @@ class SquashfsFile final : public RandomAccess {
         return fail(ErrorKind::corrupt, "the end of a file lies outside of its fragment block");
       return std::span<const std::uint8_t>(*tail_).subspan(inode_.fragment_offset, length);
     }
-    if (kept_ != index) {
-      kept_ = ~std::size_t{0};
-      block_.assign(length, 0);
-      if (inode_.blocks[index] != 0) {
-        ORCH_TRY(const std::size_t got, blocks_.read(places_[index], inode_.blocks[index], block_));
-        if (got != length)
-          return fail(ErrorKind::corrupt, fmt::format("a data block has {} bytes, expected {}", got, length));
-      }
-      kept_ = index;
+    // A few blocks are kept: readers of ELF files go back and forth between headers and tables.
+    for (const Kept& kept : kept_)
+      if (kept.index == index) return std::span<const std::uint8_t>(kept.bytes);
+    Kept& kept = kept_[next_++ % kept_.size()];
+    kept.index = ~std::size_t{0};
+    kept.bytes.assign(length, 0);
+    if (inode_.blocks[index] != 0) {
+      ORCH_TRY(const std::size_t got, blocks_.read(places_[index], inode_.blocks[index], kept.bytes));
+      if (got != length)
+        return fail(ErrorKind::corrupt, fmt::format("a data block has {} bytes, expected {}", got, length));
     }
-    return std::span<const std::uint8_t>(block_);
+    kept.index = index;
+    return std::span<const std::uint8_t>(kept.bytes);
   }
 
+  struct Kept {
+    std::size_t index = ~std::size_t{0};
+    Bytes bytes;
+  };
   SquashfsInode inode_;
   SquashfsMeta& meta_;
   SquashfsBlocks& blocks_;
   FragmentCache& fragments_;
   std::vector<std::uint64_t> places_;
-  mutable Bytes block_;
-  mutable std::size_t kept_ = ~std::size_t{0};
+  mutable std::array<Kept, 4> kept_;
+  mutable std::size_t next_ = 0;
   mutable std::shared_ptr<const Bytes> tail_;
 };
 
