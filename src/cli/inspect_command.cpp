@@ -68,6 +68,10 @@ std::string names(const std::vector<std::string>& all) {
   return out;
 }
 
+std::string counted(std::size_t count) {
+  return fmt::format("{} {}", count, count == 1 ? "library" : "libraries");
+}
+
 std::string title(const elf::Inspection& inspection) {
   const image::Identity& identity = inspection.identity;
   const std::string arch = inspection.arch.empty() ? "" : ", " + inspection.arch;
@@ -152,8 +156,7 @@ std::string to_text(const std::string& file, const elf::Inspection& inspection) 
     field(out, "provides",
           fmt::format("{} libraries: {}", inspection.bundled.size(), names(inspection.bundled)));
   if (!inspection.needed.empty())
-    field(out, "needs",
-          fmt::format("{} libraries from outside: {}", inspection.needed.size(), names(inspection.needed)));
+    field(out, "needs", counted(inspection.needed.size()) + " from outside: " + names(inspection.needed));
   if (!inspection.glibc.empty()) field(out, "glibc", printable(inspection.glibc) + " or newer");
   if (inspection.isa_needed > 1)
     field(out, "processor", fmt::format("x86-64-v{} or newer", inspection.isa_needed));
