@@ -209,15 +209,6 @@ Result<Value> make_layers(const Value& profile, const Surroundings& surroundings
   return LayerMaker(profile, surroundings).make();
 }
 
-namespace {
-
-// A profile without an application builds what it names and launches nothing: it needs no base.
-bool launches(const model::Profile& profile) {
-  return profile.value.find_path("app.appimage") != nullptr || profile.value.find_path("app.url") != nullptr;
-}
-
-}  // namespace
-
 Result<> resolve_auto_layers(model::Profile& profile, const Host& host) {
   Value layers = Value::array();
   for (const Value& layer : profile.value.find("layers")->as_array()) {
@@ -228,7 +219,9 @@ Result<> resolve_auto_layers(model::Profile& profile, const Host& host) {
     }
     const std::string role = layer.string_or("role", "");
     const std::vector<std::string> images = automatic_images(host, role);
-    if (images.empty() && role == "base" && launches(profile)) return base::fail(no_base(profile, host, layer));
+    // A profile without an application builds what it names and launches nothing.
+    if (images.empty() && role == "base" && require_app(profile))
+      return base::fail(no_base(profile, host, layer));
     for (const std::string& image : images)
       layers.push(file_layer(image, role == "base" ? "base" : "gpu-" + stem(image), role, layer.span));
   }

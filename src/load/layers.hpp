@@ -21,9 +21,8 @@ struct Host {
 
 // Puts real layers in the place of those of kind "auto": for muvm the images that it would use by itself
 // (base RootFS/default.erofs, gpu overlays/mesa-i386.erofs and overlays/mesa-x86_64.erofs), each where it
-// exists; native has none. A base that is not found is an error that says what to do,
-// unless the profile names no application. Also refuses what the
-// launcher cannot mount.
+// exists; native has none. A base that is not found is an error that says what to do, unless the profile
+// names no application. Also refuses what the launcher cannot mount.
 Result<> resolve_auto_layers(model::Profile& profile, const Host& host);
 
 }  // namespace orch::load

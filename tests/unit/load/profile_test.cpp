@@ -214,7 +214,8 @@ TEST_SUITE("load/profile") {
 TEST_SUITE("load/layers") {
   TEST_CASE("auto layers become the images that muvm would use") {
     Place place;
-    Profile profile = place.load("");
+    place.dir.write("work/x.AppImage", "");
+    Profile profile = place.load("[app]\nappimage = 'x.AppImage'\n");
     const orch::load::Host host{"muvm", {place.dir / "none", place.dir / "fex"}};
     const auto missing = orch::load::resolve_auto_layers(profile, host);
     REQUIRE_FALSE(missing.has_value());
@@ -229,10 +230,18 @@ TEST_SUITE("load/layers") {
 
   TEST_CASE("native has no base of its own to find") {
     Place place;
-    Profile profile = place.load("");
+    place.dir.write("work/x.AppImage", "");
+    Profile profile = place.load("[app]\nappimage = 'x.AppImage'\n");
     const auto missing = orch::load::resolve_auto_layers(profile, {"native", {place.dir / "fex"}});
     REQUIRE_FALSE(missing.has_value());
     CHECK(missing.error().what == "profile 'p' has no base image: \"auto\" finds images for muvm only");
+  }
+
+  TEST_CASE("a profile without an application launches nothing, and needs no base") {
+    Place place;
+    Profile profile = place.load("");
+    REQUIRE(orch::load::resolve_auto_layers(profile, {"native", {}}).has_value());
+    CHECK(layer_names(profile).empty());
   }
 
   TEST_CASE("muvm's guest kernel reads lz4 only") {
