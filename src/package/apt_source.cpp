@@ -111,10 +111,20 @@ Result<std::vector<std::string>> repository_uris(const AptRoot& root) {
   return uris;
 }
 
+// The path below its archive's root, without "." components (flat repositories have them); empty if there is
+// none.
 std::string path_in_archive(const std::string& uri, const std::vector<std::string>& roots) {
-  for (const std::string& prefix : roots)
-    if (uri.size() > prefix.size() && uri.starts_with(prefix))
-      return percent_decoded(std::string_view(uri).substr(prefix.size())).value_or("");
+  for (const std::string& prefix : roots) {
+    if (uri.size() <= prefix.size() || !uri.starts_with(prefix)) continue;
+    const std::string decoded = percent_decoded(std::string_view(uri).substr(prefix.size())).value_or("");
+    std::string path;
+    for (std::string_view part : base::split(decoded, '/')) {
+      if (part == "..") return {};
+      if (part.empty() || part == ".") continue;
+      path += (path.empty() ? "" : "/") + std::string(part);
+    }
+    return path;
+  }
   return {};
 }
 
@@ -171,7 +181,8 @@ Result<sys::Exit> run_helper(const AptRoot& root,
   for (const auto& [download, uri] : batch) {
     argv.push_back(uri);
     argv.push_back(download->file);
-    argv.push_back("SHA256:" + download->package.sha256.hex());
+    // No hash: the caller holds every file against the lock and can say more than "mismatch".
+    argv.emplace_back("");
   }
   return root.run(std::move(argv));
 }
@@ -184,7 +195,6 @@ Result<bool> download_from_pool(const AptRoot& root, const Download& download) {
     ORCH_TRY(const sys::Exit exit,
              run_helper(root, {{&download, prefix + percent_encoded(download.package.path)}}));
     if (exit.ok()) return true;
-    ORCH_CHECK(sys::remove_tree(download.file + ".FAILED"));
   }
   return false;
 }
@@ -271,7 +281,7 @@ Result<> download_packages(const AptRoot& root, const std::vector<Download>& wan
     // Which one it was is found out by the caller, who holds each file against the lock; only without any
     // file is the program's own complaint all there is.
     for (auto it = first; it != last; ++it) {
-      if (sys::exists(it->first->file) || sys::exists(it->first->file + ".FAILED")) continue;
+      if (sys::exists(it->first->file)) continue;
       return base::fail(ErrorKind::tool,
                         "package '" + it->first->package.name + "' " + it->first->package.version +
                             " cannot be downloaded: " + apt_complaint(exit),

@@ -29,8 +29,8 @@ struct Download {
   std::string file;  // where to put it; its directory exists
 };
 
-// Brings the archives. Their bytes are not verified here beyond what apt does with the lock's SHA-256; the
-// caller holds each against the lock. Error naming the first package that the source has no more.
+// Brings the archives. Their bytes are not verified here: the caller holds each against the lock. Error
+// naming the first package that the source has no more.
 Result<> download_packages(const AptRoot& root, const std::vector<Download>& wanted);
 
 }  // namespace orch::package

@@ -49,8 +49,7 @@ Result<> copy_file(const std::string& from, const std::string& to) {
 // Verifies what came and moves it to its place in the cache.
 Result<> keep(const Download& download, const std::string& cached) {
   const LockedPackage& package = download.package;
-  const std::string refused = download.file + ".FAILED";  // apt's name for a file with another hash
-  const std::string& file = sys::exists(refused) ? refused : download.file;
+  const std::string& file = download.file;
   std::string found;
   ORCH_TRY(const Verdict verdict, verify(file, package, &found));
   if (verdict == Verdict::absent)

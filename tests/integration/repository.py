@@ -1,0 +1,106 @@
+"""A small package archive of a test's own (a flat, unsigned apt repository in a folder), and the driver of src/package."""
+
+import gzip
+import hashlib
+import io
+import os
+import shutil
+import tarfile
+from pathlib import Path
+
+from tests.integration import lib
+
+
+def driver():
+    """The path of build/tests/support/package-driver, in a place that an ordinary user can reach."""
+    built = lib.BINARY.parents[2] / "tests/support/package-driver"
+    if not lib.is_root():
+        return built
+    if lib.run_command(["test", "-x", built], user=lib.ORDINARY_USER, cwd="/").status == 0:
+        return built
+    place = lib.shared_copy()[1] / "package-driver"
+    if not place.exists():
+        shutil.copy(built, place)
+    return place
+
+
+def tar_of(files):
+    """A tar archive: {"path": bytes, or ("link", target), or None for a folder}; owners and times are fixed."""
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w", format=tarfile.GNU_FORMAT) as tar:
+        for name, content in files.items():
+            info = tarfile.TarInfo(name)
+            info.mode = 0o755
+            if content is None:
+                info.type = tarfile.DIRTYPE
+            elif isinstance(content, tuple):
+                info.type, info.linkname = tarfile.SYMTYPE, content[1]
+            else:
+                info.size, info.mode = len(content), 0o644
+            tar.addfile(info, io.BytesIO(content) if isinstance(content, bytes) else None)
+    return out.getvalue()
+
+
+def make_deb(name, version, files, depends="", architecture="amd64"):
+    """(control text, bytes) of a Debian package."""
+    control = f"Package: {name}\nVersion: {version}\nArchitecture: {architecture}\nMaintainer: T <t@example.invalid>\n"
+    control += f"Depends: {depends}\n" if depends else ""
+    control += "Description: of a test\n"
+    members = [("debian-binary", b"2.0\n"),
+               ("control.tar.gz", gzip.compress(tar_of({"./control": control.encode()}), mtime=0)),
+               ("data.tar.gz", gzip.compress(tar_of(files), mtime=0))]
+    out = b"!<arch>\n"
+    for member, data in members:
+        out += f"{member:<16}{0:<12}{0:<6}{0:<6}{100644:<8}{len(data):<10}`\n".encode() + data + b"\n" * (len(data) % 2)
+    return control, out
+
+
+class Repository:
+    """Packages in a folder; publish() writes what apt reads."""
+
+    def __init__(self, folder):
+        self.folder = Path(folder)
+        (self.folder / "pool").mkdir(parents=True, exist_ok=True)
+        self.packages = {}
+
+    def add(self, name, version, files, depends="", file=None):
+        """Adds a package, or another version in place of the one that is there; `file`: the archive's name."""
+        control, data = make_deb(name, version, files, depends)
+        path = f"pool/{file or name + '_' + version.replace(':', '%3a')}_amd64.deb"
+        (self.folder / path).write_bytes(data)
+        self.packages[name] = (f"{control}Filename: ./{path}\nSize: {len(data)}\n"
+                               f"SHA256: {hashlib.sha256(data).hexdigest()}\n", path)
+        return self
+
+    def remove(self, name):
+        (self.folder / self.packages.pop(name)[1]).unlink()
+        return self
+
+    def publish(self):
+        index = "\n".join(text for text, _ in self.packages.values()).encode()
+        (self.folder / "Packages").write_bytes(index)
+        (self.folder / "Release").write_text(
+            f"Codename: test\nSHA256:\n {hashlib.sha256(index).hexdigest()} {len(index)} Packages\n")
+        return self
+
+    def table(self):
+        """The source table, in TOML."""
+        return f'kind = "apt"\nuris = ["file:{self.folder}"]\nsuites = ["./"]\ntrusted = true\n'
+
+
+def base_files(text="one"):
+    """What a package of a base could hold."""
+    return {"./bin/": None, "./bin/tool": b"#!/bin/sh\n", "./lib/": None, "./lib/libbase.so.1": text.encode(),
+            "./usr/share/doc/base/copyright": b"free"}
+
+
+def snapshot(folder):
+    """Names, sizes and times below a folder of the host, as far as one may look."""
+    out = {}
+    for place, folders, files in os.walk(folder):
+        for name in [*folders, *files]:
+            info = os.lstat(os.path.join(place, name))
+            out[os.path.join(place, name)] = (info.st_mode, info.st_size, info.st_mtime_ns)
+    return out
+
+
