@@ -6,6 +6,7 @@
 
 #include <functional>
 #include <string>
+#include <vector>
 
 namespace CLI {
 class App;
@@ -27,6 +28,7 @@ struct Session {
   std::string data_dir;    // shipped rules and profiles
   std::string self;        // this binary, absolute
   sys::Environment environment;
+  std::vector<std::string> application_arguments;  // what follows "--" on the command line of `run`
   // Set by the chosen subcommand while the command line is parsed; main calls it. The value is the exit
   // status.
   std::function<Result<int>()> action;

@@ -132,6 +132,15 @@ Result<int> AppRun::build_failed(const base::Error& error) {
   return finish(k_tool_failed);
 }
 
+Result<int> AppRun::interrupted(int signal) {
+  constexpr int k_signal_base = 128;
+  end_phase("build");
+  report_.outcome = "interrupted";
+  report_.signal = signal;
+  report_.determined_by = "signal";
+  return finish(k_signal_base + signal);
+}
+
 void AppRun::describe(const model::LaunchSpec& spec, launch::Launcher& launcher) {
   const Value command = launcher.describe(spec);
   report_.launcher = spec.launcher;

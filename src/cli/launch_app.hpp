@@ -27,16 +27,18 @@ struct RunStart {
   bool force = false;            // --force
 };
 
-// From begin() on, every way to the end leaves a report: call exactly one of build_failed() and launch().
-// The evidence's place and any failure are told on standard error.
+// From begin() on, every way to the end leaves a report: call exactly one of build_failed(), interrupted()
+// and launch(). The evidence's place and any failure are told on standard error.
 class AppRun {
  public:
   static Result<AppRun> begin(const Session& session, const RunStart& start);
 
   // The time since the last phase ended (or since begin) was spent on `name`.
   void end_phase(const std::string& name);
-  // Ends the run as "build_failed"; the exit status is 125, or 130/143/129 where a signal ended the build.
+  // Ends the run as "build_failed"; the exit status is 125.
   Result<int> build_failed(const base::Error& error);
+  // Ends the run as "interrupted" by a signal that ended the build; the exit status is 128 + signal.
+  Result<int> interrupted(int signal);
   // Checks, launches and reports; the result is this tool's exit status. An Error: evidence could not be
   // written.
   Result<int> launch(const model::LaunchSpec& spec);

@@ -20,7 +20,7 @@ namespace orch::cli {
 namespace {
 
 // One line per command, in the order of the help.
-constexpr std::array k_commands = {add_inspect, add_plan, add_build, add_lock, add_cache, add_step};
+constexpr std::array k_commands = {add_inspect, add_plan, add_build, add_run, add_lock, add_cache, add_step};
 
 constexpr int k_usage_status = 2;
 
@@ -106,6 +106,19 @@ int report(const Session& session, const base::Error& error) {
   return status_of(error);
 }
 
+// `run … -- ARGS`: taken off before the parse, which would take the first of them for the missing PROFILE.
+int split_application_arguments(int argc, char** argv, Session& session) {
+  bool is_run = false;
+  for (int i = 1; i < argc; ++i) {
+    const std::string_view word = argv[i];
+    is_run = is_run || word == "run";
+    if (word != "--" || !is_run) continue;
+    session.application_arguments.assign(argv + i + 1, argv + argc);
+    return i;
+  }
+  return argc;
+}
+
 int run(int argc, char** argv) {
   Session session = make_session();
   GlobalArguments arguments;
@@ -117,7 +130,7 @@ int run(int argc, char** argv) {
   add_global_options(app, arguments);
   for (const auto add : k_commands) add(app, session);
   try {
-    app.parse(argc, argv);
+    app.parse(split_application_arguments(argc, argv, session), argv);
   } catch (const CLI::ParseError& error) {
     // Help and version are "errors" of status 0 here.
     if (error.get_exit_code() == 0) return app.exit(error);

@@ -1,0 +1,271 @@
+// appimage-orch run: build, preflight, launch, evidence.
+#include "base/text.hpp"
+#include "cli/build_view.hpp"
+#include "cli/command.hpp"
+#include "cli/launch_app.hpp"
+#include "cli/launch_spec.hpp"
+#include "cli/options.hpp"
+#include "elf/inspection.hpp"
+#include "evidence/redact.hpp"
+#include "format/json.hpp"
+#include "image/random_access.hpp"
+#include "load/schema.hpp"
+#include "load/user_profile.hpp"
+#include "sys/file.hpp"
+
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
+
+#include <cstdio>
+#include <memory>
+
+namespace orch::cli {
+
+using base::ErrorKind;
+using base::fail;
+using base::Value;
+
+namespace {
+
+constexpr int k_tool_failed = 125;
+
+struct RunArguments {
+  ProfileArguments profile;
+  OutputFormat format = OutputFormat::text;
+  std::string target;  // PROFILE or APPIMAGE
+  std::string out_dir;
+  std::string timeout;
+  std::vector<std::string> environment;
+  std::vector<std::string> guest_pre;
+  bool force = false;
+  bool dry_run = false;
+};
+
+bool ends_with(std::string_view text, std::string_view end) {
+  return text.size() >= end.size() && text.substr(text.size() - end.size()) == end;
+}
+
+// A file that is no profile; everything else is a profile's name or path.
+bool is_application(const std::string& target) {
+  if (target.empty() || ends_with(target, ".toml")) return false;
+  if (ends_with(target, ".AppImage")) return true;
+  const sys::Result<struct stat> info = sys::stat_file(target);
+  return info && S_ISREG(info->st_mode);
+}
+
+Result<load::AppFacts> facts_of(const std::string& path) {
+  ORCH_TRY(const std::shared_ptr<image::FileAccess> file, image::FileAccess::open(path));
+  ORCH_TRY(const elf::Inspection inspection, elf::inspect(file, path));
+  if (inspection.identity.kind != image::FileKind::appimage)
+    return fail(ErrorKind::usage, fmt::format("'{}' is no AppImage", base::printable(path)),
+                "name an AppImage, or a profile (a .toml file, or a name)");
+  load::AppFacts facts;
+  facts.path = path;
+  facts.update_information = inspection.update_information;
+  if (inspection.desktop) {
+    facts.title = inspection.desktop->name;
+    facts.desktop_id = inspection.desktop->file.substr(0, inspection.desktop->file.rfind(".desktop"));
+  }
+  return facts;
+}
+
+// The user's profile of an application, written at its first run. A dry run writes nothing, and so needs one.
+Result<std::string> profile_of(const Session& session, const load::AppFacts& facts,
+                               const RunArguments& arguments) {
+  load::Surroundings around;
+  around.environment = &session.environment;
+  around.config_dir = session.config_dir;
+  around.data_dir = session.data_dir;
+  ORCH_TRY(const std::optional<std::string> known, load::find_user_profile(facts, around));
+  if (known) return *known;
+  sys::SystemProcessRunner processes;
+  const std::string machine = launch::this_host(session.environment, session.cache_dir, processes).machine;
+  const std::string wanted = arguments.profile.launcher.empty() ? "auto" : arguments.profile.launcher;
+  ORCH_TRY(const std::string launcher, launch::choose_launcher(wanted, machine));
+  const std::string extends = launcher == "muvm" ? "asahi" : "native";
+  if (arguments.dry_run) return extends;
+  ORCH_TRY(std::string path, load::write_user_profile(facts, extends, around));
+  if (session.verbosity != Verbosity::quiet)
+    fmt::print(stderr, "wrote the profile '{}' for this application\n", base::printable(path));
+  return path;
+}
+
+Result<ProjectOptions> project_options(const Session& session, const RunArguments& arguments) {
+  ProjectOptions options = arguments.profile.to_options();
+  if (!is_application(arguments.target)) {
+    if (arguments.target.empty()) return options;
+    if (!options.profiles.empty())
+      return fail(
+          ErrorKind::usage,
+          fmt::format("two profiles: '{}' and '{}'", options.profiles[0], base::printable(arguments.target)),
+          "run one of them; arguments of the application come after '--'");
+    options.profiles.push_back(arguments.target);
+    return options;
+  }
+  const std::string path = sys::absolute_path(arguments.target);
+  ORCH_TRY(const load::AppFacts facts, facts_of(path));
+  if (options.profiles.empty()) {
+    ORCH_TRY(std::string profile, profile_of(session, facts, arguments));
+    options.profiles.push_back(std::move(profile));
+  }
+  if (!options.overrides.appimage) options.overrides.appimage = path;
+  return options;
+}
+
+Result<LaunchOverrides> launch_overrides(const Session& session, const RunArguments& arguments) {
+  LaunchOverrides out;
+  out.args = session.application_arguments;
+  out.guest_pre = arguments.guest_pre;
+  for (const std::string& word : arguments.environment) {
+    const std::size_t equals = word.find('=');
+    const std::string name = word.substr(0, equals);
+    if (name.empty())
+      return fail(ErrorKind::usage, fmt::format("--env '{}' has no name", base::printable(word)),
+                  "write --env NAME=VALUE");
+    const auto host = session.environment.find(name);
+    if (equals != std::string::npos)
+      out.environment.emplace_back(name, word.substr(equals + 1));
+    else if (host != session.environment.end())
+      out.environment.emplace_back(name, host->second);
+  }
+  if (arguments.timeout.empty()) return out;
+  out.timeout_ms = load::parse_duration(arguments.timeout);
+  if (!out.timeout_ms)
+    return fail(ErrorKind::usage,
+                fmt::format("--timeout '{}' is no duration", base::printable(arguments.timeout)),
+                "write it as '90s', '500ms' or '1h30m'");
+  return out;
+}
+
+std::string launch_text(const Value& launch) {
+  std::string out = fmt::format("launcher: {}\n", launch.string_or("launcher", ""));
+  for (const Value& image : launch.find("images")->as_array())
+    out += fmt::format("image: {} ({})\n", base::printable(image.string_or("path", "")),
+                       image.string_or("role", ""));
+  for (const Value::Member& variable : launch.find("env")->as_object())
+    out += fmt::format("env: {}\n", base::shell_quote(variable.key + "=" + variable.value.as_string()));
+  std::vector<std::string> words;
+  for (const Value& word : launch.find("argv")->as_array()) words.push_back(word.as_string());
+  return out + fmt::format("command: {}\n", base::shell_join(words));
+}
+
+Result<int> dry_run(const Session& session, Project& project, const LaunchOverrides& overrides,
+                    OutputFormat format) {
+  const std::unique_ptr<BuildView> view = make_build_view(session);
+  ORCH_CHECK(project.prepare(LockPolicy::leave, *view));
+  ORCH_TRY(const plan::Plan plan, project.make_plan());
+  ORCH_TRY(const model::LaunchSpec spec,
+           make_launch_spec(project, project.profiles().front(), plan, overrides));
+  const launch::Host host = launch::this_host(session.environment, session.cache_dir, project.processes());
+  ORCH_TRY(const std::unique_ptr<launch::Launcher> launcher, launch::make_launcher(spec.launcher, host));
+  const Value shown = evidence::redact(launcher->describe(spec));
+  ORCH_CHECK(print_out(format == OutputFormat::json ? format::to_json(shown) : launch_text(shown)));
+  return 0;
+}
+
+// The Error that a failed build is in the report; its steps were shown while it ran.
+base::Error build_error(const Project& project, const BuildReport& report) {
+  if (report.error) return *report.error;
+  for (std::size_t i = 0; i < report.steps.size(); ++i)
+    if (report.steps[i].result == "failed")
+      return {ErrorKind::step,
+              fmt::format("step '{}' failed: {}", project.graph().steps[i].id,
+                          base::printable(report.steps[i].message)),
+              "see the step's log above"};
+  return {ErrorKind::step, "the build did not finish", "run 'appimage-orch build'"};
+}
+
+struct Built {
+  std::optional<model::LaunchSpec> spec;
+  std::optional<base::Error> error;
+  int interrupted = 0;
+};
+
+Built build_for(const Session& session, Project& project, const LaunchOverrides& overrides) {
+  Built out;
+  const std::unique_ptr<BuildView> view = make_build_view(session);
+  const auto attempt = [&]() -> Result<> {
+    ORCH_CHECK(project.prepare(LockPolicy::resolve, *view));
+    ORCH_TRY(const BuildReport report, project.build({}, *view));
+    out.interrupted = report.interrupted;
+    if (!report.ok()) return fail(build_error(project, report));
+    ORCH_TRY(const plan::Plan plan, project.make_plan());
+    ORCH_TRY(out.spec, make_launch_spec(project, project.profiles().front(), plan, overrides));
+    return {};
+  };
+  if (Result<> done = attempt(); !done) out.error = std::move(done.error());
+  return out;
+}
+
+Result<int> run_profile(const Session& session, const RunArguments& arguments) {
+  ORCH_TRY(const LaunchOverrides overrides, launch_overrides(session, arguments));
+  ORCH_TRY(ProjectOptions options, project_options(session, arguments));
+  ORCH_TRY(const std::unique_ptr<Project> project, Project::open(session, std::move(options)));
+  const model::Profile& profile = project->profiles().front();
+  ORCH_CHECK(load::require_app(profile));
+  if (arguments.dry_run) return dry_run(session, *project, overrides, arguments.format);
+
+  RunStart start;
+  start.app = profile.name;
+  start.profile = profile.name;
+  start.expanded = profile.value;
+  start.verbatim = profile.verbatim;
+  start.paths = Value::object({{"profile", profile.path}, {"chain", Value::strings(profile.chain)}});
+  if (const Value* setting = profile.value.find_path("evidence.dir");
+      setting != nullptr && setting->is_string())
+    start.evidence_setting = setting->as_string();
+  start.out_dir = arguments.out_dir;
+  start.force = arguments.force;
+  ORCH_TRY(AppRun app, AppRun::begin(session, start));
+  const Built built = build_for(session, *project, overrides);
+  if (built.interrupted != 0) return app.interrupted(built.interrupted);
+  if (built.error) return app.build_failed(*built.error);
+  app.end_phase("build");
+  return app.launch(*built.spec);
+}
+
+// As `podman run`: whatever keeps the application from being started is 125, not 1 or 2.
+Result<int> run(const Session& session, const RunArguments& arguments) {
+  const Result<int> status = run_profile(session, arguments);
+  if (status) return status;
+  const std::string text =
+      render(status.error(), session.colour ? "\x1b[1;31m" : "", session.colour ? "\x1b[0m" : "");
+  std::fputs(text.c_str(), stderr);
+  return k_tool_failed;
+}
+
+}  // namespace
+
+void add_run(CLI::App& app, Session& session) {
+  const auto arguments = std::make_shared<RunArguments>();
+  CLI::App* command = app.add_subcommand("run", "build, check, launch the application, and leave evidence");
+  command->footer(
+      "Arguments of the application come after '--'. The exit status is the application's; 128+N if signal N "
+      "ended it,\n126 not executable, 127 not found, 125 the tool itself failed, 124 timed out.");
+  command->add_option(
+      "PROFILE|APPIMAGE", arguments->target,
+      "a profile (.toml file, or name; default: ./profile.toml), or an AppImage: its own profile is "
+      "written at the first run");
+  add_profile_arguments(*command, arguments->profile, Positional::no);
+  command->add_option("--out-dir", arguments->out_dir, "leave the evidence directly in this directory")
+      ->type_name("DIR");
+  command->add_flag("--force", arguments->force, "also if --out-dir is not empty");
+  command->add_option("--timeout", arguments->timeout, "end the application after this time (\"90s\")")
+      ->type_name("DURATION");
+  command
+      ->add_option("--env", arguments->environment,
+                   "set a variable; without a value, hand on the host's (repeatable)")
+      ->type_name("K=V")
+      ->allow_extra_args(false);
+  command
+      ->add_option("--guest-pre", arguments->guest_pre,
+                   "a shell command to run before the application, where it runs (repeatable)")
+      ->type_name("CMD")
+      ->allow_extra_args(false);
+  command->add_flag("-n,--dry-run", arguments->dry_run, "show what would be launched, start nothing");
+  add_format(*command, arguments->format);
+  command->callback(
+      [&session, arguments] { session.action = [&session, arguments] { return run(session, *arguments); }; });
+}
+
+}  // namespace orch::cli
