@@ -1,6 +1,5 @@
 """A small package archive of a test's own (a flat, unsigned apt repository in a folder), and the driver of src/package."""
 
-import gzip
 import hashlib
 import io
 import os
@@ -42,13 +41,12 @@ def tar_of(files):
 
 
 def make_deb(name, version, files, depends="", architecture="amd64"):
-    """(control text, bytes) of a Debian package."""
+    """(control text, bytes) of a Debian package. Not compressed, so that its bytes depend on no library."""
     control = f"Package: {name}\nVersion: {version}\nArchitecture: {architecture}\nMaintainer: T <t@example.invalid>\n"
     control += f"Depends: {depends}\n" if depends else ""
     control += "Description: of a test\n"
     members = [("debian-binary", b"2.0\n"),
-               ("control.tar.gz", gzip.compress(tar_of({"./control": control.encode()}), mtime=0)),
-               ("data.tar.gz", gzip.compress(tar_of(files), mtime=0))]
+               ("control.tar", tar_of({"./control": control.encode()})), ("data.tar", tar_of(files))]
     out = b"!<arch>\n"
     for member, data in members:
         out += f"{member:<16}{0:<12}{0:<6}{0:<6}{100644:<8}{len(data):<10}`\n".encode() + data + b"\n" * (len(data) % 2)

@@ -1,0 +1,99 @@
+"""`lock`, and what `build` does with a lock file: a small archive of the test's own stands in for a distribution."""
+
+import tomllib
+import unittest
+
+from tests.integration import lib
+from tests.integration.repository import Repository, base_files
+
+
+@lib.needs_tool("apt-get", "mkfs.erofs")
+class Lock(lib.TestCase):
+    def setUp(self):
+        self.repository = Repository(self.tmp / "repository")
+        self.repository.add("base-one", "1.0", base_files(), depends="base-two")
+        self.repository.add("base-two", "2.0", {"./usr/share/two": b"two"})
+        self.repository.add("lib-x", "1.0", {"./usr/lib/libx.so.1": b"x"}, depends="base-two").publish()
+        self.profile, self.lock = self.write_profile('["base-one"]'), self.tmp / "p.lock.toml"
+
+    def write_profile(self, base, deps='["lib-x"]'):
+        return self.write("p.toml", f'schema = 1\nextends = "native"\n[stack]\n'
+                                    f'base = {{ packages = {base}, source = "own" }}\n'
+                                    f'[[stack.deps]]\nname = "x"\nsource = "own"\npackages = {deps}\n'
+                                    f'[source.own]\n{self.repository.table()}')
+
+    def versions(self):
+        return {p["name"]: p["version"] for layer in tomllib.loads(self.lock.read_text())["layer"]
+                for p in layer.get("package", [])}
+
+    def test_lock_writes_the_closure_and_says_what_it_added(self):
+        document = self.orch_json("lock", self.profile)
+        self.assertEqual(document["schema"], "appimage-orch/lock/1")
+        (profile,) = document["profiles"]
+        self.assertEqual((profile["lock"], profile["written"]), (str(self.lock), True))
+        self.assertEqual([layer["name"] for layer in profile["layers"]], ["base", "deps-x"])
+        self.assertEqual([(c["layer"], c["name"], c["before"]) for c in profile["changes"]],
+                         [("base", "base-one", None), ("base", "base-two", None), ("deps-x", "lib-x", None)])
+        self.assertEqual(self.versions(), {"base-one": "1.0", "base-two": "2.0", "lib-x": "1.0"})
+        again = self.orch_json("lock", self.profile)["profiles"][0]
+        self.assertEqual((again["written"], again["changes"]), (False, []))
+
+    def test_the_file_has_the_documented_form(self):
+        self.orch("lock", self.profile)
+        self.golden("lock/p.lock.toml", self.lock.read_text(), {self.tmp.name: "NAME"})
+
+    def test_update_takes_new_versions_and_shows_the_difference(self):
+        self.orch("lock", self.profile)
+        self.repository.add("base-two", "2.1", {"./usr/share/two": b"new"}).publish()
+        self.assertIn("unchanged", self.orch("lock", self.profile).stdout)
+        ran = self.orch("lock", self.profile, "--update")
+        self.assertIn("  ~ base-two 2.0 -> 2.1 (base)\n", ran.stdout)
+        self.assertEqual(self.versions()["base-two"], "2.1")
+
+    def test_a_changed_profile_resolves_what_changed_and_keeps_the_rest(self):
+        self.orch("lock", self.profile)
+        self.repository.add("base-two", "2.1", {"./usr/share/two": b"new"})
+        self.repository.add("lib-y", "1.0", {"./usr/lib/liby.so.1": b"y"}).publish()
+        self.write_profile('["base-one"]', '["lib-x", "lib-y"]')
+        self.assertIn("  + lib-y 1.0 (deps-x)\n", self.orch("lock", self.profile).stdout)
+        self.assertEqual(self.versions(), {"base-one": "1.0", "base-two": "2.0", "lib-x": "1.0", "lib-y": "1.0"})
+
+    def test_build_resolves_by_itself_and_with_locked_it_does_not(self):
+        ran = self.orch("build", self.profile, "--locked", status=2)
+        self.assertIn("does not fit the profile: there is no lock file", ran.stderr)
+        self.assertFalse(self.lock.exists())
+        self.orch("build", self.profile)
+        first = self.lock.read_bytes()
+        document = self.orch_json("build", self.profile, "--locked")
+        self.assertEqual((document["executed"], document["cached"]), (0, 0))
+        self.write_profile('["base-one", "base-two"]')
+        ran = self.orch("build", self.profile, "--locked", status=2)
+        self.assertIn("the packages of layer 'base' have changed", ran.stderr)
+        self.assertEqual(self.lock.read_bytes(), first)
+
+    def test_a_new_version_of_one_package_rebuilds_the_layer_it_is_in(self):
+        self.orch("build", self.profile)
+        self.repository.add("lib-x", "1.1", {"./usr/lib/libx.so.1": b"newer"}).publish()
+        self.orch("lock", self.profile, "--update")
+        document = self.orch_json("build", self.profile)
+        results = {s["id"].rsplit("-", 1)[0]: s["result"] for s in document["steps"] if s["result"] == "executed"}
+        self.assertEqual(set(results), {"fetch-packages", "deps-overlay"})
+        self.assertEqual(self.orch_json("build", self.profile)["executed"], 0)
+
+    def test_a_lock_that_cannot_be_read_is_an_error_with_a_place(self):
+        self.orch("lock", self.profile)
+        self.lock.write_text(self.lock.read_text().replace("size = ", "size = -", 1))
+        ran = self.orch("build", self.profile, status=2)
+        self.assertRegex(ran.stderr, r"p\.lock\.toml:\d+:\d+: error: package 'base-one' needs 'size'")
+        self.assertIn("lock --update", ran.stderr)
+
+    def test_an_unknown_package_is_named_with_its_layer_and_the_nearest_name(self):
+        self.write_profile('["base-oen"]')
+        ran = self.orch("lock", self.profile, status=2)
+        self.assertIn("source 'own' has no package 'base-oen'", ran.stderr)
+        self.assertIn("did you mean 'base-one'?", ran.stderr)
+        self.assertFalse(self.lock.exists())
+
+
+if __name__ == "__main__":
+    unittest.main()
