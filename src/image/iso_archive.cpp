@@ -44,6 +44,7 @@ struct IsoArchive::Impl {
   std::shared_ptr<const RandomAccess> image;
   archive* reader = nullptr;
   std::uint64_t position = 0;
+  std::uint64_t left = 0;  // bytes of the current entry that read() has not given out
   std::array<std::uint8_t, 65536> buffer{};
 
   ~Impl() { archive_read_free(reader); }
@@ -146,6 +147,7 @@ Result<std::optional<IsoEntry>> IsoArchive::next() {
     }
     if (*type == NodeType::file && archive_entry_size(raw) > 0)
       entry.info.size = static_cast<std::uint64_t>(archive_entry_size(raw));
+    impl_->left = entry.hard_link.empty() ? entry.info.size : 0;
     return std::optional<IsoEntry>(std::move(entry));
   }
 }
@@ -153,7 +155,18 @@ Result<std::optional<IsoEntry>> IsoArchive::next() {
 Result<std::size_t> IsoArchive::read(std::span<std::uint8_t> out) {
   const la_ssize_t got = archive_read_data(impl_->reader, out.data(), out.size());
   if (got < 0) return fail(impl_->error("a file in the ISO 9660 image cannot be read"));
-  return static_cast<std::size_t>(got);
+  // libarchive leaves out blocks of zeros at the end of a zisofs file. Data that is missing is an error
+  // above.
+  auto count = static_cast<std::size_t>(got);
+  if (count == 0) {
+    count = static_cast<std::size_t>(std::min<std::uint64_t>(impl_->left, out.size()));
+    std::fill_n(out.begin(), count, std::uint8_t{0});
+  }
+  if (count > impl_->left)
+    return fail(ErrorKind::corrupt, "a file in the ISO 9660 image is longer than its entry says",
+                std::string(k_hint));
+  impl_->left -= count;
+  return count;
 }
 
 }  // namespace orch::image

@@ -31,7 +31,7 @@ class IsoArchive {
 
   // The next entry, parents before children, in the image's order; nullopt at the end. The root is left out.
   Result<std::optional<IsoEntry>> next();
-  // Bytes of the entry that next() gave last; 0 at its end.
+  // Bytes of the file that next() gave last, as many as its entry says; 0 at its end.
   Result<std::size_t> read(std::span<std::uint8_t> out);
 
  private:

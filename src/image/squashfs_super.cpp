@@ -28,6 +28,11 @@ Result<> check_tables(const SquashfsSuper& super, std::uint64_t id_table) {
     return wrong("a table lies outside of the file system");
   if (super.fragment_table != k_squashfs_absent && super.fragment_table >= limit)
     return wrong("the fragment table lies outside of the file system");
+  constexpr std::uint64_t k_fragments_per_block = 512;  // and 8 bytes for the place of each block
+  const std::uint64_t index =
+      (std::uint64_t{super.fragment_count} + k_fragments_per_block - 1) / k_fragments_per_block * 8;
+  if (super.fragment_table != k_squashfs_absent && index > limit - super.fragment_table)
+    return wrong(fmt::format("{} fragments do not fit into the file system", super.fragment_count));
   if (super.fragment_table == k_squashfs_absent && super.fragment_count != 0)
     return wrong(fmt::format("{} fragments without a table", super.fragment_count));
   if ((super.root_inode & 0xFFFF) >= k_metadata_size || (super.root_inode >> 16) >= limit)
@@ -56,6 +61,10 @@ std::string_view to_string(SquashfsCompressor compressor) {
 }
 
 Result<SquashfsSuper> read_squashfs_super(const RandomAccess& data, std::uint64_t offset, Extent extent) {
+  if (offset > data.size() || data.size() - offset < k_squashfs_super_size)
+    return fail(ErrorKind::corrupt,
+                fmt::format("the file is cut short: it ends within the superblock at byte {}", offset),
+                "download or copy the file again");
   ORCH_TRY(const std::string bytes, read_exact(data, offset, k_squashfs_super_size));
   const std::string_view magic = std::string_view(bytes).substr(0, 4);
   const auto u16 = [&](std::size_t at) { return load_u16(bytes.data() + at); };

@@ -196,6 +196,7 @@ Result<Extraction> run(sys::ProcessRunner& processes, const std::string& program
                   target,
                   file};
   command.environment = child_environment();
+  command.umask = 0;  // for ordinary users it would cut the modes
   ORCH_TRY(const sys::Exit exit, processes.run(command));
   if (!exit.ok() && !only_special_files_failed(exit))
     return fail(ErrorKind::tool, fmt::format("unsquashfs {}: {}", exit.describe(), last_lines(exit.errors)),

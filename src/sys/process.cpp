@@ -158,6 +158,7 @@ struct Streams {
   for (std::size_t i = 0; i < 3; ++i)
     if (::dup2(moved[i], static_cast<int>(i)) < 0) die();
   for (const int fd : command.inherit) ::fcntl(fd, F_SETFD, 0);
+  if (command.umask) ::umask(*command.umask);
   if (!command.directory.empty() && ::chdir(command.directory.c_str()) != 0) die();
   if (command.environment)
     ::execve(prepared.program.c_str(), prepared.argv.data(), prepared.environment.data());

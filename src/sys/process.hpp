@@ -29,6 +29,7 @@ struct Command {
   std::vector<int> inherit;  // further descriptors the child gets (kept under their number)
   enum class OnParentDeath { live, die } on_parent_death = OnParentDeath::die;  // die: SIGKILL by prctl
   std::optional<std::chrono::milliseconds> timeout;  // then SIGTERM, and after 2 s SIGKILL
+  std::optional<mode_t> umask;                       // nullopt: the caller's
 };
 
 struct Exit {
