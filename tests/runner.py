@@ -391,7 +391,7 @@ def main():
     if "sanitizers" in stages:
         tally.stage("g++ with AddressSanitizer and UndefinedBehaviorSanitizer")
         folder = build(tally, "asan", compiler_command("g++"),
-                       options=["-Db_sanitize=address,undefined", "-Doptimization=1"])
+                       options=["-Db_sanitize=address,undefined", "-Doptimization=0", "-Ddebug=false", "-Dcpp_args=-g1"])
         if folder:
             unit(tally, "asan", folder, SANITIZER_ENVIRONMENT, options.pattern)
             integration(tally, "asan", folder, SANITIZER_ENVIRONMENT, options.pattern, options.jobs)
