@@ -69,13 +69,13 @@ class OwnStep(lib.TestCase):
         text = profile.read_text()
         profile.write_text(text.replace("Guten Tag", "Bonjour"))
         document, by_rule = self.build()
-        self.assertEqual((by_rule["step:translate"], by_rule["shout"]), ("executed", "executed"))
+        self.assertEqual((by_rule["step:translate"], by_rule["step:shout"]), ("executed", "executed"))
         self.assertEqual(document["executed"], 2, msg=document)
         self.assertEqual(self.greeting(), "BONJOUR, world!")
 
         profile.write_text(text)
         document, by_rule = self.build()
-        self.assertEqual((document["executed"], by_rule["step:translate"], by_rule["shout"]), (0, "cached", "cached"))
+        self.assertEqual((document["executed"], by_rule["step:translate"], by_rule["step:shout"]), (0, "cached", "cached"))
 
         with open(self.folder / "translate.sh", "a") as script:
             script.write("# a comment: another script, the same result\n")
