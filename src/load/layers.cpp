@@ -162,6 +162,12 @@ Value file_layer(const std::string& path, const std::string& name, std::string_v
   return layer;
 }
 
+bool names_images(const model::Profile& profile) {
+  const Value::Array& layers = profile.value.find("layers")->as_array();
+  return std::any_of(layers.begin(), layers.end(),
+                     [](const Value& layer) { return layer.string_or("role", "") == "image"; });
+}
+
 Error no_base(const model::Profile& profile, const Host& host, const Value& layer) {
   if (host.launcher == "native")
     return profile_error(
@@ -219,8 +225,9 @@ Result<> resolve_auto_layers(model::Profile& profile, const Host& host) {
     }
     const std::string role = layer.string_or("role", "");
     const std::vector<std::string> images = automatic_images(host, role);
-    // A profile without an application builds what it names and launches nothing.
-    if (images.empty() && role == "base" && require_app(profile))
+    // A profile without an application builds what it names and launches nothing; images that were named make
+    // a stack without a base.
+    if (images.empty() && role == "base" && require_app(profile) && !names_images(profile))
       return base::fail(no_base(profile, host, layer));
     for (const std::string& image : images)
       layers.push(file_layer(image, role == "base" ? "base" : "gpu-" + stem(image), role, layer.span));

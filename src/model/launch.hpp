@@ -1,12 +1,10 @@
 // What a launcher is asked to do: plain values, made by the cli from profile and artifacts.
 #pragma once
 
-#include "base/result.hpp"
 #include "base/value.hpp"
 
 #include <cstdint>
 #include <string>
-#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -40,9 +38,6 @@ struct LaunchSpec {
 
 // All fields by their names; environment as an object (a later value replaces an earlier one).
 base::Value to_value(const LaunchSpec& spec);
-// The same back, for a spec that a file holds; unknown members are ignored, a wrong type is an Error of kind
-// corrupt.
-base::Result<LaunchSpec> launch_from_value(const base::Value& value, std::string_view name);
 // What is started: `entry`, or AppRun in `appdir`.
 std::string entry_of(const LaunchSpec& spec);
 
