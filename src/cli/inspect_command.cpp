@@ -153,8 +153,7 @@ std::string to_text(const std::string& file, const elf::Inspection& inspection) 
   if (!inspection.payload_archs.empty())
     field(out, "programs", "for " + base::join(inspection.payload_archs, ", "));
   if (!inspection.bundled.empty())
-    field(out, "provides",
-          fmt::format("{} libraries: {}", inspection.bundled.size(), names(inspection.bundled)));
+    field(out, "provides", counted(inspection.bundled.size()) + ": " + names(inspection.bundled));
   if (!inspection.needed.empty())
     field(out, "needs", counted(inspection.needed.size()) + " from outside: " + names(inspection.needed));
   if (!inspection.glibc.empty()) field(out, "glibc", printable(inspection.glibc) + " or newer");
