@@ -267,6 +267,25 @@ def lint(tally, pattern):
                 tally.fail(label, output, f"python3 {shlex.join(argv[2:])}")
 
 
+def dead_goldens(names, read):
+    """Goldens that no test read. A test's input lies beside its golden and has the same name with another suffix."""
+    used = {Path(name).with_suffix("") for name in read}
+    return sorted(name for name in names if Path(name).with_suffix("") not in used)
+
+
+def goldens(tally, log):
+    """Every golden must have been read by the tests that just ran, all of them."""
+    folder = SOURCE / "tests/golden"
+    names = [p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file()]
+    read = log.read_text().splitlines() if log.exists() else []
+    if dead_goldens(["a/old.txt", "a/new.txt", "a/new.toml"], ["a/new.txt"]) != ["a/old.txt"]:
+        tally.fail("goldens can be found dead")
+    elif dead := dead_goldens(names, read):
+        tally.fail("goldens", "no test reads: " + ", ".join(dead))
+    else:
+        tally.ok(f"goldens: each of {len(names)} is read by a test")
+
+
 # ---- dist
 
 def make_dist_source(scratch):
@@ -384,10 +403,14 @@ def main():
     if {"gcc", "unit", "integration"} & set(stages):
         tally.stage("g++")
         folder = build(tally, "gcc", compiler_command("g++"), options=["-Doptimization=2", "-Ddebug=false"])
+        log = WORK / "goldens-read"
+        log.unlink(missing_ok=True)
         if folder and "unit" in stages:
-            unit(tally, "gcc", folder, {}, options.pattern)
+            unit(tally, "gcc", folder, {"ORCH_GOLDEN_LOG": str(log)}, options.pattern)
         if folder and "integration" in stages:
-            integration(tally, "gcc", folder, {}, options.pattern, options.jobs)
+            integration(tally, "gcc", folder, {"ORCH_GOLDEN_LOG": str(log)}, options.pattern, options.jobs)
+        if folder and {"unit", "integration"} <= set(stages) and not options.pattern and not tally.skipped:
+            goldens(tally, log)
     if "sanitizers" in stages:
         tally.stage("g++ with AddressSanitizer and UndefinedBehaviorSanitizer")
         folder = build(tally, "asan", compiler_command("g++"),

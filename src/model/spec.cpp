@@ -120,8 +120,7 @@ Result<StepSpec> spec_from_value(const Value& value, std::string_view name) {
     spec.inputs.push_back({item.string_or("name", ""), item.string_or("path", ""),
                            item.string_or("digest", ""), item.string_or("upstream", ""),
                            item.string_or("output", "")});
-  for (const Value& item : value.find("tools")->as_array())
-    spec.tools.push_back(tool_from_value(item));
+  for (const Value& item : value.find("tools")->as_array()) spec.tools.push_back(tool_from_value(item));
   for (const Value& item : value.find("outputs")->as_array()) {
     RuleOutput output;
     output.name = item.string_or("name", "");

@@ -23,8 +23,8 @@ struct SpecInput {
 };
 
 struct SpecTool {
-  RuleTool rule;         // how it is found and identified: the step looks again, for a bare ninja after an upgrade
-  std::string path;      // empty where an optional tool is absent
+  RuleTool rule;  // how it is found and identified: the step looks again, for a bare ninja after an upgrade
+  std::string path;  // empty where an optional tool is absent
   std::string identity;
 };
 

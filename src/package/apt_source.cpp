@@ -59,7 +59,8 @@ std::string apt_complaint(const sys::Exit& exit) {
   constexpr std::size_t k_complaints = 2;  // apt says the same of each file that it cannot have
   std::vector<std::string> lines;
   for (std::string_view line : base::split(exit.errors, '\n'))
-    if (line.starts_with("E: ") && lines.size() < k_complaints) lines.push_back(base::printable(line.substr(3)));
+    if (line.starts_with("E: ") && lines.size() < k_complaints)
+      lines.push_back(base::printable(line.substr(3)));
   return lines.empty() ? "apt-get " + exit.describe() : base::join(lines, "; ");
 }
 

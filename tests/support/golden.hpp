@@ -1,4 +1,6 @@
-// Comparing text with a file of tests/golden. ORCH_ACCEPT=1 rewrites the files; a missing one fails.
+// Comparing text with a file of tests/golden. ORCH_ACCEPT=1 rewrites the files; a missing one fails. The
+// names of those read go into the file $ORCH_GOLDEN_LOG, by which tests/runner.py finds those that nobody
+// reads.
 #pragma once
 
 #include <doctest/doctest.h>
@@ -21,6 +23,7 @@ inline std::string replaced(std::string text, std::string_view from, std::string
 
 inline void check_golden(const std::string& name, const std::string& text) {
   const std::filesystem::path path = std::filesystem::path(ORCH_SOURCE_DIR) / "tests/golden" / name;
+  if (const char* log = std::getenv("ORCH_GOLDEN_LOG")) std::ofstream(log, std::ios::app) << name + "\n";
   const char* accept = std::getenv("ORCH_ACCEPT");
   if (accept != nullptr && std::string_view(accept) == "1") {
     std::filesystem::create_directories(path.parent_path());

@@ -1,16 +1,17 @@
 // Published values, and that neighbours in a key cannot run together.
 #include "hash/digest.hpp"
 
-#include <doctest/doctest.h>
-
 #include "hash/key_hasher.hpp"
+
+#include <doctest/doctest.h>
 
 using namespace orch::hash;
 
 TEST_SUITE("digest") {
   TEST_CASE("values that other programs print") {
     CHECK(digest_of("").hex() == "99aa06d3014798d86001c324468d497f");  // printf '' | xxhsum -H2
-    CHECK(sha256_of("abc").hex() == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");  // FIPS 180-2
+    CHECK(sha256_of("abc").hex() ==
+          "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");  // FIPS 180-2
     CHECK(Digest::parse(digest_of("x").hex()) == digest_of("x"));
     CHECK_FALSE(Digest::parse("zz"));
     CHECK_FALSE(Sha256::parse("00"));

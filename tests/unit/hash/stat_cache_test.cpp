@@ -1,16 +1,16 @@
 // When a file is read again and when it is not; and what a damaged cache file does.
 #include "hash/stat_cache.hpp"
 
-#include <cstdio>
-#include <filesystem>
-#include <fstream>
+#include "support/temp_dir.hpp"
 
 #include <doctest/doctest.h>
 
 #include <fcntl.h>
 #include <sys/stat.h>
 
-#include "support/temp_dir.hpp"
+#include <cstdio>
+#include <filesystem>
+#include <fstream>
 
 using namespace orch;
 using test::TempDir;
@@ -91,7 +91,8 @@ TEST_SUITE("stat cache") {
     }
     const auto size = std::filesystem::file_size(temp / "cache");
     for (std::uintmax_t cut = 0; cut < size; cut += 5) {
-      std::filesystem::copy_file(temp / "cache", temp / "cut", std::filesystem::copy_options::overwrite_existing);
+      std::filesystem::copy_file(temp / "cache", temp / "cut",
+                                 std::filesystem::copy_options::overwrite_existing);
       std::filesystem::resize_file(temp / "cut", cut);
       {
         hash::StatCache cache(temp / "cut", [&] { return later; });

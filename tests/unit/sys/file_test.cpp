@@ -1,12 +1,12 @@
 // Files and locks as the rest of the tool relies on them.
 #include "sys/file.hpp"
 
+#include "support/temp_dir.hpp"
+
 #include <doctest/doctest.h>
 
 #include <sys/stat.h>
 #include <unistd.h>
-
-#include "support/temp_dir.hpp"
 
 using namespace orch;
 using test::TempDir;

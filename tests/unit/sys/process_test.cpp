@@ -1,12 +1,12 @@
 // Children: how they end, what they get, and that they end with their parent.
 #include "sys/process.hpp"
 
+#include "support/temp_dir.hpp"
+#include "sys/file.hpp"
+
 #include <doctest/doctest.h>
 
 #include <signal.h>
-
-#include "support/temp_dir.hpp"
-#include "sys/file.hpp"
 
 using namespace orch;
 using sys::Command;
