@@ -59,7 +59,7 @@ std::size_t value_end(const std::string& text, std::size_t begin) {
     const std::size_t close = text.find(quote, begin + 1);
     return close == std::string::npos ? text.size() : close + 1;
   }
-  return std::min(text.find_first_of(" \t\r\n,;}", begin), text.size());
+  return std::min(text.find_first_of(" \t\r\n,;}]\"'", begin), text.size());
 }
 
 // NAME = VALUE inside of a longer text.
@@ -76,6 +76,19 @@ void redact_assignments(std::string& text) {
     const bool quoted = text[value] == '"' || text[value] == '\'';
     const std::string mask = quoted ? text[value] + std::string(k_redacted) + text[value] : k_redacted;
     text.replace(value, value_end(text, value) - value, mask);
+  }
+}
+
+// --name=VALUE, --name VALUE and "--name", "VALUE" inside of a longer text.
+void redact_options(std::string& text) {
+  for (std::size_t at = text.find("--"); at != std::string::npos; at = text.find("--", at + 2)) {
+    std::size_t end = at + 2;
+    while (end < text.size() && (is_name_char(text[end]) || text[end] == '-')) ++end;
+    const std::size_t value = text.find_first_not_of(" \t\"',=", end);
+    if (!is_secret_name(std::string_view(text).substr(at + 2, end - at - 2)) || value == end) continue;
+    if (value == std::string::npos || text[value] == '-' || text[value] == '\n' || text[value] == ']')
+      continue;
+    text.replace(value, value_end(text, value) - value, k_redacted);
   }
 }
 
@@ -138,6 +151,7 @@ bool is_secret_name(std::string_view name) {
 std::string redact_text(std::string text) {
   if (const std::size_t value = assignment(text); value != 0) return text.substr(0, value) + k_redacted;
   redact_assignments(text);
+  redact_options(text);
   redact_urls(text);
   return text;
 }

@@ -23,6 +23,8 @@ TEST_CASE("secrets are taken out of texts") {
   CHECK(redact_text("env = { API_TOKEN = \"s3 cret\", A = \"b\" }") ==
         "env = { API_TOKEN = \"[redacted]\", A = \"b\" }");
   CHECK(redact_text("export MY_SECRET=abc; run") == "export MY_SECRET=[redacted]; run");
+  CHECK(redact_text("args = [\"--password=x\", \"--token\", \"y\", \"--token\", \"--v\"]\n") ==
+        "args = [\"--password=[redacted]\", \"--token\", \"[redacted]\", \"--token\", \"--v\"]\n");
   CHECK(redact_text("https://u:p@host/x?y") == "https://[redacted]@host/x?y");
   for (const char* text :
        {"https://host/a@b:c", "key = \"plain\"", "PATH=/bin", "=", "a = ", "://@", "x=y=z"})

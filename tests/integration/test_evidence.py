@@ -1,0 +1,176 @@
+"""What a run leaves: the directory, documents against their schemas, secrets, failures before the launch, full disks."""
+
+import json
+import os
+import subprocess
+import unittest
+from pathlib import Path
+
+import jsonschema_mini
+import lib
+from launching import LaunchCase
+
+NATIVE = unittest.skipUnless(lib.can_mount_erofs() or lib.user_namespaces(), "neither mounts nor user namespaces")
+
+
+class Validator(unittest.TestCase):
+    """The little validator says no where it should."""
+
+    def test_each_keyword(self):
+        for schema, good, bad in (
+                ({"type": "integer"}, 1, True), ({"type": ["string", "null"]}, None, 1), ({"type": "number"}, 1.5, "1"),
+                ({"required": ["a"]}, {"a": 1}, {}), ({"properties": {"a": {"type": "string"}}}, {"b": 1}, {"a": 1}),
+                ({"additionalProperties": False, "properties": {"a": True}}, {"a": 1}, {"b": 1}),
+                ({"items": {"type": "string"}}, ["a"], ["a", 1]), ({"enum": [1, None]}, 1, True), ({"const": "a"}, "a", "b"),
+                ({"pattern": "^a$"}, "a", "ab"), ({"anyOf": [{"const": 1}, {"const": 2}]}, 2, 3),
+                ({"oneOf": [{"type": "integer"}, {"minimum": 5}]}, 3, 7), ({"minimum": 0}, 0, -1),
+                ({"$ref": "#/$defs/x", "$defs": {"x": {"const": 1}}}, 1, 2)):
+            self.assertEqual(list(jsonschema_mini.problems(good, schema)), [], schema)
+            self.assertNotEqual(list(jsonschema_mini.problems(bad, schema)), [], schema)
+        with self.assertRaises(ValueError):
+            list(jsonschema_mini.problems(1, {"unheardOf": 1}))
+
+    def test_the_schemas_are_closed_over_what_is_known(self):
+        for path in jsonschema_mini.SCHEMAS.glob("*.json"):
+            schema = json.loads(path.read_text())
+            self.assertEqual(schema["$schema"], "https://json-schema.org/draft/2020-12/schema", path)
+
+
+@NATIVE
+class Evidence(LaunchCase):
+    def test_a_run_leaves_three_files(self):
+        profile = self.app("echo hello")
+        ran = self.orch("run", profile)
+        folder = self.evidence()
+        self.assertEqual(sorted(os.listdir(folder)), ["inputs.json", "run.log", "run.report.json"])
+        self.assertRegex(folder.name, r"^\d{8}-\d{6}$")
+        self.assertIn(str(folder), ran.stderr)
+        report = self.report()
+        self.assertEqual(report["log"], {"bytes": 6, "truncated": False})
+        self.assertEqual(report["profile"], "hello")
+        self.assertEqual(report["app"]["path"], str(profile.parent / "Hello.AppImage"))
+        inputs = json.loads((folder / "inputs.json").read_text())
+        self.assertEqual(inputs["profile"]["verbatim"], profile.read_text())
+        self.assertEqual(inputs["profile"]["expanded"]["name"], "hello")
+        self.assertEqual(inputs["command"]["argv"], report["argv"])
+        self.assertEqual(inputs["environment"]["TZ"], "UTC")
+
+    def test_secrets_are_in_no_document(self):
+        profile = self.app("true")
+        text = profile.read_text().replace("[stack]", 'env = { API_TOKEN = "hunter2" }\nargs = ["--password=hunter2"]\n[stack]')
+        profile.write_text(text)
+        self.orch("run", profile, "--env", "MY_SECRET=hunter2", "--", "--token", "hunter2",
+                  env={"GITHUB_TOKEN": "hunter2", "PROXY": "http://me:hunter2@proxy/"})
+        self.report()
+        for path in self.evidence().iterdir():
+            self.assertNotIn(b"hunter2", path.read_bytes(), path)
+        shown = self.orch("run", profile, "--dry-run", "--env", "MY_SECRET=hunter2").stdout
+        self.assertNotIn("hunter2", shown)
+
+    def test_bytes_that_are_no_text_are_base64(self):
+        self.orch("run", self.app("printf '%s' \"$1\""), "--", b"\xff\xfe", status=0)
+        self.assertEqual(self.report()["argv"][1], {"base64": "//4="})
+        self.assertEqual(self.log(), b"\xff\xfe")
+
+    def test_out_dir_is_refused_if_it_is_not_empty(self):
+        profile = self.app("echo x")
+        out = self.tmp / "out"
+        self.orch("run", profile, "--out-dir", out)
+        self.assertEqual(self.report(folder=out)["outcome"], "exited")
+        ran = self.orch("run", profile, "--out-dir", out, status=125)
+        self.assertIn("--force", ran.stderr)
+        self.orch("run", profile, "--out-dir", out, "--force")
+        self.assertEqual(sorted(os.listdir(out)), ["inputs.json", "run.log", "run.report.json"])
+
+    def test_a_tree_with_agent_context_gets_the_evidence(self):
+        profile = self.app("true")
+        (self.tmp / "docs/agent-context").mkdir(parents=True)
+        self.orch("run", profile)
+        (folder,) = (self.tmp / "docs/agent-context/research/hello").iterdir()
+        self.assertEqual(self.report(folder=folder)["outcome"], "exited")
+
+    def test_runs_in_the_same_second_do_not_collide(self):
+        profile = self.app("true")
+        self.orch("build", profile)
+        runs = [subprocess.Popen([lib.shared_copy()[0], "run", profile], env=self.environment(), cwd=self.tmp,
+                                 stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) for _ in range(4)]
+        self.assertEqual([run.wait() for run in runs], [0] * 4)
+        folders = list((self.tmp / "state/appimage-orch/evidence/hello").iterdir())
+        self.assertEqual(len(folders), 4)
+        for folder in folders:
+            self.assertEqual(self.report(folder=folder)["outcome"], "exited")
+
+    def test_a_failed_build_leaves_evidence(self):
+        profile = self.app("true")
+        app = profile.parent / "Hello.AppImage"
+        app.write_bytes(app.read_bytes()[:-5000])
+        self.orch("run", profile, status=125)
+        report = self.report()
+        self.assertEqual((report["outcome"], report["exit_status"]), ("build_failed", 125))
+        self.assertTrue(report["error"]["what"])
+
+    def test_a_refused_launch_leaves_evidence(self):
+        bad = self.write("bad.erofs", b"hsqs" + b"\0" * 5000)
+        ran = self.orch("run", self.app("true", base=bad), ok=None)
+        self.assertEqual(ran.status, 125)
+        report = self.report()
+        self.assertIn(report["outcome"], ("preflight_failed", "build_failed"))
+
+    def test_a_dry_run_starts_nothing_and_leaves_nothing(self):
+        profile = self.app("echo > $OWD/started")
+        launch = self.orch("run", profile, "--dry-run", "--format", "json", "--env", "A=b", "--", "x y").json
+        self.assertEqual(sorted(launch), ["argv", "env", "images", "launcher"])
+        self.assertEqual(launch["launcher"], "native")
+        self.assertEqual(launch["argv"][1:], ["x y"])
+        self.assertEqual(launch["env"]["A"], "b")
+        self.assertEqual([image["role"] for image in launch["images"]], ["base"])
+        self.assertFalse((self.tmp / "state/appimage-orch/evidence").exists())
+        self.assertFalse((self.tmp / "started").exists())
+        self.orch("build", profile)
+        planned = self.orch_json("plan", profile)["launch"]
+        dry = self.orch_json("run", profile, "--dry-run")
+        self.assertEqual(planned, dry)
+        self.orch("run", profile)
+        self.assertEqual(self.report()["argv"], dry["argv"])
+
+    def test_an_appimage_alone_gets_a_profile_of_its_own(self):
+        profile = self.app("echo hello; exit 2")
+        appimage = profile.parent / "Hello.AppImage"
+        ran = self.orch("run", appimage, "--image", self.base, status=2)
+        self.assertIn("wrote the profile", ran.stderr)
+        (written,) = (self.tmp / "config/appimage-orch/profiles").glob("*.toml")
+        ran = self.orch("run", appimage, "--image", self.base, status=2)
+        self.assertNotIn("wrote the profile", ran.stderr)
+        self.orch("run", self.write("x.AppImage", "no AppImage"), status=125)
+        self.assertEqual(list((self.tmp / "config/appimage-orch/profiles").glob("*.toml")), [written])
+
+    def test_mistakes_are_125(self):
+        for options, word in ((["absent.toml"], "absent.toml"), ([self.app("true"), "--timeout", "soon"], "90s"),
+                              ([self.app("true"), "--env", "=x"], "--env")):
+            ran = self.orch("run", *options, status=125)
+            self.assertIn(word, ran.stderr)
+
+    @lib.needs_root
+    def test_a_full_disk_cuts_the_log_at_a_line_and_the_application_goes_on(self):
+        profile = self.app("i=0; while [ $i -lt 40000 ]; do echo 'a line of the log'; i=$((i+1)); done; exit 9")
+        self.orch("build", profile)
+        out = self.tmp / "small"
+        out.mkdir()
+        command = (f"mount -t tmpfs -o size=300k small {out} && {lib.shared_copy()[0]} run {profile} --out-dir {out}/e > /dev/null; "
+                   f"status=$?; cp -r {out}/e {self.tmp}/kept; exit $status")
+        ran = lib.run_command(["unshare", "-m", "--propagation", "private", "sh", "-c", command], env=self.environment(),
+                              cwd=self.tmp)
+        if "mount:" in ran.stderr:
+            self.skipTest("may not mount a tmpfs")
+        self.assertEqual(ran.status, 9, ran)
+        report = self.report(folder=self.tmp / "kept")
+        self.assertEqual((report["outcome"], report["status"]), ("exited", 9))
+        log = (self.tmp / "kept/run.log").read_bytes()
+        self.assertTrue(report["log"]["truncated"])
+        self.assertEqual(report["log"]["bytes"], len(log))
+        self.assertEqual(set(log.splitlines(keepends=True)), {b"a line of the log\n"})
+        self.assertIn("No space left", report["warnings"][-1])
+
+
+if __name__ == "__main__":
+    unittest.main()
