@@ -106,7 +106,7 @@ std::uint64_t scan_start(const ElfHeader& elf) {
 }
 
 Result<bool> has_iso_magic(const RandomAccess& file) {
-  for (const std::uint64_t sector : {16, 17, 18}) {
+  for (const std::uint64_t sector : {16U, 17U, 18U}) {
     ORCH_TRY(const std::string text, read_some(file, sector * 2048 + 1, 5));
     if (text == "CD001") return true;
   }
