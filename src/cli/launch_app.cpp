@@ -124,7 +124,6 @@ Result<int> AppRun::finish(int exit_status) {
 }
 
 Result<int> AppRun::build_failed(const base::Error& error) {
-  end_phase("build");
   report_.outcome = "build_failed";
   report_.error = error;
   if (!error.hint.empty()) report_.advice.push_back(error.hint);
@@ -134,7 +133,6 @@ Result<int> AppRun::build_failed(const base::Error& error) {
 
 Result<int> AppRun::interrupted(int signal) {
   constexpr int k_signal_base = 128;
-  end_phase("build");
   report_.outcome = "interrupted";
   report_.signal = signal;
   report_.determined_by = "signal";
@@ -200,6 +198,11 @@ Result<int> AppRun::launch(const model::LaunchSpec& spec) {
     say(outcome.error());
     return finish(k_tool_failed);
   }
+  while (signals.next()) {
+  }
+  // What failed because its helper got the same Ctrl-C was interrupted.
+  if (outcome->kind == launch::Outcome::Kind::launch_failed && signals.end_requested() != 0)
+    return interrupted(signals.end_requested());
   take_outcome(*outcome);
   if (outcome->error) say(*outcome->error);
   return finish(outcome->exit_status());

@@ -37,7 +37,7 @@ class AppRun {
   void end_phase(const std::string& name);
   // Ends the run as "build_failed"; the exit status is 125.
   Result<int> build_failed(const base::Error& error);
-  // Ends the run as "interrupted" by a signal that ended the build; the exit status is 128 + signal.
+  // Ends the run as "interrupted" by a signal before the application ran; the exit status is 128 + signal.
   Result<int> interrupted(int signal);
   // Checks, launches and reports; the result is this tool's exit status. An Error: evidence could not be
   // written.

@@ -218,9 +218,9 @@ Result<int> run_profile(const Session& session, const RunArguments& arguments) {
   start.force = arguments.force;
   ORCH_TRY(AppRun app, AppRun::begin(session, start));
   const Built built = build_for(session, *project, overrides);
+  app.end_phase("build");
   if (built.interrupted != 0) return app.interrupted(built.interrupted);
   if (built.error) return app.build_failed(*built.error);
-  app.end_phase("build");
   return app.launch(*built.spec);
 }
 
