@@ -140,8 +140,13 @@ std::optional<std::vector<std::uint8_t>> unhex(std::string_view text) {
   return out;
 }
 
+namespace {
+
+constexpr std::string_view k_base64 = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
+}  // namespace
+
 std::string base64(std::string_view bytes) {
-  constexpr std::string_view k_alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
   std::string out;
   for (std::size_t i = 0; i < bytes.size(); i += 3) {
     const std::string_view group = bytes.substr(i, 3);
@@ -149,7 +154,28 @@ std::string base64(std::string_view bytes) {
     for (std::size_t k = 0; k < 3; ++k)
       bits = (bits << 8) | (k < group.size() ? static_cast<unsigned char>(group[k]) : 0U);
     for (std::size_t k = 0; k < 4; ++k)
-      out += k <= group.size() ? k_alphabet[(bits >> (18 - 6 * k)) & 63] : '=';
+      out += k <= group.size() ? k_base64[(bits >> (18 - 6 * k)) & 63] : '=';
+  }
+  return out;
+}
+
+std::optional<std::string> unbase64(std::string_view text) {
+  if (text.size() % 4 != 0) return std::nullopt;
+  std::string out;
+  for (std::size_t i = 0; i < text.size(); i += 4) {
+    std::uint32_t bits = 0;
+    std::size_t padding = 0;
+    for (const char c : text.substr(i, 4)) {
+      const bool last = i + 4 == text.size();
+      const std::size_t digit = k_base64.find(c);
+      if (c == '=' && last)
+        ++padding;
+      else if (digit == std::string_view::npos || padding > 0)
+        return std::nullopt;
+      bits = (bits << 6) | (c == '=' ? 0U : static_cast<std::uint32_t>(digit));
+    }
+    if (padding > 2) return std::nullopt;
+    for (std::size_t k = 0; k < 3 - padding; ++k) out += static_cast<char>((bits >> (16 - 8 * k)) & 255);
   }
   return out;
 }

@@ -25,6 +25,7 @@ std::string shell_join(std::span<const std::string> argv);
 std::string hex(std::span<const std::uint8_t> bytes);
 std::optional<std::vector<std::uint8_t>> unhex(std::string_view text);
 std::string base64(std::string_view bytes);
+std::optional<std::string> unbase64(std::string_view text);
 
 // "1.5 MiB"; below 1 KiB "N bytes".
 std::string human_size(std::uint64_t bytes);

@@ -104,7 +104,10 @@ void append_canonical(std::string& out, const Value& value) {
   } else if (value.is_int()) {
     out += fmt::format("{}", value.as_int());
   } else if (value.is_double()) {
-    out += fmt::format("{:e}", value.as_double());
+    // The shortest text that reads back as the same number; a float never looks like an integer.
+    std::string number = fmt::format("{}", value.as_double());
+    if (number.find_first_not_of("-0123456789") == std::string::npos) number += ".0";
+    out += number;
   } else if (value.is_array()) {
     out += '[';
     for (const Value& item : value.as_array()) {

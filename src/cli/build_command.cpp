@@ -39,10 +39,8 @@ Result<int> build(const Session& session, const BuildArguments& arguments) {
   ORCH_CHECK(project->prepare(policy, *view));
   if (arguments.dry_run) return dry_run(*project, arguments);
   ORCH_TRY(const BuildReport report, project->build(arguments.build, *view));
-  if (arguments.format == OutputFormat::json) {
-    ORCH_TRY(const plan::Plan plan, project->make_plan());
-    ORCH_CHECK(print_out(format::to_json(build_json(*project, report, plan))));
-  }
+  if (arguments.format == OutputFormat::json)
+    ORCH_CHECK(print_out(format::to_json(build_json(*project, report))));
   if (report.error) return base::fail(*report.error);
   view->note(build_summary(report));
   if (report.interrupted != 0) return 128 + report.interrupted;

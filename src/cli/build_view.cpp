@@ -6,7 +6,9 @@
 
 #include <fmt/format.h>
 
+#include <fcntl.h>
 #include <sys/ioctl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -19,6 +21,7 @@ namespace orch::cli {
 namespace {
 
 constexpr std::size_t k_last_lines = 20;
+constexpr std::size_t k_log_tail = 64 * 1024;
 
 void print(std::string_view text) {
   (void)sys::write_all(STDERR_FILENO, text, "standard error");
@@ -26,7 +29,12 @@ void print(std::string_view text) {
 
 // What a failed step left in its log: the command that it ran ("$ …" in the first line), and its last lines.
 std::string log_text(const std::string& path) {
-  const std::string text = sys::read_file(path).value_or(std::string());
+  const Result<sys::Fd> fd = sys::open_file(path, O_RDONLY);
+  const Result<struct stat> info = sys::stat_file(path);
+  if (!fd || !info) return {};
+  const auto size = static_cast<std::uint64_t>(info->st_size);
+  const std::uint64_t from = size > k_log_tail ? size - k_log_tail : 0;
+  const std::string text = sys::read_at(fd->get(), from, k_log_tail, path).value_or(std::string());
   if (base::trim(text).empty()) return {};
   std::vector<std::string_view> lines = base::split(base::trim(text), '\n');
   std::string out;
@@ -168,13 +176,13 @@ std::string build_summary(const BuildReport& report) {
   return out;
 }
 
-base::Value build_json(const Project& project, const BuildReport& report, const plan::Plan& plan) {
+base::Value build_json(const Project& project, const BuildReport& report) {
   using base::Value;
   Value steps = Value::array();
   for (std::size_t i = 0; i < report.steps.size(); ++i) {
     const model::Step& step = project.graph().steps[i];
     if (step.cache == model::CachePolicy::never || !report.wanted[i]) continue;
-    const plan::PlannedStep& planned = plan.steps[i];
+    const plan::PlannedStep& planned = report.plan.steps[i];
     Value row = Value::object({{"id", step.id},
                                {"rule", step.rule},
                                {"profiles", Value::strings(step.profiles)},

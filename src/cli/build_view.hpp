@@ -15,6 +15,6 @@ std::unique_ptr<BuildView> make_build_view(const Session& session);
 // "4 executed, 1 cached, 2 fresh" and, if any, failed and skipped.
 std::string build_summary(const BuildReport& report);
 
-base::Value build_json(const Project& project, const BuildReport& report, const plan::Plan& plan);
+base::Value build_json(const Project& project, const BuildReport& report);
 
 }  // namespace orch::cli

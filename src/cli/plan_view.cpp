@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <array>
+#include <set>
 
 namespace orch::cli {
 
@@ -27,24 +28,18 @@ std::string shortened(std::string text) {
   return text;
 }
 
-std::string_view verb_of(Status status) {
-  return plan::to_string(status);
-}
-
 struct Edge {
   std::string from;
   std::string to;
-  friend bool operator==(const Edge&, const Edge&) = default;
 };
 
 std::vector<Edge> edges_of(const graph::Graph& graph) {
   std::vector<Edge> edges;
   for (const Step& step : graph.steps) {
+    std::set<model::StepIndex> seen;
     for (const model::StepInput& input : step.inputs) {
       const model::Upstream* from = std::get_if<model::Upstream>(&input.from);
-      if (from == nullptr) continue;
-      Edge edge{graph[from->step].id, step.id};
-      if (std::find(edges.begin(), edges.end(), edge) == edges.end()) edges.push_back(std::move(edge));
+      if (from != nullptr && seen.insert(from->step).second) edges.push_back({graph[from->step].id, step.id});
     }
   }
   return edges;
@@ -98,7 +93,7 @@ std::string plan_text(const Project& project, const plan::Plan& plan, const std:
   for (std::size_t i = 0; i < plan.steps.size(); ++i) {
     const Step& step = project.graph().steps[i];
     const PlannedStep& planned = plan.steps[i];
-    out += fmt::format("  {:<8} {}\n", verb_of(planned.status), printable(step.description));
+    out += fmt::format("  {:<8} {}\n", plan::to_string(planned.status), printable(step.description));
     out += fmt::format(
         "           {}{}\n", step.id,
         step.profiles.size() > 1 ? fmt::format(" (shared by {})", base::join(step.profiles, ", ")) : "");

@@ -18,6 +18,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <set>
 
 namespace orch::cli {
 
@@ -49,11 +50,13 @@ std::string machine() {
 
 // NAME-xxxxxxxx: readable, and its own for each set of profile files.
 std::string folder_name(const std::vector<model::Profile>& profiles) {
+  std::map<std::string, std::string> by_path;  // a set of profiles, in whatever order they were named
+  for (const model::Profile& profile : profiles) by_path.emplace(profile.path, profile.name);
   std::string names;
   std::string paths;
-  for (const model::Profile& profile : profiles) {
-    names += (names.empty() ? "" : "+") + profile.name;
-    paths += profile.path + "\n";
+  for (const auto& [path, name] : by_path) {
+    names += (names.empty() ? "" : "+") + name;
+    paths += path + "\n";
   }
   for (char& c : names)
     if (c == '/' || c == ' ' || static_cast<unsigned char>(c) < 0x20) c = '_';
@@ -67,6 +70,10 @@ std::size_t BuildReport::count(std::string_view result) const {
   for (std::size_t i = 0; i < steps.size(); ++i)
     if (wanted[i] && steps[i].result == result) ++total;
   return total;
+}
+
+bool BuildReport::failed() const {
+  return error || interrupted != 0 || count("failed") > 0;
 }
 
 bool BuildReport::ok() const {
@@ -150,8 +157,9 @@ Result<> Project::prepare(LockPolicy policy, BuildView& view) {
   return {};
 }
 
-Result<plan::Plan> Project::make_plan() {
-  return plan::make_plan(graph_, {store_, *folder_, *stat_cache_, *tools_, stat_cache_path(session_)});
+Result<plan::Plan> Project::make_plan(store::Repair repair) {
+  return plan::make_plan(graph_,
+                         {store_, *folder_, *stat_cache_, *tools_, stat_cache_path(session_), repair});
 }
 
 Result<model::StepIndex> Project::find_step(const std::string& word) const {
@@ -178,8 +186,6 @@ Result<model::StepIndex> Project::find_step(const std::string& word) const {
 
 Result<std::vector<bool>> Project::select(const std::vector<std::string>& only) const {
   std::vector<bool> wanted(graph_.steps.size(), only.empty());
-  for (std::size_t i = 0; i < graph_.steps.size(); ++i)
-    if (graph_.steps[i].cache == model::CachePolicy::never) wanted[i] = false;
   for (const std::string& word : only) {
     bool by_rule = false;
     for (std::size_t i = 0; i < graph_.steps.size(); ++i) {
@@ -199,6 +205,9 @@ Result<std::vector<bool>> Project::select(const std::vector<std::string>& only) 
       if (const model::Upstream* from = std::get_if<model::Upstream>(&input.from))
         wanted[from->step.value] = true;
   }
+  // Never-cached steps stand for what they need.
+  for (std::size_t i = 0; i < graph_.steps.size(); ++i)
+    if (graph_.steps[i].cache == model::CachePolicy::never) wanted[i] = false;
   return wanted;
 }
 
@@ -233,6 +242,11 @@ Result<std::vector<LaunchInput>> Project::inputs_of(const std::string& profile, 
 
 namespace {
 
+std::string last_line(std::string_view text) {
+  text = base::trim(text);
+  return base::printable(text.substr(text.rfind('\n') + 1));
+}
+
 // Points NAME in the folder to `target`; left alone if it does already.
 Result<> point(const std::string& folder, const std::string& name, const std::string& target) {
   const std::string path = folder + "/" + name;
@@ -264,14 +278,14 @@ Result<> Project::write_folder(const plan::Plan& plan) {
   return {};
 }
 
-Result<int> Project::run_ninja_once(const BuildOptions& options, const std::vector<bool>& wanted, int lock_fd,
-                                    BuildView& view, BuildReport& report) {
+Result<> Project::run_round(const BuildOptions& options, int lock_fd, BuildView& view, BuildReport& report) {
   ORCH_TRY(sys::SignalSession signals, sys::SignalSession::begin());
   std::map<std::string, std::size_t> by_id;
+  std::set<std::size_t> running;
   ninja::RunOptions run;
   for (std::size_t i = 0; i < graph_.steps.size(); ++i) {
     by_id.emplace(graph_.steps[i].id, i);
-    if (wanted[i] && !options.only.empty()) run.targets.push_back("stamps/" + graph_.steps[i].id);
+    if (report.wanted[i] && !options.only.empty()) run.targets.push_back("stamps/" + graph_.steps[i].id);
   }
   run.folder = folder_->path();
   run.jobs = options.jobs;
@@ -284,9 +298,11 @@ Result<int> Project::run_ninja_once(const BuildOptions& options, const std::vect
     const Step& step = graph_.steps[found->second];
     StepReport& row = report.steps[found->second];
     if (event.kind == ninja::Event::Kind::started) {
+      running.insert(found->second);
       view.started(step);
       return;
     }
+    running.erase(found->second);
     if (strength(event.result) >= strength(row.result)) {
       row.result = event.result;
       row.message = event.message;
@@ -296,20 +312,34 @@ Result<int> Project::run_ninja_once(const BuildOptions& options, const std::vect
     view.finished(step, {event.result, event.seconds, event.message, event.hint}, folder_->log_path(step.id));
   };
   run.on_tick = [&] { view.tick(); };
-  run.stop_signal = [&] {
-    while (signals.next()) {
+  run.signal_fd = signals.fd();
+  run.next_signal = [&] { return signals.next(); };
+  std::size_t expected = 0;
+  for (std::size_t i = 0; i < report.plan.steps.size(); ++i)
+    if (report.wanted[i] && report.plan.steps[i].status != Status::fresh) ++expected;
+  view.begin(graph_, expected);
+  const Result<ninja::RunResult> ran = ninja::run_ninja(run, processes_);
+  if (!ran) {
+    view.end();
+    return fail(ran.error());
+  }
+  const ninja::RunResult& result = *ran;
+  report.interrupted = result.interrupted;
+  if (report.interrupted == 0) {
+    for (const std::size_t i : running) {
+      const StepReport lost{"failed", 0,
+                            "the step ended without saying how: it was killed, perhaps for lack of memory",
+                            "look at the kernel's log, and build again"};
+      report.steps[i] = lost;
+      view.finished(graph_.steps[i], lost, folder_->log_path(graph_.steps[i].id));
     }
-    return signals.end_requested();
-  };
-  ORCH_TRY(const ninja::RunResult result, ninja::run_ninja(run, processes_));
-  if (result.interrupted != 0) report.interrupted = result.interrupted;
-  const bool failed = !result.exit.ok();
-  if (failed && report.count("failed") == 0 && report.interrupted == 0)
+  }
+  view.end();
+  if (!result.exit.ok() && report.count("failed") == 0 && report.interrupted == 0)
     report.error =
-        Error(ErrorKind::tool,
-              fmt::format("ninja {}: {}", result.exit.describe(), base::printable(base::trim(result.output))),
+        Error(ErrorKind::tool, fmt::format("ninja {}: {}", result.exit.describe(), last_line(result.output)),
               fmt::format("its output is in '{}/ninja.log'", folder_->path()));
-  return failed ? 1 : 0;
+  return {};
 }
 
 Result<BuildReport> Project::build(const BuildOptions& options, BuildView& view) {
@@ -332,38 +362,35 @@ Result<BuildReport> Project::build(const BuildOptions& options, BuildView& view)
     return true;
   };
   if (options.jobs > 0) ::setenv("APPIMAGE_ORCH_JOBS", std::to_string(options.jobs).c_str(), 1);
-  plan::Plan plan;
   for (int round = 0;; ++round) {
-    ORCH_TRY(plan, make_plan());
+    ORCH_TRY(report.plan, make_plan(store::Repair::yes));
     stat_cache_->save();
-    if (done(plan)) break;
+    // Also where nothing is to do: the launch may have changed, and a bare ninja should see it.
+    ORCH_CHECK(write_folder(report.plan));
+    if (done(report.plan)) break;
     if (round == k_rounds) {
       report.error = Error(ErrorKind::step, "the inputs kept changing while the build ran",
                            "build again when they are at rest");
       break;
     }
-    ORCH_CHECK(write_folder(plan));
-    std::size_t expected = 0;
-    for (std::size_t i = 0; i < plan.steps.size(); ++i)
-      if (report.wanted[i] && plan.steps[i].status != Status::fresh) ++expected;
-    view.begin(graph_, expected);
-    const Result<int> ran = run_ninja_once(options, report.wanted, lock->fd(), view, report);
-    view.end();
-    if (!ran) return fail(ran.error());
-    if (*ran != 0 || report.interrupted != 0) {
+    ORCH_CHECK(run_round(options, lock->fd(), view, report));
+    if (report.failed()) {
       (void)store_.sweep();
-      ORCH_TRY(plan, make_plan());
+      // An input may be gone by now; what failed is known all the same.
+      if (Result<plan::Plan> last = make_plan()) report.plan = std::move(*last);
       break;
     }
   }
-  for (std::size_t i = 0; i < plan.steps.size(); ++i)
-    if (report.wanted[i] && report.steps[i].result == "skipped" && plan.steps[i].status == Status::fresh)
+  for (std::size_t i = 0; i < report.plan.steps.size(); ++i)
+    if (report.wanted[i] && report.steps[i].result == "skipped" &&
+        report.plan.steps[i].status == Status::fresh)
       report.steps[i].result = "fresh";
-  ORCH_CHECK(remember(plan, report));
+  ORCH_CHECK(remember(report));
   return report;
 }
 
-Result<> Project::remember(const plan::Plan& plan, const BuildReport& report) {
+Result<> Project::remember(const BuildReport& report) {
+  const plan::Plan& plan = report.plan;
   store::BuildFolder::Index index = folder_->read_index();
   std::vector<std::string> live;
   std::size_t changed = 0;

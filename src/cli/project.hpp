@@ -49,10 +49,12 @@ struct StepReport {
 struct BuildReport {
   std::vector<StepReport> steps;  // by step index; those that were not asked for are "skipped"
   std::vector<bool> wanted;
+  plan::Plan plan;                   // after the build; before it, where that could not be made any more
   int interrupted = 0;               // the signal that ended it
   std::optional<base::Error> error;  // ninja's own failure
   std::size_t count(std::string_view result) const;
-  bool ok() const;
+  bool failed() const;
+  bool ok() const;  // everything that was wanted is there
 };
 
 // Follows a build; the view of a terminal or of a log.
@@ -82,7 +84,7 @@ class Project {
   // Fills in the locked packages, as the policy says, and makes the graph.
   Result<> prepare(LockPolicy policy, BuildView& view);
   // A status for every step; needs prepare().
-  Result<plan::Plan> make_plan();
+  Result<plan::Plan> make_plan(store::Repair repair = store::Repair::no);
   // Needs prepare(). Failed steps are in the report; an Error is what kept the build from running at all.
   Result<BuildReport> build(const BuildOptions& options, BuildView& view);
 
@@ -107,9 +109,8 @@ class Project {
   Result<> load_all(const ProjectOptions& options);
   Result<> lock_profile(model::Profile& profile, LockPolicy policy, BuildView& view);
   Result<> write_folder(const plan::Plan& plan);
-  Result<int> run_ninja_once(const BuildOptions& options, const std::vector<bool>& wanted, int lock_fd,
-                             BuildView& view, BuildReport& report);
-  Result<> remember(const plan::Plan& plan, const BuildReport& report);
+  Result<> run_round(const BuildOptions& options, int lock_fd, BuildView& view, BuildReport& report);
+  Result<> remember(const BuildReport& report);
 
   const Session& session_;
   std::vector<model::Profile> profiles_;

@@ -10,6 +10,7 @@
 #include "store/store.hpp"
 #include "sys/clock.hpp"
 #include "sys/file.hpp"
+#include "sys/process_tree.hpp"
 
 #include <fmt/format.h>
 
@@ -66,6 +67,10 @@ unsigned job_budget(const sys::Environment& environment) {
   return limit > 0 ? std::min(jobs, limit) : jobs;
 }
 
+// How often a step whose inputs change under it starts over.
+constexpr int k_attempts = 3;
+constexpr std::chrono::milliseconds k_leftover_grace{500};
+
 class StepRunner {
  public:
   StepRunner(model::StepSpec spec, store::BuildFolder folder, const sys::Environment& environment)
@@ -81,7 +86,10 @@ class StepRunner {
 
  private:
   Result<> look_at_tools();
-  Result<std::vector<model::OutputRecord>> execute(const hash::Digest& key);
+  Result<hash::KeyHasher> current_key();
+  bool is_fresh(const hash::Digest& key) const;
+  // nullopt: an input or tool changed meanwhile, so nobody can say what the result belongs to.
+  Result<std::optional<std::vector<model::OutputRecord>>> execute(const hash::Digest& key);
   Result<action::Context> make_context(const store::Staging& staging, int log_fd);
   Result<> act(action::Context& context, int log_fd);
   Result<> finish(const hash::KeyHasher& key, const std::vector<model::OutputRecord>& outputs);
@@ -105,30 +113,44 @@ Result<> StepRunner::look_at_tools() {
   return {};
 }
 
-Result<std::string> StepRunner::run() {
+Result<hash::KeyHasher> StepRunner::current_key() {
   ORCH_CHECK(look_at_tools());
   ORCH_TRY(const std::vector<model::KeyInput> inputs,
            plan::leaf_and_stamp_digests(spec_, folder_, stat_cache_));
-  const hash::KeyHasher key = model::compute_key(spec_, inputs);
-  const auto there = [&](const model::OutputRecord& output) { return store_.has(output.artifact); };
+  return model::compute_key(spec_, inputs);
+}
+
+bool StepRunner::is_fresh(const hash::Digest& key) const {
   const store::BuildFolder::StampFile stamp = folder_.read_stamp(spec_.id);
-  if (stamp.stamp && stamp.stamp->key == key.key() &&
-      std::all_of(stamp.stamp->outputs.begin(), stamp.stamp->outputs.end(), there))
-    return std::string("fresh");
-  ORCH_CHECK(store_.prepare());
-  ORCH_TRY(const sys::FileLock lock, store_.lock_key(key.key()));
-  ORCH_TRY(const store::LookupResult known, store_.lookup(key.key()));
-  if (known.outcome == store::Lookup::hit) {
-    ORCH_CHECK(finish(key, known.record.outputs));
-    return std::string("cached");
+  const auto there = [&](const model::OutputRecord& output) { return store_.has(output.artifact); };
+  return stamp.stamp && stamp.stamp->key == key && stamp.stamp->boot_id == sys::boot_id() &&
+         model::answers(stamp.stamp->outputs, spec_.outputs) &&
+         std::all_of(stamp.stamp->outputs.begin(), stamp.stamp->outputs.end(), there);
+}
+
+Result<std::string> StepRunner::run() {
+  // What an earlier execution printed is not this one's.
+  ::unlink(folder_.log_path(spec_.id).c_str());
+  for (int attempt = 0; attempt < k_attempts; ++attempt) {
+    ORCH_TRY(const hash::KeyHasher key, current_key());
+    if (is_fresh(key.key())) return std::string("fresh");
+    ORCH_CHECK(store_.prepare());
+    ORCH_TRY(const store::KeyLock lock, store_.lock_key(key.key()));
+    ORCH_TRY(const store::LookupResult known, store_.lookup(key.key(), store::Repair::yes));
+    if (known.outcome == store::Lookup::hit && model::answers(known.record.outputs, spec_.outputs)) {
+      ORCH_CHECK(finish(key, known.record.outputs));
+      return std::string("cached");
+    }
+    ORCH_TRY(const std::optional<std::vector<model::OutputRecord>> outputs, execute(key.key()));
+    if (!outputs) continue;
+    ORCH_CHECK(finish(key, *outputs));
+    return std::string("executed");
   }
-  ORCH_TRY(const std::vector<model::OutputRecord> outputs, execute(key.key()));
-  ORCH_CHECK(finish(key, outputs));
-  return std::string("executed");
+  return fail(ErrorKind::step, "its inputs kept changing while it ran", "build again when they are at rest");
 }
 
 Result<> StepRunner::finish(const hash::KeyHasher& key, const std::vector<model::OutputRecord>& outputs) {
-  ORCH_CHECK(folder_.write_stamp({spec_.id, key.key(), outputs, key.items()}));
+  ORCH_CHECK(folder_.write_stamp({spec_.id, key.key(), outputs, key.items(), sys::boot_id()}));
   return {};
 }
 
@@ -168,7 +190,13 @@ Result<action::Context> StepRunner::make_context(const store::Staging& staging, 
 }
 
 Result<> StepRunner::act(action::Context& context, int log_fd) {
-  if (spec_.builtin.empty()) return run_command_action(spec_.command, context, log_fd);
+  if (spec_.builtin.empty()) {
+    ORCH_CHECK(run_command_action(spec_.command, context, log_fd));
+    for (const sys::ProcessName& left : sys::end_descendants({}, k_leftover_grace))
+      context.log(fmt::format("ended the process {} ({}) that the command left running", left.pid,
+                              base::printable(left.name)));
+    return {};
+  }
   const action::Function function = action::find_action(spec_.builtin);
   if (function == nullptr)
     return fail(
@@ -180,7 +208,7 @@ Result<> StepRunner::act(action::Context& context, int log_fd) {
   return function(context);
 }
 
-Result<std::vector<model::OutputRecord>> StepRunner::execute(const hash::Digest& key) {
+Result<std::optional<std::vector<model::OutputRecord>>> StepRunner::execute(const hash::Digest& key) {
   const sys::SystemClock clock;
   const auto start = clock.monotonic();
   ORCH_TRY(const sys::Fd log,
@@ -188,6 +216,11 @@ Result<std::vector<model::OutputRecord>> StepRunner::execute(const hash::Digest&
   ORCH_TRY(const store::Staging staging, store_.stage());
   ORCH_TRY(action::Context context, make_context(staging, log.get()));
   ORCH_CHECK(act(context, log.get()));
+  ORCH_TRY(const hash::KeyHasher now, current_key());
+  if (now.key() != key) {
+    context.log("an input changed while the step ran; once more");
+    return std::optional<std::vector<model::OutputRecord>>();
+  }
   std::vector<model::OutputRecord> outputs;
   for (const model::RuleOutput& output : spec_.outputs) {
     const std::string& path = context.outputs.at(output.name);
@@ -195,11 +228,13 @@ Result<std::vector<model::OutputRecord>> StepRunner::execute(const hash::Digest&
     if (const auto found = context.listings.find(output.name); found != context.listings.end())
       listing = std::move(found->second);
     ORCH_TRY(const struct stat info, sys::lstat_file(path));
-    if (S_ISDIR(info.st_mode) != (output.kind == model::ArtifactKind::tree))
+    const bool fits =
+        output.kind == model::ArtifactKind::tree ? S_ISDIR(info.st_mode) : S_ISREG(info.st_mode);
+    if (!fits)
       return fail(ErrorKind::step,
                   fmt::format("output '{}' should be a {}, but the step made something else", output.name,
                               model::to_string(output.kind)),
-                  "a tree is a directory, everything else a file");
+                  "a tree is a directory, everything else a regular file");
     ORCH_TRY(const model::ArtifactRef artifact, store_.publish(output.kind, path, std::move(listing)));
     outputs.push_back({output.name, artifact});
   }
@@ -211,7 +246,7 @@ Result<std::vector<model::OutputRecord>> StepRunner::execute(const hash::Digest&
   record.seconds = seconds_;
   record.boot_id = sys::boot_id();
   ORCH_CHECK(store_.write_record(record));
-  return outputs;
+  return std::optional(std::move(outputs));
 }
 
 // A step must not outlive its ninja: the next build would wait for nobody and two could write one stamp.
@@ -226,7 +261,8 @@ void die_with_parent() {
 Result<int> run_step(const std::string& spec_path, const Session& session) {
   die_with_parent();
   ::signal(SIGPIPE, SIG_IGN);
-  ::umask(022);  // what a step writes is the same for everybody
+  sys::adopt_orphans();  // what an action leaves behind must not write into what it made
+  ::umask(022);          // what a step writes is the same for everybody
   const std::string path = sys::absolute_path(spec_path);
   ORCH_TRY(model::StepSpec spec, store::read_spec(path));
   const store::BuildFolder folder(sys::parent_path(sys::parent_path(path)));

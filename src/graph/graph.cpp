@@ -114,10 +114,12 @@ Result<> add_list(Expansion& x, std::size_t index, const model::RuleInput& input
 
 Result<Provider> named_step(const Expansion& x, const Instance& taker, const model::RuleInput& input) {
   std::vector<std::string> names;
+  const auto name_of = [](const Rule& rule) {
+    return std::string_view(rule.id).substr(rule.id.starts_with("step:") ? 5 : 0);
+  };
   for (std::size_t i = 0; i < x.bindings.instances.size(); ++i) {
     const Rule& rule = *x.bindings.instances[i].rule;
-    const std::string name = rule.id.starts_with("step:") ? rule.id.substr(5) : rule.id;
-    names.push_back(name);
+    const std::string_view name = name_of(rule);
     if (name != input.step || &rule == taker.rule) continue;
     if (input.output.empty() && !rule.outputs.empty()) return Provider{i, 0};
     std::vector<std::string> outputs;
@@ -132,6 +134,7 @@ Result<Provider> named_step(const Expansion& x, const Instance& taker, const mod
                       near ? fmt::format("did you mean '{}'?", *near) : "")
                     .at(input.span));
   }
+  for (const Instance& instance : x.bindings.instances) names.emplace_back(name_of(*instance.rule));
   const std::optional<std::string> near = base::nearest(input.step, names);
   return fail(Error(ErrorKind::profile,
                     fmt::format("there is no step '{}' in profile '{}'", input.step, x.profile.name),
@@ -307,6 +310,13 @@ Result<model::StepIndex> add_step(Expansion& x, std::size_t index, Graph& graph,
     model::StepInput input{source.name, model::Leaf{}, source.span};
     if (source.provider) {
       const model::StepIndex from = numbers[source.provider->instance];
+      if (graph[from].cache == model::CachePolicy::never)
+        return fail(
+            Error(ErrorKind::profile,
+                  fmt::format("step '{}' takes from step '{}', which is never cached and so leaves no result",
+                              rule.id, graph[from].rule),
+                  "give that step cache = \"content\"")
+                .at(source.span));
       upstream_ids.push_back(graph[from].id);
       input.from = model::Upstream{from, source.provider->output};
     } else {

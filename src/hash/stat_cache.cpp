@@ -20,7 +20,7 @@ namespace orch::hash {
 
 namespace {
 
-constexpr std::string_view k_header = "appimage-orch stat cache 1\n";
+constexpr std::string_view k_header = "appimage-orch stat cache 2\n";
 // A file is trusted once this much time lies between its last change and the moment it was read: two ticks of
 // a 100 Hz kernel, the coarsest clock that Linux stamps files with.
 constexpr std::int64_t k_distrust_ns = 20'000'000;
@@ -77,11 +77,17 @@ Name name_of(Kind kind, const std::string& path, const std::string& topic = {}) 
 }
 
 constexpr std::size_t k_fixed = 1 + 4 * 8 + 2;
+constexpr std::size_t k_checksum = 8;
+
+// The first half of the body's XXH3-128.
+std::string checksum(std::string_view body) {
+  const Digest digest = digest_of(body);
+  return std::string(reinterpret_cast<const char*>(digest.bytes.data()), k_checksum);
+}
 
 std::string record(const Name& name, const Entry& entry) {
   const std::string_view path = std::string_view(name).substr(1);
   std::string out;
-  put(out, static_cast<std::uint32_t>(k_fixed + path.size() + entry.value.size()));
   out += name[0];
   put(out, entry.identity.inode);
   put(out, entry.identity.size);
@@ -90,7 +96,9 @@ std::string record(const Name& name, const Entry& entry) {
   put(out, static_cast<std::uint16_t>(path.size()));
   out += path;
   out += entry.value;
-  return out;
+  std::string framed;
+  put(framed, static_cast<std::uint32_t>(k_checksum + out.size()));
+  return framed + checksum(out) + out;
 }
 
 }  // namespace
@@ -105,6 +113,7 @@ struct StatCache::Impl {
   std::size_t hashed = 0;
 
   void load();
+  bool take_record(std::string_view& rest);
   std::int64_t now() const;
   bool trusted(const Identity& identity) const;
   const std::string* known(const Name& name, const Identity& identity) const;
@@ -158,28 +167,34 @@ void StatCache::Impl::load() {
     return;
   }
   rest.remove_prefix(k_header.size());
-  while (!rest.empty()) {
-    if (rest.size() < 4) break;
-    const auto length = take<std::uint32_t>(rest);
-    if (length < k_fixed || length > rest.size()) break;
-    std::string_view body = rest.substr(0, length);
-    rest.remove_prefix(length);
-    Name name(1, body[0]);
-    body.remove_prefix(1);
-    Entry entry;
-    entry.identity.inode = take<std::uint64_t>(body);
-    entry.identity.size = take<std::uint64_t>(body);
-    entry.identity.mtime = take<std::int64_t>(body);
-    entry.identity.ctime = take<std::int64_t>(body);
-    const auto path_size = take<std::uint16_t>(body);
-    if (path_size > body.size()) break;
-    name += body.substr(0, path_size);
-    entry.value = body.substr(path_size);
-    entries.insert_or_assign(std::move(name), std::move(entry));
-    ++on_disk;
-    if (rest.empty()) return;
+  while (!rest.empty() && take_record(rest)) {
   }
-  restart = !rest.empty() || restart;
+  restart = !rest.empty();
+}
+
+// False leaves `rest` where the damage begins.
+bool StatCache::Impl::take_record(std::string_view& rest) {
+  std::string_view tail = rest;
+  if (tail.size() < sizeof(std::uint32_t)) return false;
+  const auto length = take<std::uint32_t>(tail);
+  if (length < k_checksum + k_fixed || length > tail.size()) return false;
+  std::string_view body = tail.substr(k_checksum, length - k_checksum);
+  if (checksum(body) != tail.substr(0, k_checksum)) return false;
+  Name name(1, body[0]);
+  body.remove_prefix(1);
+  Entry entry;
+  entry.identity.inode = take<std::uint64_t>(body);
+  entry.identity.size = take<std::uint64_t>(body);
+  entry.identity.mtime = take<std::int64_t>(body);
+  entry.identity.ctime = take<std::int64_t>(body);
+  const auto path_size = take<std::uint16_t>(body);
+  if (path_size > body.size()) return false;
+  name += body.substr(0, path_size);
+  entry.value = body.substr(path_size);
+  entries.insert_or_assign(std::move(name), std::move(entry));
+  ++on_disk;
+  rest = tail.substr(length);
+  return true;
 }
 
 StatCache::StatCache(std::string path, std::function<std::int64_t()> now_ns)
@@ -241,22 +256,26 @@ Result<Sha256> StatCache::sha256(const std::string& path) {
 
 Result<Digest> StatCache::tree_digest(const std::string& path) {
   const TreeHash hash_file = [this](const std::string& file) { return digest(file); };
-  ORCH_TRY(const TreeListing listing, list_tree(path, hash_file));
+  ORCH_TRY(TreeListing listing, list_tree(path, hash_file));
+  // As git sees it: a checkout is the same under every umask.
+  for (TreeEntry& entry : listing.entries)
+    if (entry.type != EntryType::symlink)
+      entry.mode = entry.type == EntryType::directory || (entry.mode & 0100) != 0 ? 0755 : 0644;
   return listing.digest();
 }
 
-std::optional<std::string> StatCache::text(const std::string& path, const std::string& topic) {
-  struct stat info {};
-  if (::stat(path.c_str(), &info) != 0) return std::nullopt;
-  const std::string* value = impl_->known(name_of(Kind::text, path, topic), identity_of(info));
-  if (value == nullptr) return std::nullopt;
-  return *value;
-}
-
-void StatCache::remember_text(const std::string& path, const std::string& topic, const std::string& value) {
-  struct stat info {};
-  if (::stat(path.c_str(), &info) != 0 || !impl_->trusted(identity_of(info))) return;
-  impl_->remember(name_of(Kind::text, path, topic), identity_of(info), value);
+Result<std::string> StatCache::text_of(const std::string& path, const std::string& topic,
+                                       const std::function<Result<std::string>()>& ask) {
+  struct stat before {};
+  if (::stat(path.c_str(), &before) != 0) return base::fail(base::errno_error(errno, "read", path));
+  const Name name = name_of(Kind::text, path, topic);
+  if (const std::string* value = impl_->known(name, identity_of(before))) return *value;
+  const bool trust = impl_->trusted(identity_of(before));
+  ORCH_TRY(std::string text, ask());
+  struct stat after {};
+  if (trust && ::stat(path.c_str(), &after) == 0 && identity_of(before) == identity_of(after))
+    impl_->remember(name, identity_of(after), text);
+  return text;
 }
 
 void StatCache::save() {
@@ -271,17 +290,24 @@ void StatCache::save() {
     bytes = std::move(impl_->fresh);
   }
   impl_->fresh.clear();
-  const std::string target = compact ? impl_->path + ".new" : impl_->path;
-  const int flags = compact ? O_TRUNC : O_APPEND;
-  const int fd = ::open(target.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC | flags, 0644);
+  // A name of this process's own, so that two that compact at once do not write into each other's file.
+  const std::string target = compact ? impl_->path + "." + std::to_string(::getpid()) : impl_->path;
+  const int fd =
+      ::open(target.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC | (compact ? O_TRUNC : O_APPEND), 0644);
   if (fd < 0) return;
   // The first writer of a new file adds the header; the lock keeps two first writers apart.
   ::flock(fd, LOCK_EX);
   struct stat info {};
-  if (!compact && ::fstat(fd, &info) == 0 && info.st_size == 0) bytes.insert(0, k_header);
+  ::fstat(fd, &info);
+  if (!compact && info.st_size == 0) bytes.insert(0, k_header);
   const bool whole = ::write(fd, bytes.data(), bytes.size()) == static_cast<ssize_t>(bytes.size());
+  if (!whole && !compact) (void)!::ftruncate(fd, info.st_size);
   ::close(fd);
-  if (compact && whole && ::rename(target.c_str(), impl_->path.c_str()) == 0) impl_->restart = false;
+  if (!compact) return;
+  if (whole && ::rename(target.c_str(), impl_->path.c_str()) == 0)
+    impl_->restart = false;
+  else
+    ::unlink(target.c_str());
 }
 
 }  // namespace orch::hash

@@ -144,7 +144,8 @@ Value to_value(const Stamp& stamp) {
                         {"id", stamp.id},
                         {"key", stamp.key.hex()},
                         {"outputs", outputs_value(stamp.outputs)},
-                        {"items", items}});
+                        {"items", items},
+                        {"boot_id", stamp.boot_id}});
 }
 
 Result<Stamp> stamp_from_value(const Value& value, std::string_view name) {
@@ -155,6 +156,7 @@ Result<Stamp> stamp_from_value(const Value& value, std::string_view name) {
   if (!key) return fail(malformed(name));
   stamp.key = *key;
   ORCH_TRY(stamp.outputs, outputs_from_value(value.find("outputs"), name));
+  stamp.boot_id = value.string_or("boot_id", "");
   const Value* items = value.find("items");
   if (items == nullptr || !items->is_array()) return fail(malformed(name));
   for (const Value& item : items->as_array()) {
@@ -166,6 +168,13 @@ Result<Stamp> stamp_from_value(const Value& value, std::string_view name) {
     stamp.items.push_back({text(0), text(1), text(2)});
   }
   return stamp;
+}
+
+bool answers(const std::vector<OutputRecord>& records, const std::vector<RuleOutput>& declared) {
+  return std::equal(records.begin(), records.end(), declared.begin(), declared.end(),
+                    [](const OutputRecord& record, const RuleOutput& output) {
+                      return record.name == output.name && record.artifact.kind == output.kind;
+                    });
 }
 
 hash::KeyHasher compute_key(const StepSpec& spec, const std::vector<KeyInput>& inputs) {

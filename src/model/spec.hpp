@@ -55,6 +55,7 @@ struct Stamp {
   hash::Digest key;
   std::vector<OutputRecord> outputs;
   std::vector<hash::KeyItem> items;
+  std::string boot_id;  // of the boot that wrote it: only then the artifacts are known to be whole
 };
 
 base::Value to_value(const Stamp& stamp);
@@ -62,6 +63,9 @@ base::Result<Stamp> stamp_from_value(const base::Value& value, std::string_view 
 
 // The outputs of stamps and records: a list of {name, kind, digest}.
 base::Value to_value(const std::vector<OutputRecord>& outputs);
+// Whether a record has exactly the outputs that a step declares, in their order: a stamp or record of another
+// make has not.
+bool answers(const std::vector<OutputRecord>& records, const std::vector<RuleOutput>& declared);
 base::Result<std::vector<OutputRecord>> outputs_from_value(const base::Value* value, std::string_view name);
 
 // An input with the digest that takes part in the key.

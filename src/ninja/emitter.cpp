@@ -74,6 +74,14 @@ std::string pool_of(const Step& step) {
   return {};
 }
 
+// "launch/NAME" and "preflight/NAME" are names for people; steps of users are reached by their id, which is
+// unique.
+std::string always_target(const Step& step) {
+  if (step.builtin == "launch" || step.builtin == "preflight")
+    return escape_path(step.builtin + "/" + step.profiles.front());
+  return "always/" + step.id;
+}
+
 void write_header(Writer& out) {
   out.comment("made by appimage-orch; the next build writes it anew");
   out.variable("ninja_required_version", "1.8");
@@ -113,8 +121,7 @@ Result<std::string> emit(const graph::Graph& graph, const plan::Plan& plan) {
     std::vector<std::pair<std::string, std::string>> variables = {{"text", escape_value(step.description)}};
     const bool always = step.cache == model::CachePolicy::never;
     if (!always && !pool_of(step).empty()) variables.emplace_back("pool", pool_of(step));
-    const std::string target =
-        always ? step.rule + "/" + escape_path(step.profiles.front()) : "stamps/" + step.id;
+    const std::string target = always ? always_target(step) : "stamps/" + step.id;
     out.build(target, always ? "always" : "step", {spec}, implicit, variables);
     if (!always) stamps.push_back(target);
   }

@@ -62,6 +62,20 @@ sys::Command command_for(const RunOptions& options, const std::string& program, 
   return command;
 }
 
+void pass_signals(const RunOptions& options, const sys::Child& child, RunResult& result) {
+  while (const std::optional<int> number = options.next_signal()) {
+    if (*number == SIGTSTP) {
+      // The terminal has stopped ninja too, which is in the same group; so does SIGCONT reach both.
+      ::kill(::getpid(), SIGSTOP);
+      child.signal(SIGCONT);
+    }
+    if (*number != SIGINT && *number != SIGTERM && *number != SIGHUP && *number != SIGQUIT) continue;
+    child.signal(result.interrupted == 0 ? SIGINT : SIGKILL);  // steps die with their ninja
+    child.signal(SIGCONT);
+    if (result.interrupted == 0) result.interrupted = *number;
+  }
+}
+
 }  // namespace
 
 Result<RunResult> run_ninja(const RunOptions& options, sys::ProcessRunner& processes) {
@@ -77,6 +91,7 @@ Result<RunResult> run_ninja(const RunOptions& options, sys::ProcessRunner& proce
   ORCH_TRY(sys::Fd log, sys::open_file(log_path, O_WRONLY | O_CREAT | O_TRUNC, 0644));
   ORCH_TRY(sys::Child child, processes.start(command_for(options, *program, log.get(), sender.get())));
   sender.reset();
+  ORCH_TRY(const sys::Fd ended_fd, child.ended_fd());
   RunResult result;
   LineReader reader(events.get());
   const auto take = [&](const std::string& line) {
@@ -84,24 +99,16 @@ Result<RunResult> run_ninja(const RunOptions& options, sys::ProcessRunner& proce
     if (parse_event(line, event) && options.on_event) options.on_event(event);
   };
   bool open = true;
-  bool signalled = false;
   while (true) {
-    pollfd polled{events.get(), POLLIN, 0};
-    const int ready = ::poll(&polled, open ? 1 : 0, k_tick_ms);
-    if (ready > 0) open = reader.read(take);
+    std::array<pollfd, 3> polled = {pollfd{open ? events.get() : -1, POLLIN, 0},
+                                    pollfd{ended_fd.get(), POLLIN, 0}, pollfd{options.signal_fd, POLLIN, 0}};
+    (void)::poll(polled.data(), polled.size(), k_tick_ms);
+    if (polled[0].revents != 0) open = reader.read(take);
     if (options.on_tick) options.on_tick();
-    const int wanted = options.stop_signal ? options.stop_signal() : 0;
-    if (wanted != 0 && !signalled) {
-      result.interrupted = wanted;
-      signalled = true;
-      child.signal(SIGINT);  // ninja ends its steps and leaves
-    }
-    if (open && ready > 0) continue;
-    ORCH_TRY(std::optional<sys::Exit> ended, child.try_wait());
-    if (ended) {
-      result.exit = *ended;
-      break;
-    }
+    if (options.next_signal) pass_signals(options, child, result);
+    if (polled[1].revents == 0) continue;
+    ORCH_TRY(result.exit, child.wait());
+    break;
   }
   // Steps are gone before ninja is; what they said last is in the pipe.
   while (open) {

@@ -6,6 +6,7 @@
 #include "sys/process.hpp"
 
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -21,8 +22,9 @@ struct RunOptions {
   int lock_fd = -1;         // the build lock, inherited by ninja and its steps
   std::string search_path;  // PATH to find ninja in
   std::function<void(const Event&)> on_event;
-  std::function<void()> on_tick;     // about ten times a second, for a live line
-  std::function<int()> stop_signal;  // the signal that asks for the end, or 0; polled
+  std::function<void()> on_tick;                    // about ten times a second, for a live line
+  int signal_fd = -1;                               // readable when next_signal() has something
+  std::function<std::optional<int>()> next_signal;  // the next signal that reached the tool
 };
 
 struct RunResult {
@@ -31,7 +33,9 @@ struct RunResult {
   int interrupted = 0;  // the signal that ended it
 };
 
-// An Error only where ninja could not be started (not installed: with the package to install).
+// SIGINT, SIGTERM and SIGHUP end ninja and its steps, a second one at once; SIGTSTP stops this process as a
+// shell expects it. An Error only where ninja could not be started (not installed: with the package to
+// install).
 Result<RunResult> run_ninja(const RunOptions& options, sys::ProcessRunner& processes);
 
 }  // namespace orch::ninja

@@ -1,6 +1,7 @@
 #include "plan/plan.hpp"
 
 #include "base/text.hpp"
+#include "sys/process.hpp"
 
 #include <fmt/format.h>
 
@@ -30,12 +31,6 @@ std::string_view to_string(Status status) {
       return "always";
   }
   return "stale";
-}
-
-bool Plan::up_to_date() const {
-  return std::all_of(steps.begin(), steps.end(), [](const PlannedStep& step) {
-    return step.status == Status::fresh || step.status == Status::always;
-  });
 }
 
 namespace {
@@ -77,13 +72,6 @@ Result<model::StepSpec> make_spec(const graph::Graph& graph, const Step& step, c
   for (const model::RuleTool& tool : step.tools) {
     ORCH_TRY(model::SpecTool found, around.tools.find(tool));
     spec.tools.push_back(std::move(found));
-  }
-  const bool named = std::any_of(spec.tools.begin(), spec.tools.end(),
-                                 [](const model::SpecTool& tool) { return tool.rule.name == "command"; });
-  if (!step.command.empty() && step.command.front().find('{') == std::string::npos && !named) {
-    Result<model::SpecTool> found = around.tools.find_command(step.command.front());
-    if (!found) return fail(std::move(found.error()).at(step.span));
-    spec.tools.push_back(std::move(*found));
   }
   for (const model::StepInput& input : step.inputs) {
     model::SpecInput out;
@@ -219,12 +207,23 @@ class Planner {
 
   Result<> look_up(const Step& step, PlannedStep& out) {
     const store::BuildFolder::StampFile stamp = around_.folder.read_stamp(step.id);
-    if (stamp.stamp && stamp.stamp->key == *out.key && all_there(stamp.stamp->outputs)) {
+    const bool answers = stamp.stamp && stamp.stamp->key == *out.key &&
+                         model::answers(stamp.stamp->outputs, step.outputs) &&
+                         all_there(stamp.stamp->outputs);
+    if (answers && stamp.stamp->boot_id == sys::boot_id()) {
       out.status = Status::fresh;
       out.outputs = stamp.stamp->outputs;
       return {};
     }
-    ORCH_TRY(store::LookupResult found, around_.store.lookup(*out.key));
+    ORCH_TRY(store::LookupResult found, around_.store.lookup(*out.key, around_.repair));
+    if (found.outcome == store::Lookup::hit && !model::answers(found.record.outputs, step.outputs))
+      found.outcome = store::Lookup::torn_record;
+    // From an earlier boot: as fresh as ever, now that the store has looked whether power loss tore it.
+    if (answers && found.outcome == store::Lookup::hit && found.record.outputs == stamp.stamp->outputs) {
+      out.status = Status::fresh;
+      out.outputs = std::move(found.record.outputs);
+      return {};
+    }
     if (stamp.state == store::BuildFolder::StampState::torn)
       out.reasons.push_back({"stamp", "the stamp is unreadable", "", ""});
     else

@@ -50,8 +50,6 @@ struct PlannedStep {
 
 struct Plan {
   std::vector<PlannedStep> steps;  // by StepIndex
-  // Nothing to do but steps that are never cached.
-  bool up_to_date() const;
 };
 
 struct Surroundings {
@@ -60,6 +58,7 @@ struct Surroundings {
   hash::StatCache& stat_cache;
   ToolFinder& tools;
   std::string stat_cache_path;
+  store::Repair repair = store::Repair::no;  // whether damage that is found in the store may be cleared away
 };
 
 Result<Plan> make_plan(const graph::Graph& graph, const Surroundings& surroundings);

@@ -5,6 +5,8 @@
 
 #include <fmt/format.h>
 
+#include <sys/stat.h>
+
 namespace orch::plan {
 
 using base::ErrorKind;
@@ -36,32 +38,29 @@ Result<model::SpecTool> ToolFinder::find(const model::RuleTool& tool) {
   return model::SpecTool{tool, *path, std::move(text)};
 }
 
-Result<model::SpecTool> ToolFinder::find_command(const std::string& program) {
-  model::RuleTool tool;
-  tool.name = "command";
-  tool.program = program;
-  return find(tool);
-}
-
 Result<std::string> ToolFinder::identity(const model::RuleTool& tool, const std::string& path) {
   if (tool.identity == "digest") {
     ORCH_TRY(const hash::Digest digest, stat_cache_.digest(path));
     return "xxh3:" + digest.hex();
   }
-  const std::string topic = tool.identity + " " + base::join(tool.version_args, " ");
-  // Keyed on the file behind symlinks: an upgrade changes its inode.
-  const std::string file = sys::real_path(path).value_or(path);
-  if (std::optional<std::string> known = stat_cache_.text(file, topic)) return *known;
+  std::string topic = tool.identity + " " + base::join(tool.version_args, " ");
   const auto special = special_.find(tool.identity);
-  ORCH_TRY(std::string text, special != special_.end() ? special->second(path) : version_of(tool, path));
-  stat_cache_.remember_text(file, topic, text);
-  return text;
+  // Such an identity speaks of libraries too; an upgrade of any library rewrites the loader's cache.
+  if (special != special_.end()) {
+    const Result<struct stat> libraries = sys::stat_file("/etc/ld.so.cache");
+    if (libraries) topic += fmt::format(" {}.{}", libraries->st_mtim.tv_sec, libraries->st_mtim.tv_nsec);
+  }
+  // Keyed on the file behind symlinks: an upgrade changes its inode.
+  return stat_cache_.text_of(sys::real_path(path).value_or(path), topic, [&]() -> Result<std::string> {
+    return special != special_.end() ? special->second(path) : version_of(tool, path);
+  });
 }
 
 Result<std::string> ToolFinder::version_of(const model::RuleTool& tool, const std::string& path) {
   sys::Command command;
   command.argv = {path};
   command.argv.insert(command.argv.end(), tool.version_args.begin(), tool.version_args.end());
+  command.environment = sys::Environment{{"PATH", search_path_}, {"LC_ALL", "C"}, {"TZ", "UTC"}};
   command.timeout = std::chrono::seconds(20);
   ORCH_TRY(const sys::Exit ended, processes_.run(command));
   // Some programs print their version to standard error, some end with a status of their own (unsquashfs: 1).

@@ -27,8 +27,6 @@ class ToolFinder {
   // A missing tool that is not optional is an error that names the package to install. Identities are
   // remembered by the stat cache, so a program is run at most once for its version until it changes.
   Result<model::SpecTool> find(const model::RuleTool& tool);
-  // The first word of a user's command, as a tool: identified by the digest of its file.
-  Result<model::SpecTool> find_command(const std::string& program);
 
  private:
   Result<std::string> identity(const model::RuleTool& tool, const std::string& path);

@@ -31,7 +31,7 @@ Result<> BuildFolder::prepare() const {
 }
 
 Result<std::optional<sys::FileLock>> BuildFolder::lock(sys::FileLock::Wait wait) const {
-  return sys::FileLock::acquire(path_ + "/lock", wait, sys::FileLock::Inherit::yes);
+  return sys::FileLock::acquire(path_ + "/lock", wait);
 }
 
 BuildFolder::StampFile BuildFolder::read_stamp(const std::string& id) const {
@@ -61,10 +61,6 @@ Result<> BuildFolder::set_stamp_aside(const std::string& id) const {
   return sys::rename_file(path, path + ".prev");
 }
 
-Result<> BuildFolder::remove_stamp(const std::string& id) const {
-  return sys::remove_tree(stamp_path(id));
-}
-
 Result<bool> BuildFolder::write_spec(const model::StepSpec& spec) const {
   return sys::write_if_changed(spec_path(spec.id), format::to_json(model::to_value(spec)));
 }
@@ -82,7 +78,8 @@ BuildFolder::Index BuildFolder::read_index() const {
 
 Result<> BuildFolder::write_index(const Index& index) const {
   Value value = Value::object();
-  for (const auto& [slot, id] : index) value.set(slot, id);
+  for (const auto& [slot, id] : index)
+    value.as_object().push_back({slot, id, {}});  // slots are unique already
   ORCH_CHECK(sys::write_if_changed(path_ + "/index.json", format::to_json(value)));
   return {};
 }
@@ -93,8 +90,10 @@ void BuildFolder::drop_unused(const std::vector<std::string>& live, const Index&
   for (const char* folder : {"/steps", "/stamps", "/logs"}) {
     const std::string path = path_ + folder;
     for (const std::string& name : sys::list_dir(path).value_or(std::vector<std::string>{})) {
-      std::string id = name.substr(0, name.find('.'));
-      if (!keep.contains(id)) ::unlink((path + "/" + name).c_str());
+      const std::string id = name.substr(0, name.find('.'));
+      // ".tmp-" is what a killed writer left; the build lock is held, so nobody is writing now.
+      if (!keep.contains(id) || name.find(".tmp-") != std::string::npos)
+        ::unlink((path + "/" + name).c_str());
     }
   }
 }

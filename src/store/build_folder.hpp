@@ -50,7 +50,6 @@ class BuildFolder {
   Result<bool> write_stamp(const model::Stamp& stamp) const;
   // After this ninja runs the step; last_stamp() still knows what it was.
   Result<> set_stamp_aside(const std::string& id) const;
-  Result<> remove_stamp(const std::string& id) const;
 
   Result<bool> write_spec(const model::StepSpec& spec) const;
 

@@ -57,10 +57,8 @@ Result<TreeEntry> entry_of(const Value& item, std::string_view name) {
   };
   TreeEntry entry;
   const Value* path = item.find("path");
-  // Names that are not UTF-8 stand as {"base64": …}; they are compared through the digest, so the text need
-  // not return.
-  if (path == nullptr) return malformed();
-  entry.path = path->is_string() ? path->as_string() : path->string_or("base64", "");
+  if (path == nullptr || !path->is_string()) return malformed();
+  entry.path = path->as_string();
   const std::string type = item.string_or("type", "");
   if (type == "directory")
     entry.type = EntryType::directory;

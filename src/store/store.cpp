@@ -92,7 +92,7 @@ Result<std::string> Store::sha256(const ArtifactRef& artifact) const {
   return manifest.sha256.hex();
 }
 
-Result<LookupResult> Store::lookup(const hash::Digest& key) const {
+Result<LookupResult> Store::lookup(const hash::Digest& key, Repair repair) const {
   LookupResult result;
   const std::string path = record_path(key);
   const Result<std::string> text = sys::read_file(path);
@@ -121,15 +121,15 @@ Result<LookupResult> Store::lookup(const hash::Digest& key) const {
   }
   if (!record.synced && record.boot_id != sys::boot_id()) {
     for (const model::OutputRecord& output : record.outputs) {
-      const Result<bool> sound = verify(output.artifact);
+      const Result<bool> sound =
+          repair == Repair::yes ? whole_or_aside(output.artifact) : verify(output.artifact);
       if (!sound || !*sound) {
-        set_aside(output.artifact);
         result.outcome = Lookup::artifact_corrupt;
         return result;
       }
     }
     record.boot_id = sys::boot_id();
-    (void)write_record(record);  // only saves the next verification
+    if (repair == Repair::yes) (void)write_record(record);  // only saves the next verification
   }
   result.outcome = Lookup::hit;
   return result;
@@ -148,12 +148,36 @@ Result<> Store::write_record(const Record& record) const {
   return sys::write_atomic(path, format::to_json(value), sys::Sync::yes);
 }
 
+KeyLock::~KeyLock() {
+  if (!path_.empty()) ::unlink(path_.c_str());
+}
+
+Result<KeyLock> Store::lock_named(const std::string& name) const {
+  const std::string path = root_ + "/locks/" + name;
+  ORCH_TRY(std::optional<sys::FileLock> lock, sys::FileLock::acquire(path, sys::FileLock::Wait::yes));
+  return KeyLock(path, *std::move(lock));
+}
+
+Result<KeyLock> Store::lock_key(const hash::Digest& key) const {
+  return lock_named(key.hex());
+}
+
 Result<Staging> Store::stage() const {
+  ORCH_TRY(const KeyLock making, lock_named("tmp"));
   ORCH_TRY(const std::string path, sys::make_temp_dir(fmt::format("{}/tmp/{}-", root_, ::getpid())));
   ORCH_TRY(std::optional<sys::FileLock> lock,
            sys::FileLock::acquire(path + ".lock", sys::FileLock::Wait::no));
   if (!lock) return fail(ErrorKind::internal, "a new directory in the store is locked by somebody else");
   return Staging(path, *std::move(lock));
+}
+
+Result<bool> Store::whole_or_aside(const ArtifactRef& artifact) const {
+  ORCH_TRY(const KeyLock lock,
+           lock_named(fmt::format("{}-{}", model::to_string(artifact.kind), artifact.digest.hex())));
+  const Result<bool> sound = verify(artifact);
+  if (sound && *sound) return true;
+  set_aside(artifact);
+  return false;
 }
 
 Result<ArtifactRef> Store::publish(ArtifactKind kind, const std::string& path,
@@ -171,6 +195,8 @@ Result<ArtifactRef> Store::publish(ArtifactKind kind, const std::string& path,
   }
   const ArtifactRef artifact{kind, manifest.digest};
   const std::string target = artifact_dir(artifact);
+  ORCH_TRY(const KeyLock lock,
+           lock_named(fmt::format("{}-{}", model::to_string(artifact.kind), artifact.digest.hex())));
   if (has(artifact)) {
     // From this boot it is whole; what an earlier boot left may be torn by power loss.
     const Result<std::string> text = sys::read_file(manifest_path(artifact));
@@ -193,12 +219,6 @@ Result<ArtifactRef> Store::publish(ArtifactKind kind, const std::string& path,
   return artifact;
 }
 
-Result<sys::FileLock> Store::lock_key(const hash::Digest& key) const {
-  ORCH_TRY(std::optional<sys::FileLock> lock,
-           sys::FileLock::acquire(root_ + "/locks/" + key.hex(), sys::FileLock::Wait::yes));
-  return *std::move(lock);
-}
-
 Result<bool> Store::verify(const ArtifactRef& artifact) const {
   const std::string path = manifest_path(artifact);
   ORCH_TRY(const std::string text, sys::read_file(path));
@@ -218,21 +238,22 @@ void Store::set_aside(const ArtifactRef& artifact) const {
 }
 
 Result<std::size_t> Store::sweep() const {
-  std::size_t swept = 0;
-  ORCH_TRY(const std::vector<std::string> names, sys::list_dir(root_ + "/tmp"));
-  for (const std::string& name : names) {
-    const std::string path = root_ + "/tmp/" + name;
-    if (name.ends_with(".lock")) {
-      if (!sys::exists(path.substr(0, path.size() - 5))) ::unlink(path.c_str());
-      continue;
+  std::vector<Staging> abandoned;
+  {
+    ORCH_TRY(const KeyLock making, lock_named("tmp"));
+    ORCH_TRY(const std::vector<std::string> names, sys::list_dir(root_ + "/tmp"));
+    for (const std::string& name : names) {
+      const std::string path = root_ + "/tmp/" + name;
+      if (name.ends_with(".lock")) {
+        if (!sys::exists(path.substr(0, path.size() - 5))) ::unlink(path.c_str());
+        continue;
+      }
+      Result<std::optional<sys::FileLock>> lock =
+          sys::FileLock::acquire(path + ".lock", sys::FileLock::Wait::no);
+      if (lock && *lock) abandoned.push_back(Staging(path, **std::move(lock)));
     }
-    const Result<std::optional<sys::FileLock>> lock =
-        sys::FileLock::acquire(path + ".lock", sys::FileLock::Wait::no);
-    if (!lock || !*lock) continue;
-    if (sys::remove_tree(path)) ++swept;
-    ::unlink((path + ".lock").c_str());
   }
-  return swept;
+  return abandoned.size();  // they are removed here, with their locks in our hands
 }
 
 Result<std::vector<KindStats>> Store::stats() const {
@@ -261,7 +282,8 @@ Result<std::vector<KindStats>> Store::stats() const {
 Result<std::uint64_t> Store::record_count() const {
   std::uint64_t count = 0;
   for (const std::string& shard : sys::list_dir(root_ + "/ac").value_or(std::vector<std::string>{}))
-    count += sys::list_dir(root_ + "/ac/" + shard).value_or(std::vector<std::string>{}).size();
+    for (const std::string& name : sys::list_dir(root_ + "/ac/" + shard).value_or(std::vector<std::string>{}))
+      if (name.ends_with(".json")) ++count;
   return count;
 }
 

@@ -35,6 +35,10 @@ struct Record {
 
 enum class Lookup { hit, absent, torn_record, artifact_missing, artifact_corrupt };
 
+// Whether a lookup may move a torn artifact aside and note that a whole one was verified. Plans look, builds
+// repair.
+enum class Repair { no, yes };
+
 struct LookupResult {
   Lookup outcome = Lookup::absent;
   Record record;  // for a hit
@@ -52,6 +56,21 @@ class Staging {
  private:
   friend class Store;
   Staging(std::string path, sys::FileLock lock) : path_(std::move(path)), lock_(std::move(lock)) {}
+  std::string path_;
+  sys::FileLock lock_;
+};
+
+// Held while one key, or one artifact's place, is worked on.
+class KeyLock {
+ public:
+  KeyLock(KeyLock&& other) noexcept
+      : path_(std::exchange(other.path_, std::string())), lock_(std::move(other.lock_)) {}
+  KeyLock& operator=(KeyLock&&) = delete;
+  ~KeyLock();
+
+ private:
+  friend class Store;
+  KeyLock(std::string path, sys::FileLock lock) : path_(std::move(path)), lock_(std::move(lock)) {}
   std::string path_;
   sys::FileLock lock_;
 };
@@ -80,7 +99,7 @@ class Store {
 
   // A record counts only if all its artifacts are there; one that another boot left unsynced is verified
   // first.
-  Result<LookupResult> lookup(const hash::Digest& key) const;
+  Result<LookupResult> lookup(const hash::Digest& key, Repair repair) const;
   Result<> write_record(const Record& record) const;
 
   Result<Staging> stage() const;
@@ -89,8 +108,8 @@ class Store {
   // stays.
   Result<model::ArtifactRef> publish(model::ArtifactKind kind, const std::string& path,
                                      std::optional<hash::TreeListing> listing = std::nullopt) const;
-  // Waits until nobody else makes this key.
-  Result<sys::FileLock> lock_key(const hash::Digest& key) const;
+  // Waits until nobody else makes this key. Its file goes with it.
+  Result<KeyLock> lock_key(const hash::Digest& key) const;
 
   // Re-hashes the data against the manifest.
   Result<bool> verify(const model::ArtifactRef& artifact) const;
@@ -103,6 +122,10 @@ class Store {
   std::string artifact_dir(const model::ArtifactRef& artifact) const;
   std::string record_path(const hash::Digest& key) const;
   void set_aside(const model::ArtifactRef& artifact) const;
+  Result<KeyLock> lock_named(const std::string& name) const;
+  // Whole, or moved aside; looked at again under the artifact's lock, as another process may have replaced
+  // it.
+  Result<bool> whole_or_aside(const model::ArtifactRef& artifact) const;
 
   std::string root_;
 };

@@ -256,20 +256,20 @@ std::optional<std::string> path_within(const std::string& path, const std::strin
   return path.substr(prefix.size());
 }
 
-Result<std::optional<FileLock>> FileLock::acquire(const std::string& path, Wait wait, Inherit inherit) {
-  ORCH_TRY(Fd fd, open_file(path, O_RDWR | O_CREAT, 0644));
-  const int operation = LOCK_EX | (wait == Wait::no ? LOCK_NB : 0);
-  int result = -1;
-  do {
-    result = ::flock(fd.get(), operation);
-  } while (result != 0 && errno == EINTR && wait == Wait::yes);
-  if (result != 0) {
-    if (errno == EWOULDBLOCK) return std::optional<FileLock>{};
-    return fail(errno_error(errno, "lock", path));
+Result<std::optional<FileLock>> FileLock::acquire(const std::string& path, Wait wait) {
+  while (true) {
+    ORCH_TRY(Fd fd, open_file(path, O_RDWR | O_CREAT, 0644));
+    int result = -1;
+    do {
+      result = ::flock(fd.get(), LOCK_EX | (wait == Wait::no ? LOCK_NB : 0));
+    } while (result != 0 && errno == EINTR && wait == Wait::yes);
+    if (result != 0 && errno == EWOULDBLOCK) return std::optional<FileLock>{};
+    if (result != 0) return fail(errno_error(errno, "lock", path));
+    struct stat held {};
+    struct stat named {};
+    if (::fstat(fd.get(), &held) == 0 && ::stat(path.c_str(), &named) == 0 && held.st_ino == named.st_ino)
+      return std::optional<FileLock>(FileLock(std::move(fd)));
   }
-  if (inherit == Inherit::yes && ::fcntl(fd.get(), F_SETFD, 0) != 0)
-    return fail(errno_error(errno, "lock", path));
-  return std::optional<FileLock>(FileLock(std::move(fd)));
 }
 
 }  // namespace orch::sys

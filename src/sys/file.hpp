@@ -63,10 +63,9 @@ std::optional<std::string> path_within(const std::string& path, const std::strin
 class FileLock {
  public:
   enum class Wait { no, yes };
-  enum class Inherit { no, yes };
-  // Without Wait::yes: nullopt if somebody else holds it.
-  static Result<std::optional<FileLock>> acquire(const std::string& path, Wait wait,
-                                                 Inherit inherit = Inherit::no);
+  // Without Wait::yes: nullopt if somebody else holds it. The file may be unlinked by its holder: a lock on a
+  // file that is no longer at `path` is not taken.
+  static Result<std::optional<FileLock>> acquire(const std::string& path, Wait wait);
   int fd() const { return fd_.get(); }
 
  private:

@@ -7,9 +7,11 @@
 #include <fmt/format.h>
 
 #include <fcntl.h>
+#include <linux/close_range.h>
 #include <poll.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -50,8 +52,11 @@ Environment current_environment() {
 }
 
 std::string boot_id() {
-  Result<std::string> text = read_file("/proc/sys/kernel/random/boot_id");
-  return text ? std::string(base::trim(*text)) : std::string();
+  static const std::string k_id = [] {
+    Result<std::string> text = read_file("/proc/sys/kernel/random/boot_id");
+    return text ? std::string(base::trim(*text)) : std::string();
+  }();
+  return k_id;
 }
 
 std::optional<std::string> find_program(std::string_view name, std::string_view search_path) {
@@ -157,6 +162,10 @@ struct Streams {
   }
   for (std::size_t i = 0; i < 3; ++i)
     if (::dup2(moved[i], static_cast<int>(i)) < 0) die();
+  // Whatever else is open here, also by others than this tool, stays with this tool: a lock in the hands of a
+  // daemon that a command starts would be held for ever. (ENOSYS before Linux 5.11: then what was opened
+  // without O_CLOEXEC gets through.)
+  (void)::close_range(3, ~0U, CLOSE_RANGE_CLOEXEC);
   for (const int fd : command.inherit) ::fcntl(fd, F_SETFD, 0);
   if (command.umask) ::umask(*command.umask);
   if (!command.directory.empty() && ::chdir(command.directory.c_str()) != 0) die();
@@ -226,6 +235,12 @@ Result<std::optional<Exit>> Child::try_wait() {
   return std::optional<Exit>(exit_of(status));
 }
 
+Result<Fd> Child::ended_fd() const {
+  const long fd = ::syscall(SYS_pidfd_open, pid_, 0);
+  if (fd < 0) return fail(errno_error(errno, "watch", std::to_string(pid_)));
+  return Fd(static_cast<int>(fd));
+}
+
 void Child::signal(int number) const {
   if (pid_ > 0) ::kill(pid_, number);
 }
@@ -238,43 +253,70 @@ Result<Child> SystemProcessRunner::start(const Command& command) {
 
 namespace {
 
-// Reads both pipes until they end; enforces the timeout. True if it ran out.
-bool collect(Child& child, std::array<Fd*, 2> pipes, std::array<std::string*, 2> texts,
-             std::optional<std::chrono::milliseconds> timeout) {
-  using Steady = std::chrono::steady_clock;
-  const auto start = Steady::now();
-  bool timed_out = false;
-  bool killed = false;
-  while (*pipes[0] || *pipes[1]) {
-    std::array<pollfd, 2> polled{};
-    for (std::size_t i = 0; i < 2; ++i) polled[i] = {pipes[i]->get(), POLLIN, 0};
-    int wait_ms = -1;
-    if (timeout) {
-      const auto limit = *timeout + (timed_out ? std::chrono::seconds(2) : std::chrono::seconds(0));
-      const auto left =
-          std::chrono::duration_cast<std::chrono::milliseconds>(start + limit - Steady::now()).count();
-      if (left <= 0 && killed) return true;
-      if (left <= 0) {
-        child.signal(timed_out ? SIGKILL : SIGTERM);
-        killed = timed_out;
-        timed_out = true;
-        continue;
+// Reads both pipes while the child lives and what is in them when it has ended; what it left behind may hold
+// them open for ever. Enforces the timeout; true if it ran out.
+class Collector {
+ public:
+  Collector(Child& child, Fd ended, std::array<Fd*, 2> pipes, std::array<std::string*, 2> texts)
+      : child_(child), ended_(std::move(ended)), pipes_(pipes), texts_(texts) {}
+
+  bool collect(std::optional<std::chrono::milliseconds> timeout) {
+    const auto start = std::chrono::steady_clock::now();
+    bool timed_out = false;
+    while (true) {
+      int wait_ms = -1;
+      if (timeout) {
+        const auto limit = *timeout + (timed_out ? std::chrono::seconds(2) : std::chrono::seconds(0));
+        const auto left =
+            std::chrono::ceil<std::chrono::milliseconds>(start + limit - std::chrono::steady_clock::now());
+        if (left.count() <= 0) {
+          child_.signal(timed_out ? SIGKILL : SIGTERM);
+          if (timed_out) timeout.reset();
+          timed_out = true;
+          continue;
+        }
+        wait_ms = static_cast<int>(std::min<std::int64_t>(left.count(), 60000));
       }
-      wait_ms = static_cast<int>(std::min<std::int64_t>(left, 60000));
+      if (wait_once(wait_ms)) break;
     }
-    if (::poll(polled.data(), polled.size(), wait_ms) < 0 && errno != EINTR) break;
-    for (std::size_t i = 0; i < 2; ++i) {
-      if (polled[i].revents == 0 || !*pipes[i]) continue;
-      std::array<char, 65536> buffer;
-      const ssize_t got = ::read(pipes[i]->get(), buffer.data(), buffer.size());
-      if (got > 0)
-        texts[i]->append(buffer.data(), static_cast<std::size_t>(got));
-      else if (got == 0 || errno != EINTR)
-        pipes[i]->reset();
+    while (read_ready(0)) {
     }
+    return timed_out;
   }
-  return timed_out;
-}
+
+ private:
+  // True once the child has ended.
+  bool wait_once(int wait_ms) {
+    std::array<pollfd, 3> polled = {pollfd{pipes_[0]->get(), POLLIN, 0}, pollfd{pipes_[1]->get(), POLLIN, 0},
+                                    pollfd{ended_.get(), POLLIN, 0}};
+    if (::poll(polled.data(), polled.size(), wait_ms) < 0) return false;
+    for (std::size_t i = 0; i < 2; ++i)
+      if (polled[i].revents != 0) read_from(i);
+    return polled[2].revents != 0;
+  }
+
+  bool read_ready(int wait_ms) {
+    std::array<pollfd, 2> polled = {pollfd{pipes_[0]->get(), POLLIN, 0}, pollfd{pipes_[1]->get(), POLLIN, 0}};
+    if (::poll(polled.data(), polled.size(), wait_ms) <= 0) return false;
+    for (std::size_t i = 0; i < 2; ++i)
+      if (polled[i].revents != 0) read_from(i);
+    return true;
+  }
+
+  void read_from(std::size_t i) {
+    std::array<char, 65536> buffer;
+    const ssize_t got = ::read(pipes_[i]->get(), buffer.data(), buffer.size());
+    if (got > 0)
+      texts_[i]->append(buffer.data(), static_cast<std::size_t>(got));
+    else if (got == 0 || errno != EINTR)
+      pipes_[i]->reset();
+  }
+
+  Child& child_;
+  Fd ended_;
+  std::array<Fd*, 2> pipes_;
+  std::array<std::string*, 2> texts_;
+};
 
 }  // namespace
 
@@ -296,8 +338,10 @@ Result<Exit> SystemProcessRunner::run(const Command& command) {
   out.write.reset();
   err.write.reset();
   Exit captured;
+  ORCH_TRY(Fd ended_fd, child.ended_fd());
   const bool timed_out =
-      collect(child, {&out.read, &err.read}, {&captured.output, &captured.errors}, command.timeout);
+      Collector(child, std::move(ended_fd), {&out.read, &err.read}, {&captured.output, &captured.errors})
+          .collect(command.timeout);
   ORCH_TRY(Exit ended, child.wait());
   ended.output = std::move(captured.output);
   ended.errors = std::move(captured.errors);

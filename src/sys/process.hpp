@@ -2,6 +2,7 @@
 #pragma once
 
 #include "base/result.hpp"
+#include "sys/fd.hpp"
 
 #include <sys/types.h>
 
@@ -26,7 +27,7 @@ struct Command {
   int stdin_fd = -1;
   int stdout_fd = -1;
   int stderr_fd = -1;
-  std::vector<int> inherit;  // further descriptors the child gets (kept under their number)
+  std::vector<int> inherit;  // further descriptors the child gets (kept under their number); no others
   enum class OnParentDeath { live, die } on_parent_death = OnParentDeath::die;  // die: SIGKILL by prctl
   std::optional<std::chrono::milliseconds> timeout;  // then SIGTERM, and after 2 s SIGKILL
   std::optional<mode_t> umask;                       // nullopt: the caller's
@@ -54,6 +55,8 @@ class Child {
   // Waits for its end (EINTR is retried unless `stop` says true).
   Result<Exit> wait(const std::function<bool()>& stop = {});
   Result<std::optional<Exit>> try_wait();
+  // A descriptor that poll(2) finds readable once the child has ended.
+  Result<Fd> ended_fd() const;
   void signal(int number) const;
 
  private:
@@ -63,7 +66,8 @@ class Child {
 class ProcessRunner {
  public:
   virtual ~ProcessRunner() = default;
-  // Runs to the end. An Error only if it could not be started; how it ended is in the Exit.
+  // Runs to its end, whatever processes it leaves behind. An Error only if it could not be started; how it
+  // ended is in the Exit.
   virtual Result<Exit> run(const Command& command) = 0;
   // Starts it; streams of -1 are /dev/null.
   virtual Result<Child> start(const Command& command) = 0;

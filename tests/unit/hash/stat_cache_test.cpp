@@ -72,11 +72,13 @@ TEST_SUITE("stat cache") {
     const std::string file = temp.write("tool", "v1");
     const std::int64_t later = changed_ns(file) + k_minute;
     hash::StatCache cache(temp / "cache", [&] { return later; });
-    cache.remember_text(file, "version", "1.5");
-    CHECK(cache.text(file, "version") == "1.5");
-    CHECK_FALSE(cache.text(file, "another topic"));
-    temp.write("tool", "version 2");
-    CHECK_FALSE(cache.text(file, "version"));
+    int asked = 0;
+    const auto ask = [&]() -> base::Result<std::string> { return "version " + std::to_string(++asked); };
+    CHECK(cache.text_of(file, "version", ask).value() == "version 1");
+    CHECK(cache.text_of(file, "version", ask).value() == "version 1");
+    CHECK(cache.text_of(file, "another topic", ask).value() == "version 2");
+    temp.write("tool", "another tool");
+    CHECK(cache.text_of(file, "version", ask).value() == "version 3");
   }
 
   TEST_CASE("a cache file that is foreign or cut anywhere costs time, never a wrong answer") {

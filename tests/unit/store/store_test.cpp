@@ -87,14 +87,14 @@ TEST_SUITE("store") {
     REQUIRE(store.prepare());
     const model::ArtifactRef artifact = publish_text(store, "x");
     REQUIRE(store.write_record(record_of("k", artifact)));
-    CHECK(store.lookup(key_of("k"))->outcome == store::Lookup::hit);
-    CHECK(store.lookup(key_of("other"))->outcome == store::Lookup::absent);
+    CHECK(store.lookup(key_of("k"), store::Repair::yes)->outcome == store::Lookup::hit);
+    CHECK(store.lookup(key_of("other"), store::Repair::yes)->outcome == store::Lookup::absent);
     const std::string path =
         store.root() + "/ac/" + key_of("k").hex().substr(0, 2) + "/" + key_of("k").hex() + ".json";
     const std::string text = *sys::read_file(path);
     for (std::size_t cut = 0; cut < text.size() - 2; cut += 7) {
       REQUIRE(sys::write_atomic(path, text.substr(0, cut)));
-      CHECK(store.lookup(key_of("k"))->outcome == store::Lookup::torn_record);
+      CHECK(store.lookup(key_of("k"), store::Repair::yes)->outcome == store::Lookup::torn_record);
     }
   }
 
@@ -105,7 +105,7 @@ TEST_SUITE("store") {
     const model::ArtifactRef artifact = publish_text(store, "x");
     REQUIRE(store.write_record(record_of("k", artifact)));
     REQUIRE(sys::remove_tree(sys::parent_path(store.data_path(artifact))));
-    CHECK(store.lookup(key_of("k"))->outcome == store::Lookup::artifact_missing);
+    CHECK(store.lookup(key_of("k"), store::Repair::yes)->outcome == store::Lookup::artifact_missing);
   }
 
   TEST_CASE("what another boot left unsynced is verified before use, and set aside if torn") {
@@ -116,14 +116,14 @@ TEST_SUITE("store") {
     store::Record record = record_of("k", whole);
     record.boot_id = "another boot";
     REQUIRE(store.write_record(record));
-    CHECK(store.lookup(key_of("k"))->outcome == store::Lookup::hit);
+    CHECK(store.lookup(key_of("k"), store::Repair::yes)->outcome == store::Lookup::hit);
     const model::ArtifactRef torn = publish_text(store, "torn by power loss");
     record = record_of("t", torn);
     record.boot_id = "another boot";
     REQUIRE(store.write_record(record));
     REQUIRE(::chmod(store.data_path(torn).c_str(), 0600) == 0);
     REQUIRE(::truncate(store.data_path(torn).c_str(), 3) == 0);
-    CHECK(store.lookup(key_of("t"))->outcome == store::Lookup::artifact_corrupt);
+    CHECK(store.lookup(key_of("t"), store::Repair::yes)->outcome == store::Lookup::artifact_corrupt);
     CHECK_FALSE(store.has(torn));
     CHECK(sys::list_dir(store.root() + "/corrupt")->size() == 1);
   }
@@ -155,8 +155,11 @@ TEST_SUITE("store") {
     const TempDir temp;
     const store::BuildFolder folder(temp.path());
     REQUIRE(folder.prepare());
-    model::Stamp stamp{
-        "a-1", key_of("k"), {{"out", {ArtifactKind::file, key_of("x")}}}, {{"input", "i", "v"}}};
+    model::Stamp stamp{"a-1",
+                       key_of("k"),
+                       {{"out", {ArtifactKind::file, key_of("x")}}},
+                       {{"input", "i", "v"}},
+                       sys::boot_id()};
     REQUIRE(folder.write_stamp(stamp));
     CHECK(*folder.write_stamp(stamp) == false);
     const auto back = folder.read_stamp("a-1");
