@@ -34,7 +34,7 @@ def copy_tree(target):
                 length = os.path.getsize(path)
                 # Keep the average on its way to MEBIBYTES in ENTRIES: skip what would spend one of them too early.
                 ahead = (size + length) / (MEBIBYTES << 20) - (entries + 1) / ENTRIES
-                if length > LARGEST or ahead > 0.15 or (length < 2048 and ahead < -0.15):
+                if length > LARGEST or ahead > 0.15 or (length < 20_000 and ahead < -0.1):
                     continue
                 place = target / path.lstrip("/")
                 if not place.parent.exists():
