@@ -139,6 +139,7 @@ Result<> Project::lock_profile(model::Profile& profile, LockPolicy policy, Build
     around.cache_dir = session_.cache_dir;
     around.processes = &processes_;
     around.environment = session_.environment;
+    around.log = [&view](std::string_view line) { view.note(std::string(line)); };
     ORCH_TRY(package::LockFile resolved,
              package::resolve_lock(requests, lock, package::ResolveScope::missing, around));
     ORCH_CHECK(sys::make_dirs(sys::parent_path(path)));

@@ -109,7 +109,8 @@ class Builder : public rapidjson::BaseReaderHandler<rapidjson::UTF8<>, Builder> 
     // What the writer made of bytes that are not UTF-8.
     if (const Value* encoded = value.find("base64");
         encoded != nullptr && encoded->is_string() && value.as_object().size() == 1)
-      if (std::optional<std::string> bytes = base::unbase64(encoded->as_string())) value = Value(std::move(*bytes));
+      if (std::optional<std::string> bytes = base::unbase64(encoded->as_string()))
+        value = Value(std::move(*bytes));
     open_.pop_back();
     keys_.pop_back();
     return add(std::move(value));

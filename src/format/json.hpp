@@ -18,7 +18,8 @@ enum class JsonStyle { compact, pretty };
 // Strings that are not UTF-8 are written as {"base64": "…"}. Pretty: two spaces, ends with a newline.
 std::string to_json(const Value& value, JsonStyle style = JsonStyle::pretty);
 
-// Depth is bounded (64). Duplicate keys are an error. {"base64": "…"} is read as the bytes it stands for. `name` is used in messages.
+// Depth is bounded (64). Duplicate keys are an error. {"base64": "…"} is read as the bytes it stands for.
+// `name` is used in messages.
 Result<Value> parse_json(std::string_view text, std::string_view name);
 
 // For documents of many thousand records, where a tree would be waste. Calls must nest properly.
