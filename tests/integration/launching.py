@@ -13,8 +13,8 @@ import termios
 import time
 from pathlib import Path
 
-import jsonschema_mini
-import lib
+from tests.integration import jsonschema_mini
+from tests.integration import lib
 
 PROGRAMS = ("/bin/sh", "/bin/cat", "/usr/bin/env", "/bin/true", "/bin/echo", "/bin/ls", "/bin/sleep", "/bin/stty",
             "/usr/bin/setsid")

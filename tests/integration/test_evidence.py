@@ -6,9 +6,9 @@ import subprocess
 import unittest
 from pathlib import Path
 
-import jsonschema_mini
-import lib
-from launching import LaunchCase
+from tests.integration import jsonschema_mini
+from tests.integration import lib
+from tests.integration.launching import LaunchCase
 
 NATIVE = unittest.skipUnless(lib.can_mount_erofs() or lib.user_namespaces(), "neither mounts nor user namespaces")
 

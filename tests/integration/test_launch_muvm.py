@@ -8,8 +8,8 @@ import sys
 import unittest
 from pathlib import Path
 
-import lib
-from launching import LaunchCase
+from tests.integration import lib
+from tests.integration.launching import LaunchCase
 
 STUB = Path(lib.SOURCE) / "tests/support/stub_muvm"
 

@@ -8,8 +8,8 @@ import tempfile
 import unittest
 from pathlib import Path
 
-import lib
-from launching import LaunchCase, processes_with
+from tests.integration import lib
+from tests.integration.launching import LaunchCase, processes_with
 
 
 class Shared:

@@ -7,8 +7,8 @@ import subprocess
 import termios
 import unittest
 
-import lib
-from launching import LaunchCase, Terminal, processes_with, wait_for
+from tests.integration import lib
+from tests.integration.launching import LaunchCase, Terminal, processes_with, wait_for
 
 NATIVE = unittest.skipUnless(lib.can_mount_erofs() or lib.user_namespaces(), "neither mounts nor user namespaces")
 
