@@ -266,7 +266,10 @@ Result<> point(const std::string& folder, const std::string& name, const std::st
 Result<> Project::write_folder(const plan::Plan& plan) {
   for (std::size_t i = 0; i < plan.steps.size(); ++i) {
     const plan::PlannedStep& planned = plan.steps[i];
-    ORCH_CHECK(folder_->write_spec(planned.spec));
+    // A fresh step's spec may name the digest of before a bare ninja; a new one would only make ninja run it
+    // for nothing.
+    if (planned.status != Status::fresh || !sys::exists(folder_->spec_path(planned.spec.id)))
+      ORCH_CHECK(folder_->write_spec(planned.spec));
     // Ninja compares times, and a change can hide from that (an older time, the same clock tick): without its
     // stamp a step that is known to be out of date certainly runs.
     if (planned.status == Status::stale || planned.status == Status::cached)
