@@ -8,7 +8,7 @@ from pathlib import Path
 from common import SOURCE, main, tracked
 
 # The public archives, which a source file for a distribution may name.
-PUBLIC = {"deb.debian.org", "security.debian.org", "archive.ubuntu.com", "security.ubuntu.com", "ports.ubuntu.com"}
+PUBLIC = {"archive.ubuntu.com", "security.ubuntu.com", "ports.ubuntu.com"}
 # Folders of every machine: a checkout right below one gives no path away.
 COMMON = ("/", "/tmp", "/home", "/root", "/srv", "/opt", "/mnt", "/var/tmp", "/usr/src", "/usr/local/src")
 

@@ -53,13 +53,13 @@ model::RuleOutput output(std::string name, std::string provides = {}, int line =
 model::Profile make_profile(std::string name, Value value) {
   model::Profile profile;
   profile.name = name;
-  profile.directory = "/work/" + name;
+  profile.directory = "/project/" + name;
   profile.value = std::move(value);
   return profile;
 }
 
 Value app_profile() {
-  return Value::object({{"name", "p"}, {"app", Value::object({{"appimage", "/work/p/x.AppImage"}})}});
+  return Value::object({{"name", "p"}, {"app", Value::object({{"appimage", "/project/p/x.AppImage"}})}});
 }
 
 Rule extract_rule() {
@@ -93,7 +93,7 @@ TEST_SUITE("graph") {
   TEST_CASE("a step takes what another provides, and leaves are relative to the root") {
     const std::vector<model::Profile> profiles = {make_profile("p", app_profile())};
     const std::vector<Rule> rules = {launch_rule(), extract_rule()};
-    const auto graph = graph::expand(profiles, rules, "/work/p");
+    const auto graph = graph::expand(profiles, rules, "/project/p");
     REQUIRE(graph);
     REQUIRE(graph->steps.size() == 2);
     CHECK(graph->steps[0].rule == "extract");
@@ -168,7 +168,7 @@ TEST_SUITE("graph") {
   TEST_CASE("steps of equal identity are one step of both profiles") {
     Value other = app_profile();
     const std::vector<model::Profile> profiles = {make_profile("p", app_profile()), make_profile("q", other)};
-    const auto graph = graph::expand(profiles, std::vector<Rule>{extract_rule(), launch_rule()}, "/work");
+    const auto graph = graph::expand(profiles, std::vector<Rule>{extract_rule(), launch_rule()}, "/project");
     REQUIRE(graph);
     CHECK(graph->steps.size() == 3);
     CHECK(find(*graph, "extract")->profiles == std::vector<std::string>{"p", "q"});

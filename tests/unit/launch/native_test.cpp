@@ -42,12 +42,12 @@ TEST_CASE("a native run sees the host's places, not its system") {
   LaunchSpec spec;
   spec.appdir = "/var/cache/x/tree";
   spec.appimage = "/usr/local/bin/Hello.AppImage";
-  spec.directory = "/work/here";
+  spec.directory = "/project/here";
   const auto binds = plan_binds(spec, {{"HOME", "/home/u"}, {"XDG_RUNTIME_DIR", "/run/user/7"}});
   const std::vector<std::string> paths = paths_of(binds);
   CHECK(std::is_sorted(paths.begin(), paths.end()));
   CHECK(has(paths, "/var/cache/x/tree"));
-  CHECK(has(paths, "/work/here"));
+  CHECK(has(paths, "/project/here"));
   CHECK(has(paths, "/run/user/7"));
   CHECK(has(paths, "/usr/local/bin/Hello.AppImage"));  // the file, not its directory
   CHECK_FALSE(has(paths, "/usr/local/bin"));
