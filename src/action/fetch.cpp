@@ -11,10 +11,10 @@
 #include "base/text.hpp"
 #include "package/archive_cache.hpp"
 #include "sys/file.hpp"
+#include "sys/shared_library.hpp"
 
 #include <curl/curl.h>
 
-#include <dlfcn.h>
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -29,8 +29,7 @@ using base::ErrorKind;
 
 namespace {
 
-// The functions of libcurl that are used here. Loaded once and kept: its global state is not meant to be
-// unloaded.
+// The functions of libcurl that are used here.
 struct Curl {
   decltype(&curl_global_init) global_init = nullptr;
   decltype(&curl_easy_init) easy_init = nullptr;
@@ -41,27 +40,21 @@ struct Curl {
   decltype(&curl_easy_cleanup) easy_cleanup = nullptr;
 };
 
-template <class F>
-bool find_symbol(void* library, const char* name, F& function) {
-  function = reinterpret_cast<F>(::dlsym(library, name));
-  return function != nullptr;
-}
-
 Result<Curl> load_curl() {
-  void* library = nullptr;
-  for (const char* name : {"libcurl.so.4", "libcurl-gnutls.so.4"})
-    if (library == nullptr) library = ::dlopen(name, RTLD_NOW | RTLD_LOCAL);
+  ORCH_TRY(sys::SharedLibrary library,
+           sys::SharedLibrary::load({"libcurl.so.4", "libcurl-gnutls.so.4"}, "libcurl", "downloads",
+                                    "install the package 'libcurl4' (Debian) or 'libcurl' (Fedora)"));
   Curl curl;
-  const bool complete = library != nullptr && find_symbol(library, "curl_global_init", curl.global_init) &&
-                        find_symbol(library, "curl_easy_init", curl.easy_init) &&
-                        find_symbol(library, "curl_easy_setopt", curl.easy_setopt) &&
-                        find_symbol(library, "curl_easy_perform", curl.easy_perform) &&
-                        find_symbol(library, "curl_easy_getinfo", curl.easy_getinfo) &&
-                        find_symbol(library, "curl_easy_strerror", curl.easy_strerror) &&
-                        find_symbol(library, "curl_easy_cleanup", curl.easy_cleanup);
-  if (!complete || curl.global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
-    return base::fail(ErrorKind::not_found, "libcurl cannot be loaded, and downloads need it",
-                      "install the package 'libcurl4' (Debian) or 'libcurl' (Fedora)");
+  library.find("curl_global_init", curl.global_init);
+  library.find("curl_easy_init", curl.easy_init);
+  library.find("curl_easy_setopt", curl.easy_setopt);
+  library.find("curl_easy_perform", curl.easy_perform);
+  library.find("curl_easy_getinfo", curl.easy_getinfo);
+  library.find("curl_easy_strerror", curl.easy_strerror);
+  library.find("curl_easy_cleanup", curl.easy_cleanup);
+  ORCH_CHECK(library.complete());
+  if (curl.global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
+    return base::fail(ErrorKind::internal, "libcurl cannot be started");
   return curl;
 }
 

@@ -134,6 +134,17 @@ void append_canonical(std::string& out, const Value& value) {
 
 }  // namespace
 
+const Value* Value::host_dependent_part() const {
+  if (host_dependent) return this;
+  if (is_array())
+    for (const Value& item : as_array())
+      if (const Value* found = item.host_dependent_part()) return found;
+  if (is_object())
+    for (const Member& member : as_object())
+      if (const Value* found = member.value.host_dependent_part()) return found;
+  return nullptr;
+}
+
 std::string Value::canonical() const {
   std::string out;
   append_canonical(out, *this);

@@ -87,9 +87,10 @@ class Value {
 
   SourceSpan span;  // where the value stands
   // Set by the loader on strings that name this host (${home}, ${env:…}, ${profile_dir}) or are known only at
-  // launch
-  // (${appdir}): they must not enter a key.
+  // launch (${appdir}): they must not enter a key.
   bool host_dependent = false;
+  // The first part of this value, in order, that is so marked; null if none is.
+  const Value* host_dependent_part() const;
 
   // Compares content, not positions.
   friend bool operator==(const Value& a, const Value& b);

@@ -4,6 +4,7 @@
 #include "cli/launch_spec.hpp"
 #include "cli/options.hpp"
 #include "cli/plan_view.hpp"
+#include "evidence/redact.hpp"
 #include "format/json.hpp"
 
 #include <CLI/CLI.hpp>
@@ -42,7 +43,8 @@ Result<int> show_plan(const Session& session, const PlanArguments& arguments) {
     case OutputFormat::json:
       break;
   }
-  ORCH_TRY(const std::vector<base::Value> launches, launch_objects(session, *project, plan));
+  ORCH_TRY(std::vector<base::Value> launches, launch_objects(session, *project, plan));
+  for (base::Value& launch : launches) launch = evidence::redact(launch);  // as in the report of the run
   if (arguments.format == OutputFormat::json)
     ORCH_CHECK(print_out(format::to_json(plan_json(*project, plan, launches))));
   else

@@ -23,6 +23,7 @@
 #include <cerrno>
 #include <charconv>
 #include <csignal>
+#include <ctime>
 #include <thread>
 
 namespace orch::cli {
@@ -92,6 +93,8 @@ class StepRunner {
   Result<std::optional<std::vector<model::OutputRecord>>> execute(const hash::Digest& key);
   Result<action::Context> make_context(const store::Staging& staging, int log_fd);
   Result<> act(action::Context& context, int log_fd);
+  Result<> act_by_command(action::Context& context, int log_fd);
+  Result<> check_inputs(const timespec& start) const;
   Result<> finish(const hash::KeyHasher& key, const std::vector<model::OutputRecord>& outputs);
 
   model::StepSpec spec_;
@@ -189,14 +192,39 @@ Result<action::Context> StepRunner::make_context(const store::Staging& staging, 
   return context;
 }
 
-Result<> StepRunner::act(action::Context& context, int log_fd) {
-  if (spec_.builtin.empty()) {
-    ORCH_CHECK(run_command_action(spec_.command, context, log_fd));
-    for (const sys::ProcessName& left : sys::end_descendants({}, k_leftover_grace))
-      context.log(fmt::format("ended the process {} ({}) that the command left running", left.pid,
-                              base::printable(left.name)));
-    return {};
+// A command is given the store's own files. What it changed there, other builds would take for the real
+// thing.
+Result<> StepRunner::check_inputs(const timespec& start) const {
+  for (const model::SpecInput& input : spec_.inputs) {
+    if (input.upstream.empty()) continue;
+    const store::BuildFolder::StampFile stamp = folder_.read_stamp(input.upstream);
+    if (!stamp.stamp) continue;
+    for (const model::OutputRecord& output : stamp.stamp->outputs) {
+      if (output.name != input.output) continue;
+      ORCH_TRY(const bool whole, store_.survived(output.artifact, start));
+      if (!whole)
+        return fail(
+            ErrorKind::step,
+            fmt::format("the command changed its input '{}', which other steps and builds share", input.name),
+            "let it work on a copy below its working directory; the next build makes the input again");
+    }
   }
+  return {};
+}
+
+Result<> StepRunner::act_by_command(action::Context& context, int log_fd) {
+  timespec start{};
+  ::clock_gettime(CLOCK_REALTIME_COARSE, &start);
+  const Result<> done = run_command_action(spec_.command, context, log_fd);
+  for (const sys::ProcessName& left : sys::end_descendants({}, k_leftover_grace))
+    context.log(fmt::format("ended the process {} ({}) that the command left running", left.pid,
+                            base::printable(left.name)));
+  ORCH_CHECK(check_inputs(start));
+  return done;
+}
+
+Result<> StepRunner::act(action::Context& context, int log_fd) {
+  if (spec_.builtin.empty()) return act_by_command(context, log_fd);
   const action::Function function = action::find_action(spec_.builtin);
   if (function == nullptr)
     return fail(

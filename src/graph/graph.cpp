@@ -216,17 +216,6 @@ Result<std::vector<std::size_t>> topological(const Expansion& x) {
   return order;
 }
 
-const Value* host_dependent_part(const Value& value) {
-  if (value.host_dependent) return &value;
-  if (value.is_array())
-    for (const Value& item : value.as_array())
-      if (const Value* found = host_dependent_part(item)) return found;
-  if (value.is_object())
-    for (const Value::Member& member : value.as_object())
-      if (const Value* found = host_dependent_part(member.value)) return found;
-  return nullptr;
-}
-
 bool has_type(const Value& value, std::string_view type) {
   if (type == "string") return value.is_string();
   if (type == "integer") return value.is_int();
@@ -260,7 +249,7 @@ Result<std::vector<model::StepParameter>> parameters(const Expansion& x, const I
                                     parameter.name, instance.rule->id, parameter.type, value->type_name()))
                       .at(value->span.file ? value->span : parameter.span));
     const Value* bad = role == Role::parameter && step.cache == model::CachePolicy::content
-                           ? host_dependent_part(*value)
+                           ? value->host_dependent_part()
                            : nullptr;
     if (bad != nullptr)
       return fail(

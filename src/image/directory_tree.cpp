@@ -20,19 +20,9 @@ using base::fail;
 
 namespace {
 
-NodeType node_type(mode_t mode) {
-  if (S_ISDIR(mode)) return NodeType::directory;
-  if (S_ISLNK(mode)) return NodeType::symlink;
-  if (S_ISCHR(mode)) return NodeType::char_device;
-  if (S_ISBLK(mode)) return NodeType::block_device;
-  if (S_ISFIFO(mode)) return NodeType::fifo;
-  if (S_ISSOCK(mode)) return NodeType::socket;
-  return NodeType::file;
-}
-
 NodeInfo node_info(const struct stat& from) {
   NodeInfo info;
-  info.type = node_type(from.st_mode);
+  info.type = type_of_mode(from.st_mode).value_or(NodeType::file);
   info.mode = from.st_mode & 07777;
   if (info.type == NodeType::file || info.type == NodeType::symlink)
     info.size = static_cast<std::uint64_t>(from.st_size);
@@ -79,7 +69,8 @@ Result<std::vector<DirEntry>> DirectoryTree::list(NodeId directory) const {
       return fail(errno_error(errno, "look at", path_ + "/" + below));
     const auto [known, is_new] = by_inode_.try_emplace({info.st_dev, info.st_ino}, nodes_.size());
     if (is_new) nodes_.push_back({std::move(below), node_info(info)});
-    out.push_back({std::move(name), node_type(info.st_mode), NodeId{known->second}});
+    out.push_back(
+        {std::move(name), type_of_mode(info.st_mode).value_or(NodeType::file), NodeId{known->second}});
     errno = 0;
   }
   if (errno != 0) return fail(errno_error(errno, "read directory", path_ + "/" + path));

@@ -4,6 +4,8 @@
 
 #include <fmt/format.h>
 
+#include <sys/stat.h>
+
 #include <algorithm>
 #include <optional>
 #include <set>
@@ -13,6 +15,17 @@ namespace orch::image {
 
 using base::ErrorKind;
 using base::fail;
+
+std::optional<NodeType> type_of_mode(mode_t mode) {
+  if (S_ISREG(mode)) return NodeType::file;
+  if (S_ISDIR(mode)) return NodeType::directory;
+  if (S_ISLNK(mode)) return NodeType::symlink;
+  if (S_ISCHR(mode)) return NodeType::char_device;
+  if (S_ISBLK(mode)) return NodeType::block_device;
+  if (S_ISFIFO(mode)) return NodeType::fifo;
+  if (S_ISSOCK(mode)) return NodeType::socket;
+  return std::nullopt;
+}
 
 std::string_view to_string(NodeType type) {
   switch (type) {

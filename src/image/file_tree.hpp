@@ -5,10 +5,13 @@
 #include "base/result.hpp"
 #include "image/random_access.hpp"
 
+#include <sys/types.h>
+
 #include <compare>
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -19,6 +22,8 @@ enum class NodeType { file, directory, symlink, char_device, block_device, fifo,
 
 // "file", "directory", "symlink", "character device", …
 std::string_view to_string(NodeType type);
+// The type in the bits of st_mode; nullopt if they name none.
+std::optional<NodeType> type_of_mode(mode_t mode);
 
 // Names a node within its tree; two names of one file (hard links) have the same id.
 struct NodeId {

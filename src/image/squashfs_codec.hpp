@@ -1,17 +1,19 @@
-// Decompression of single SquashFS blocks by libsquashfs. The only user of that library.
+// Decompression of single SquashFS blocks: by libsquashfs, except where the library behind the compressor is
+// faster when it is used directly (gzip, xz).
 //
-// Only its compressors are used. Its readers keep one metadata block each, so a walk over a tree decodes the
-// same block many times, and they allocate by counts from the image: docs/design/extraction.md.
+// Of libsquashfs only the compressors are used. Its readers keep one metadata block each, so a walk over a
+// tree decodes the same block many times, and they allocate by counts from the image:
+// docs/design/extraction.md.
 #pragma once
 
 #include "base/result.hpp"
+#include "image/squashfs_decoder.hpp"
 #include "image/squashfs_super.hpp"
 
 #include <cstdint>
 #include <memory>
 #include <span>
-
-struct sqfs_compressor_t;
+#include <utility>
 
 namespace orch::image {
 
@@ -25,11 +27,8 @@ class SquashfsCodec {
   Result<std::size_t> decode(std::span<const std::uint8_t> in, std::span<std::uint8_t> out);
 
  private:
-  struct Destroy {
-    void operator()(sqfs_compressor_t* compressor) const;
-  };
-  explicit SquashfsCodec(sqfs_compressor_t* compressor) : compressor_(compressor) {}
-  std::unique_ptr<sqfs_compressor_t, Destroy> compressor_;
+  explicit SquashfsCodec(std::unique_ptr<SquashfsDecoder> decoder) : decoder_(std::move(decoder)) {}
+  std::unique_ptr<SquashfsDecoder> decoder_;
 };
 
 }  // namespace orch::image

@@ -239,20 +239,9 @@ Result<> check_word(const Value& word, const Rule& rule) {
 }
 
 // The first string in it that took a variable, or nullptr.
-const Value* host_dependent_part(const Value& value) {
-  if (value.host_dependent) return &value;
-  if (value.is_array())
-    for (const Value& item : value.as_array())
-      if (const Value* part = host_dependent_part(item)) return part;
-  if (value.is_object())
-    for (const Value::Member& member : value.as_object())
-      if (const Value* part = host_dependent_part(member.value)) return part;
-  return nullptr;
-}
-
 // A text that differs from host to host would make equal steps differ, or hide a change behind an equal key.
 Result<> check_portable(const Value& value, std::string_view what, const Rule& rule) {
-  const Value* part = host_dependent_part(value);
+  const Value* part = value.host_dependent_part();
   if (part == nullptr || rule.cache == model::CachePolicy::never) return {};
   return base::fail(profile_error(fmt::format("{} of a cached step must not depend on this host", what),
                                   part->span,

@@ -13,6 +13,8 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <fts.h>
+#include <memory>
 #include <thread>
 
 namespace orch::store {
@@ -41,6 +43,23 @@ std::string data_name(ArtifactKind kind) {
 
 std::string sharded(const std::string& hex) {
   return hex.substr(0, 2) + "/" + hex;
+}
+
+// Whether the status of anything below `path` changed at or after `start`. A name that is gone counts: its
+// directory changed.
+Result<bool> changed_since(const std::string& path, const timespec& start) {
+  std::string root = path;
+  char* const roots[] = {root.data(), nullptr};
+  const std::unique_ptr<FTS, decltype(&::fts_close)> walk(
+      ::fts_open(roots, FTS_PHYSICAL | FTS_NOCHDIR, nullptr), ::fts_close);
+  if (!walk) return fail(base::errno_error(errno, "read directory", path));
+  while (const FTSENT* entry = ::fts_read(walk.get())) {
+    if (entry->fts_info == FTS_DNR || entry->fts_info == FTS_ERR || entry->fts_info == FTS_NS) return true;
+    const timespec& when = entry->fts_statp->st_ctim;
+    if (when.tv_sec > start.tv_sec || (when.tv_sec == start.tv_sec && when.tv_nsec >= start.tv_nsec))
+      return true;
+  }
+  return false;
 }
 
 }  // namespace
@@ -225,6 +244,12 @@ Result<bool> Store::verify(const ArtifactRef& artifact) const {
   const Result<Manifest> manifest = read_manifest(text, path);
   if (!manifest || manifest->digest != artifact.digest || manifest->kind != artifact.kind) return false;
   return data_holds(*manifest, data_path(artifact));
+}
+
+Result<bool> Store::survived(const ArtifactRef& artifact, const timespec& start) const {
+  ORCH_TRY(const bool touched, changed_since(data_path(artifact), start));
+  if (!touched) return true;
+  return whole_or_aside(artifact);
 }
 
 void Store::set_aside(const ArtifactRef& artifact) const {

@@ -14,6 +14,7 @@
 #include "sys/file.hpp"
 
 #include <cstdint>
+#include <ctime>
 #include <optional>
 #include <string>
 #include <utility>
@@ -113,6 +114,10 @@ class Store {
 
   // Re-hashes the data against the manifest.
   Result<bool> verify(const model::ArtifactRef& artifact) const;
+  // For an artifact that a foreign command was given: true if nothing of it was written since `start` (of the
+  // coarse real-time clock, which file systems use), or if it is whole all the same. Otherwise it is moved
+  // aside.
+  Result<bool> survived(const model::ArtifactRef& artifact, const timespec& start) const;
   // Removes what killed steps left behind. Says how many directories.
   Result<std::size_t> sweep() const;
   Result<std::vector<KindStats>> stats() const;

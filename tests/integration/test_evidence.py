@@ -66,6 +66,9 @@ class Evidence(LaunchCase):
             self.assertNotIn(b"hunter2", path.read_bytes(), path)
         shown = self.orch("run", profile, "--dry-run", "--env", "MY_SECRET=hunter2").stdout
         self.assertNotIn("hunter2", shown)
+        for form in ("text", "json", "dot"):
+            shown = self.orch("plan", profile, "--format", form).stdout
+            self.assertNotIn("hunter2", shown)
 
     def test_bytes_that_are_no_text_are_base64(self):
         self.orch("run", self.app("printf '%s' \"$1\""), "--", b"\xff\xfe", status=0)

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import termios
 import unittest
+from pathlib import Path
 
 from tests.integration import lib
 from tests.integration.launching import LaunchCase, Terminal, processes_with, wait_for
@@ -87,7 +88,10 @@ class AtATerminal(LaunchCase):
         terminal = self.terminal("echo ready; read line; echo got:$line")
         terminal.read_until(b"ready")
         os.kill(terminal.pid, signal.SIGTSTP)
-        wait_for(lambda: not self.is_raw(terminal), "the terminal is the user's while the tool is stopped")
+        # A shell continues only what has stopped: a SIGCONT that comes before the stop would be lost.
+        stat = Path(f"/proc/{terminal.pid}/stat")
+        wait_for(lambda: stat.read_text().rpartition(")")[2].split()[0] == "T", "the tool stops")
+        self.assertFalse(self.is_raw(terminal), "the terminal is the user's while the tool is stopped")
         os.kill(terminal.pid, signal.SIGCONT)
         wait_for(lambda: self.is_raw(terminal), "raw mode again")
         terminal.type(b"x\r")

@@ -90,6 +90,31 @@ class Hygiene(StalenessCase):
         self.assertEqual(self.build_checked()["executed"], 1)
         self.assertEqual(self.output(self.build()), "A")
 
+    def test_a_command_that_changes_its_input_fails_and_the_input_is_made_again(self):
+        self.write("change", "")
+        shared = """
+[[step]]
+name = "t"
+command = ["sh", "-c", %s, "x", "{in.o}", "{out.r}", "{in.change}"]
+inputs.o = { value = "o" }
+inputs.change = { file = "change" }
+outputs.r = { kind = "file" }
+"""
+        self.write("profile.toml", PROFILE.replace("COMMAND", json.dumps('mkdir "$2"; cp "$1" "$2/f"')).replace(
+            'kind = "file"', 'kind = "tree", provides = "o"') + shared % json.dumps('. "$3"; cp "$1/f" "$2"'))
+        self.build_checked()
+        for change in ('chmod u+w "$1" "$1/f"; echo x > "$1/f"', 'chmod u+w "$1"; rm "$1/f"', 'chmod u+w "$1"; ln -s f "$1/g"',
+                       'chmod u+w "$1/f"; echo x > "$1/f"; exit 1'):
+            with self.subTest(change):
+                self.write("change", change)
+                ran = self.orch("build", status=1)
+                self.assertIn("the command changed its input 'o', which other steps and builds share", ran.stderr)
+                self.write("change", "")
+                self.assertEqual(self.rules(self.build(), "cached", "executed"), ["step:s", "step:t"])
+        # What leaves the content alone is no harm.
+        self.write("change", 'cp -al "$1" copy; touch "$1/f"')
+        self.build_checked()
+
     def test_fifos_are_no_outputs(self):
         self.profile('mkfifo "$2"')
         self.assertIn("the step made something else", self.orch("build", status=1).stderr)

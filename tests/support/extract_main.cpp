@@ -1,6 +1,6 @@
 // Extracts an AppImage or image by the library, for integration tests and benchmarks:
-//   extract-driver FILE TARGET [BACKEND [THREADS]]
-// Prints the manifest that a store would get, one JSON document, and the digests of the listing.
+//   extract-driver FILE TARGET [BACKEND [THREADS [digest]]]
+// Prints one JSON document: the digests of the listing and, without the last word, its entries.
 #include "elf/inspection.hpp"
 #include "format/json.hpp"
 #include "image/appimage.hpp"
@@ -34,7 +34,7 @@ Value listing_value(const hash::TreeListing& listing) {
 }
 
 Result<Value> extract(const std::string& file, const std::string& target, const std::string& backend_name,
-                      unsigned threads) {
+                      unsigned threads, bool with_files) {
   ORCH_TRY(const image::Backend backend, image::parse_backend(backend_name));
   ORCH_TRY(const auto data, image::FileAccess::open(file));
   ORCH_TRY(const image::Identity identity, image::identify(*data));
@@ -55,18 +55,18 @@ Result<Value> extract(const std::string& file, const std::string& target, const 
                         {"sha256", done.listing.sha256().hex()},
                         {"skipped", std::move(skipped)},
                         {"special_bits", Value::strings(done.special_bits)},
-                        {"files", listing_value(done.listing)}});
+                        {"files", with_files ? listing_value(done.listing) : Value()}});
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
   if (argc < 3) {
-    std::fputs("usage: extract-driver FILE TARGET [BACKEND [THREADS]]\n", stderr);
+    std::fputs("usage: extract-driver FILE TARGET [BACKEND [THREADS [digest]]]\n", stderr);
     return 2;
   }
   const unsigned threads = argc > 4 ? static_cast<unsigned>(std::atoi(argv[4])) : 2;
-  const Result<Value> done = extract(argv[1], argv[2], argc > 3 ? argv[3] : "auto", threads);
+  const Result<Value> done = extract(argv[1], argv[2], argc > 3 ? argv[3] : "auto", threads, argc <= 5);
   if (!done) {
     std::fputs(orch::base::render(done.error()).c_str(), stderr);
     return 1;
