@@ -88,9 +88,6 @@ def needs_tool(*tools):
     return unittest.skipIf(absent, "not installed: " + ", ".join(absent))
 
 
-not_sanitized = unittest.skipIf(os.environ.get("ORCH_SANITIZED") == "1", "too much for a sanitizer build")
-
-
 # ---- the frame of a test
 
 class TestCase(unittest.TestCase):
