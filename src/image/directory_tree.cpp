@@ -6,6 +6,7 @@
 
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -27,6 +28,14 @@ NodeInfo node_info(const struct stat& from) {
   if (info.type == NodeType::file || info.type == NodeType::symlink)
     info.size = static_cast<std::uint64_t>(from.st_size);
   info.mtime = from.st_mtim.tv_sec;
+  info.mtime_nsec = static_cast<std::uint32_t>(from.st_mtim.tv_nsec);
+  info.uid = from.st_uid;
+  info.gid = from.st_gid;
+  info.links = static_cast<std::uint32_t>(from.st_nlink);
+  if (info.type == NodeType::char_device || info.type == NodeType::block_device) {
+    info.device_major = major(from.st_rdev);
+    info.device_minor = minor(from.st_rdev);
+  }
   return info;
 }
 

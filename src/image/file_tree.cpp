@@ -80,21 +80,13 @@ struct Walker {
   }
 };
 
-Result<std::optional<DirEntry>> find_name(const FileTree& tree, NodeId directory, std::string_view name) {
-  ORCH_TRY(std::vector<DirEntry> names, tree.list(directory));
-  const auto at =
-      std::lower_bound(names.begin(), names.end(), name,
-                       [](const DirEntry& entry, std::string_view key) { return entry.name < key; });
-  if (at == names.end() || at->name != name) return std::optional<DirEntry>();
-  return std::optional<DirEntry>(std::move(*at));
-}
-
 // The kernel's own limit for one path.
 constexpr std::size_t k_max_links = 40;
 constexpr std::size_t k_max_target = 65536;
 
 struct Resolver {
   const FileTree& tree;
+  Links links;
   std::vector<DirEntry> stack{};       // from below the root to where we are
   std::vector<std::string> pending{};  // components still to go, last first
   Resolution result{};
@@ -121,6 +113,11 @@ struct Resolver {
       return false;
     }
     if (!target.empty() && target.front() == '/') {
+      if (links == Links::in_root) {
+        stack.clear();
+        push(target);
+        return true;
+      }
       result.outcome = Resolution::Outcome::outside;
       return false;
     }
@@ -131,6 +128,7 @@ struct Resolver {
   // One component; false if that ends the search.
   Result<bool> step(const std::string& name) {
     if (name == "..") {
+      if (stack.empty() && links == Links::in_root) return true;
       if (stack.empty()) {
         result.outcome = Resolution::Outcome::outside;
         if (result.path.empty()) result.path = "..";
@@ -143,7 +141,7 @@ struct Resolver {
     const bool inside = stack.empty() || stack.back().type == NodeType::directory;
     std::optional<DirEntry> entry;
     if (inside) {
-      ORCH_TRY(entry, find_name(tree, directory, name));
+      ORCH_TRY(entry, tree.lookup(directory, name));
     }
     if (!entry) {
       result.outcome = Resolution::Outcome::missing;
@@ -158,14 +156,23 @@ struct Resolver {
 
 }  // namespace
 
+Result<std::optional<DirEntry>> FileTree::lookup(NodeId directory, std::string_view name) const {
+  ORCH_TRY(std::vector<DirEntry> names, list(directory));
+  const auto at =
+      std::lower_bound(names.begin(), names.end(), name,
+                       [](const DirEntry& entry, std::string_view key) { return entry.name < key; });
+  if (at == names.end() || at->name != name) return std::optional<DirEntry>();
+  return std::optional<DirEntry>(std::move(*at));
+}
+
 Result<> walk(const FileTree& tree, const std::function<Result<>(const WalkEntry&)>& visit,
               const WalkLimits& limits) {
   Walker walker{tree, visit, limits};
   return walker.descend(tree.root(), "", 0);
 }
 
-Result<Resolution> resolve(const FileTree& tree, std::string_view path) {
-  Resolver resolver{tree};
+Result<Resolution> resolve(const FileTree& tree, std::string_view path, Links links) {
+  Resolver resolver{tree, links};
   resolver.push(path);
   while (!resolver.pending.empty()) {
     const std::string name = std::move(resolver.pending.back());

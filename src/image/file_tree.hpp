@@ -36,6 +36,15 @@ struct NodeInfo {
   std::uint32_t mode = 0;  // permission bits, 0..07777, as stored
   std::uint64_t size = 0;  // files: bytes; symlinks: length of the target; otherwise 0
   std::int64_t mtime = 0;  // seconds since the epoch
+  // What not every kind of tree tells; 0 where it does not.
+  std::uint32_t mtime_nsec = 0;
+  std::uint32_t uid = 0;
+  std::uint32_t gid = 0;
+  std::uint32_t links = 0;         // names of this node; directories: as stored
+  std::uint32_t device_major = 0;  // device nodes: what they stand for
+  std::uint32_t device_minor = 0;
+  // Directories: overlayfs shows nothing of the layers below (xattr trusted.overlay.opaque = "y").
+  bool opaque = false;
 };
 
 struct DirEntry {
@@ -53,6 +62,8 @@ class FileTree {
   virtual Result<NodeInfo> stat(NodeId node) const = 0;
   // Sorted by the bytes of the names; every name is valid (is_valid_name) and stands there once.
   virtual Result<std::vector<DirEntry>> list(NodeId directory) const = 0;
+  // One entry of list(); nullopt if the directory has no such name.
+  virtual Result<std::optional<DirEntry>> lookup(NodeId directory, std::string_view name) const;
   virtual Result<std::string> readlink(NodeId symlink) const = 0;
   virtual Result<std::unique_ptr<RandomAccess>> open(NodeId file) const = 0;
 };
@@ -77,8 +88,13 @@ struct WalkLimits {
 Result<> walk(const FileTree& tree, const std::function<Result<>(const WalkEntry&)>& visit,
               const WalkLimits& limits = {});
 
-// What a path leads to when symbolic links are followed inside the tree, as a process with the tree mounted
-// somewhere would see it: absolute targets and ".." above the root leave it.
+// Where the links in a tree lead.
+enum class Links {
+  leave,    // the tree is mounted somewhere: absolute targets and ".." above its root lead out of it
+  in_root,  // the tree is the root file system (chroot, openat2's RESOLVE_IN_ROOT): nothing leads out
+};
+
+// What a path leads to when symbolic links are followed.
 struct Resolution {
   enum class Outcome { found, missing, outside, loop };
   Outcome outcome = Outcome::missing;
@@ -88,7 +104,7 @@ struct Resolution {
   std::vector<std::string> links;  // the targets followed, in order
 };
 
-// Errors only where the image itself cannot be read.
-Result<Resolution> resolve(const FileTree& tree, std::string_view path);
+// `path`: absolute or relative, from the root either way. Errors only where the image itself cannot be read.
+Result<Resolution> resolve(const FileTree& tree, std::string_view path, Links links = Links::leave);
 
 }  // namespace orch::image
