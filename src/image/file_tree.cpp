@@ -47,6 +47,11 @@ std::string_view to_string(NodeType type) {
   return "unknown";
 }
 
+bool is_whiteout(const NodeInfo& info) {
+  if (info.type == NodeType::char_device) return info.device_major == 0 && info.device_minor == 0;
+  return info.type == NodeType::file && info.size == 0 && info.whiteout_mark;
+}
+
 bool is_valid_name(std::string_view name) {
   return !name.empty() && name.size() <= 255 && name != "." && name != ".." &&
          name.find_first_of(std::string_view("/\0", 2)) == std::string_view::npos;
@@ -87,6 +92,7 @@ constexpr std::size_t k_max_target = 65536;
 struct Resolver {
   const FileTree& tree;
   Links links;
+  LastLink last = LastLink::follow;
   std::vector<DirEntry> stack{};       // from below the root to where we are
   std::vector<std::string> pending{};  // components still to go, last first
   Resolution result{};
@@ -100,6 +106,13 @@ struct Resolver {
   std::string here() const {
     std::string path;
     for (const DirEntry& entry : stack) path += (path.empty() ? "" : "/") + entry.name;
+    return path;
+  }
+
+  std::string rest() const {
+    std::string path;
+    for (auto part = pending.rbegin(); part != pending.rend(); ++part)
+      path += (path.empty() ? "" : "/") + *part;
     return path;
   }
 
@@ -148,7 +161,8 @@ struct Resolver {
       result.path = here().empty() ? name : here() + "/" + name;
       return false;
     }
-    if (entry->type == NodeType::symlink) return follow(*entry);
+    if (entry->type == NodeType::symlink && (last == LastLink::follow || !pending.empty()))
+      return follow(*entry);
     stack.push_back(std::move(*entry));
     return true;
   }
@@ -171,14 +185,17 @@ Result<> walk(const FileTree& tree, const std::function<Result<>(const WalkEntry
   return walker.descend(tree.root(), "", 0);
 }
 
-Result<Resolution> resolve(const FileTree& tree, std::string_view path, Links links) {
-  Resolver resolver{tree, links};
+Result<Resolution> resolve(const FileTree& tree, std::string_view path, Links links, LastLink last) {
+  Resolver resolver{tree, links, last};
   resolver.push(path);
   while (!resolver.pending.empty()) {
     const std::string name = std::move(resolver.pending.back());
     resolver.pending.pop_back();
     ORCH_TRY(const bool more, resolver.step(name));
-    if (!more) return std::move(resolver.result);
+    if (!more) {
+      resolver.result.rest = resolver.rest();
+      return std::move(resolver.result);
+    }
   }
   Resolution& result = resolver.result;
   result.outcome = Resolution::Outcome::found;

@@ -45,7 +45,14 @@ struct NodeInfo {
   std::uint32_t device_minor = 0;
   // Directories: overlayfs shows nothing of the layers below (xattr trusted.overlay.opaque = "y").
   bool opaque = false;
+  // Files: with size 0 a whiteout in place of a 0:0 device (xattr trusted.overlay.whiteout).
+  bool whiteout_mark = false;
+  // Content or entries lie elsewhere in the layers below (xattr trusted.overlay.redirect or .metacopy).
+  bool redirected = false;
 };
+
+// Whether overlayfs takes the node for "removed here": a 0:0 character device, or the mark on an empty file.
+bool is_whiteout(const NodeInfo& info);
 
 struct DirEntry {
   std::string name;
@@ -94,6 +101,9 @@ enum class Links {
   in_root,  // the tree is the root file system (chroot, openat2's RESOLVE_IN_ROOT): nothing leads out
 };
 
+// What happens to a link that is the last component (AT_SYMLINK_NOFOLLOW); links before it are followed.
+enum class LastLink { follow, keep };
+
 // What a path leads to when symbolic links are followed.
 struct Resolution {
   enum class Outcome { found, missing, outside, loop };
@@ -102,9 +112,11 @@ struct Resolution {
   NodeType type = NodeType::file;  // found
   std::string path;  // found: where it lies; missing: the path that is not there; outside: the target
   std::vector<std::string> links;  // the targets followed, in order
+  std::string rest;  // missing, outside: the components that would have come after `path`, "a/b"
 };
 
 // `path`: absolute or relative, from the root either way. Errors only where the image itself cannot be read.
-Result<Resolution> resolve(const FileTree& tree, std::string_view path, Links links = Links::leave);
+Result<Resolution> resolve(const FileTree& tree, std::string_view path, Links links = Links::leave,
+                           LastLink last = LastLink::follow);
 
 }  // namespace orch::image
