@@ -203,7 +203,10 @@ def compare_stacks(seed, count, folder):
             kernel = mounted_entries(os.fsencode(at))
         finally:
             subprocess.run(["umount", at], check=True)
-        found = differences(kernel, view_entries(stack.layers))
+        try:
+            found = differences(kernel, view_entries(stack.layers))
+        except RuntimeError as error:
+            found = [str(error)]
         entries += len(kernel)
         if found:
             wrong.append({"stack": number, "differences": found[:5], "recipe": stack.recipe})
