@@ -205,8 +205,8 @@ Result<ArtifactRef> Store::publish(ArtifactKind kind, const std::string& path,
   if (kind == ArtifactKind::tree) {
     if (!listing) {
       ORCH_TRY(listing, hash::list_tree(path, std::thread::hardware_concurrency()));
-      ORCH_CHECK(make_read_only(path, *listing));
     }
+    ORCH_CHECK(make_read_only(path, *listing));
     ORCH_TRY(manifest, manifest_of_tree(std::move(*listing)));
   } else {
     ORCH_TRY(manifest, manifest_of_file(kind, path));

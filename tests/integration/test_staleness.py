@@ -7,6 +7,7 @@ import signal
 import subprocess
 import time
 import unittest
+from pathlib import Path
 
 from tests.integration import lib
 from tests.integration.staleness import StalenessCase
@@ -63,6 +64,16 @@ class Staleness(StalenessCase):
     def replace_app(self, files):
         lib.make_tree(self.tree, files)
         lib.make_appimage(self.appimage, self.tree)
+
+    def test_the_store_is_read_only_and_outlives_a_reboot(self):
+        cache = self.tmp / "cache/appimage-orch"
+        writable = [p for p in cache.glob("store/cas/*/*/*/*/**/*") if not p.is_symlink() and p.is_file() and p.stat().st_mode & 0o222]
+        self.assertEqual(writable, [])
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        for path in [*cache.glob("store/ac/*/*.json"), *cache.glob("store/cas/*/*/*/manifest.json"), *cache.glob("build/*/stamps/*")]:
+            path.write_text(path.read_text().replace(boot, "another boot"))
+        done = self.build()
+        self.assertEqual((done["executed"], done["failed"]), (0, 0))  # verified, and whole
 
     def test_touch_executes_nothing(self):
         os.utime(self.appimage)
