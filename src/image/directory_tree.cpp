@@ -112,18 +112,37 @@ Result<std::vector<DirEntry>> DirectoryTree::list(NodeId directory) const {
     struct stat info {};
     if (::fstatat(fd, name.c_str(), &info, AT_SYMLINK_NOFOLLOW) != 0)
       return fail(errno_error(errno, "look at", path_ + "/" + below));
-    const auto [known, is_new] = by_inode_.try_emplace({info.st_dev, info.st_ino}, nodes_.size());
-    if (is_new) {
-      nodes_.push_back({std::move(below), node_info(info)});
-      read_marks(fmt::format("/proc/self/fd/{}/{}", fd, name), marks_, nodes_.back().info);
-    }
-    out.push_back(
-        {std::move(name), type_of_mode(info.st_mode).value_or(NodeType::file), NodeId{known->second}});
+    const NodeId node = number(std::move(below), info);
+    out.push_back({std::move(name), type_of_mode(info.st_mode).value_or(NodeType::file), node});
     errno = 0;
   }
   if (errno != 0) return fail(errno_error(errno, "read directory", path_ + "/" + path));
   std::sort(out.begin(), out.end(), [](const DirEntry& a, const DirEntry& b) { return a.name < b.name; });
   return out;
+}
+
+Result<std::optional<DirEntry>> DirectoryTree::lookup(NodeId directory, std::string_view name) const {
+  if (!is_valid_name(name)) return std::optional<DirEntry>();
+  const std::string& path = nodes_.at(directory.value).path;
+  std::string below = path.empty() ? std::string(name) : path + "/" + std::string(name);
+  struct stat info {};
+  if (::fstatat(root_.get(), below.c_str(), &info, AT_SYMLINK_NOFOLLOW) != 0) {
+    if (errno == ENOENT || errno == ENOTDIR || errno == ENAMETOOLONG) return std::optional<DirEntry>();
+    return fail(errno_error(errno, "look at", path_ + "/" + below));
+  }
+  const NodeId node = number(std::move(below), info);
+  return std::optional<DirEntry>(
+      DirEntry{std::string(name), type_of_mode(info.st_mode).value_or(NodeType::file), node});
+}
+
+NodeId DirectoryTree::number(std::string path, const struct stat& info) const {
+  const auto [known, is_new] = by_inode_.try_emplace({info.st_dev, info.st_ino}, nodes_.size());
+  if (is_new) {
+    nodes_.push_back({std::move(path), node_info(info)});
+    Node& node = nodes_.back();
+    read_marks(fmt::format("/proc/self/fd/{}/{}", root_.get(), node.path), marks_, node.info);
+  }
+  return NodeId{known->second};
 }
 
 Result<std::string> DirectoryTree::readlink(NodeId symlink) const {

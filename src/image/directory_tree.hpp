@@ -10,6 +10,8 @@
 #include <utility>
 #include <vector>
 
+struct stat;
+
 namespace orch::image {
 
 // Whose marks (opaque, whiteout, redirect, metacopy) count: overlayfs reads `trusted.overlay.…`, which only
@@ -24,6 +26,8 @@ class DirectoryTree final : public FileTree {
   NodeId root() const override { return NodeId{0}; }
   Result<NodeInfo> stat(NodeId node) const override;
   Result<std::vector<DirEntry>> list(NodeId directory) const override;
+  // One call of the system, not one for each entry of the directory.
+  Result<std::optional<DirEntry>> lookup(NodeId directory, std::string_view name) const override;
   Result<std::string> readlink(NodeId symlink) const override;
   Result<std::unique_ptr<RandomAccess>> open(NodeId file) const override;
 
@@ -32,6 +36,7 @@ class DirectoryTree final : public FileTree {
     std::string path;  // relative to the root
     NodeInfo info;
   };
+  NodeId number(std::string path, const struct stat& info) const;
   DirectoryTree(sys::Fd root, std::string path, OverlayMarks marks)
       : root_(std::move(root)), path_(std::move(path)), marks_(marks), nodes_(1) {}
 

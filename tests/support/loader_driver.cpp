@@ -1,0 +1,91 @@
+// Links programs by the library, for integration tests and benchmarks:
+//   loader-driver ROOT [LEVEL [PLATFORM]] < REQUESTS
+// A request is a line: PROGRAM, or PROGRAM, LD_LIBRARY_PATH and LD_PRELOAD with tabs between them. Prints one
+// JSON array, one compact document a line.
+#include "base/text.hpp"
+#include "elf/loader.hpp"
+#include "format/json.hpp"
+#include "image/directory_tree.hpp"
+
+#include <cstdio>
+#include <cstdlib>
+#include <iostream>
+#include <string>
+
+namespace {
+
+using orch::base::Result;
+using orch::base::Value;
+namespace elf = orch::elf;
+namespace image = orch::image;
+
+Value object_value(const elf::LinkedObject& object) {
+  Value needed_by = Value::array();
+  for (const std::size_t index : object.needed_by) needed_by.push(static_cast<std::uint64_t>(index));
+  Value skipped = Value::array();
+  for (const elf::Skipped& file : object.skipped)
+    skipped.push(Value::object({{"path", file.path}, {"why", file.why}}));
+  return Value::object({{"name", object.name},
+                        {"path", object.path},
+                        {"real_path", object.real_path},
+                        {"via", elf::to_string(object.via)},
+                        {"preloaded", object.preloaded},
+                        {"needed_by", std::move(needed_by)},
+                        {"skipped", std::move(skipped)}});
+}
+
+Value linkage_value(const elf::Linkage& linkage) {
+  Value objects = Value::array();
+  for (const elf::LinkedObject& object : linkage.objects) objects.push(object_value(object));
+  Value problems = Value::array();
+  for (const elf::Problem& problem : linkage.problems)
+    problems.push(Value::object({{"kind", elf::to_string(problem.kind)},
+                                 {"object", problem.object},
+                                 {"needed_by", problem.needed_by},
+                                 {"version", problem.version},
+                                 {"detail", problem.detail},
+                                 {"fatal", elf::is_fatal(problem.kind)}}));
+  return Value::object({{"program", linkage.program},
+                        {"interpreter", linkage.interpreter},
+                        {"static", linkage.is_static},
+                        {"starts", linkage.starts()},
+                        {"objects", std::move(objects)},
+                        {"problems", std::move(problems)}});
+}
+
+Result<> run(const std::string& root, const elf::LoaderOptions& options) {
+  ORCH_TRY(const auto tree, image::DirectoryTree::open(root));
+  elf::TreeFacts facts(*tree);
+  elf::Loader loader(*tree, facts, options);
+  std::string line;
+  const char* separator = "[";
+  while (std::getline(std::cin, line)) {
+    const auto fields = orch::base::split(line, '\t');
+    elf::LoaderEnvironment environment;
+    if (fields.size() > 1) environment.library_path = std::string(fields[1]);
+    if (fields.size() > 2) environment.preload = std::string(fields[2]);
+    ORCH_TRY(const elf::Linkage linkage, loader.link(fields[0], environment));
+    std::fputs(separator, stdout);
+    std::fputs(orch::format::to_json(linkage_value(linkage), orch::format::JsonStyle::compact).c_str(),
+               stdout);
+    separator = ",";
+  }
+  std::fputs(separator[0] == '[' ? "[]\n" : "]\n", stdout);
+  return {};
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  if (argc < 2 || argc > 4) {
+    std::fputs("usage: loader-driver ROOT [LEVEL [PLATFORM]] < REQUESTS\n", stderr);
+    return 2;
+  }
+  elf::LoaderOptions options;
+  if (argc > 2) options.isa_level = static_cast<unsigned>(std::atoi(argv[2]));
+  if (argc > 3) options.platform = argv[3];
+  const Result<> done = run(argv[1], options);
+  if (done) return 0;
+  std::fputs(orch::base::render(done.error()).c_str(), stderr);
+  return 1;
+}
