@@ -27,8 +27,8 @@ struct LoaderOptions {
 };
 
 struct LoaderEnvironment {
-  std::string library_path;  // LD_LIBRARY_PATH
-  std::string preload;       // LD_PRELOAD
+  std::string library_path{};  // LD_LIBRARY_PATH
+  std::string preload{};       // LD_PRELOAD
 };
 
 // For one root, which must not change; keeps what it has looked up, so one Loader should answer for all
