@@ -19,7 +19,7 @@ from pathlib import Path
 SOURCE = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(SOURCE))
 
-from tests.integration.lib import BINARY, TestCase, have, is_root, not_sanitized, run_command  # noqa: E402
+from tests.integration.lib import BINARY, TestCase, have, is_root, needs_erofs_mounts, run_command  # noqa: E402
 
 DRIVER = Path(os.environ.get("ORCH_VIEW_DRIVER", BINARY.parents[2] / "tests/support/view-driver"))
 STACKS = 120
@@ -33,10 +33,10 @@ KINDS = [("file", 5), ("directory", 8), ("symlink", 3), ("whiteout", 2), ("devic
 
 
 class Stack:
-    """One generated stack; `recipe` says in words what each layer has."""
+    """One generated stack; `recipe` says in words what each layer has. `spaces`: whose overlay.… marks there are."""
 
-    def __init__(self, number, rng, folder):
-        self.rng, self.recipe = rng, []
+    def __init__(self, number, rng, folder, spaces, kinds=KINDS):
+        self.rng, self.recipe, self.spaces, self.kinds = rng, [], spaces, kinds
         self.layers = [os.fsencode(f"{folder}/{number}.{layer}") for layer in range(rng.randint(2, 5))]
         for layer, path in enumerate(self.layers):
             self.layer, self.files, self.left = layer, [], 40
@@ -50,7 +50,8 @@ class Stack:
         self.recipe.append(f"{os.fsdecode(path).rsplit('/', 1)[0].split('.')[-1]} {os.fsdecode(path)!r}: {what}")
 
     def mark(self, path, name, value):
-        os.setxattr(path, f"trusted.overlay.{name}", value, follow_symlinks=False)
+        name = f"{self.rng.choice(self.spaces)}.overlay.{name}"
+        os.setxattr(path, name, value, follow_symlinks=False)
         self.note(path, f"{name}={value!r}")
 
     def finish(self, path):
@@ -70,7 +71,7 @@ class Stack:
                 return
             self.left -= 1
             path = folder + b"/" + name
-            kind = rng.choices([k for k, _ in KINDS], [w for _, w in KINDS])[0]
+            kind = rng.choices([k for k, _ in self.kinds], [w for _, w in self.kinds])[0]
             self.note(path, kind)
             if kind == "directory" and depth < 4:
                 os.mkdir(path)
@@ -172,44 +173,103 @@ def differences(kernel, ours):
     return out
 
 
-def mount_overlay(layers, at):
-    """Layers bottom first. `redirect_dir` and the rest stay as the kernel has them."""
-    lower = ":".join(os.path.basename(os.fsdecode(layer)) for layer in reversed(layers))
-    return subprocess.run(["mount", "-t", "overlay", "overlay", "-o", f"ro,lowerdir={lower}", at],
-                          cwd=os.path.dirname(layers[0]), capture_output=True, text=True, check=False)
+class Refused(Exception):
+    """The machine does not allow what a test needs."""
 
 
-def worker(seed, count):
-    """Runs in its own mount namespace; prints {"skip"} or {"compared", "entries", "wrong"}."""
-    with tempfile.TemporaryDirectory() as folder:
-        if subprocess.run(["mount", "-t", "tmpfs", "tmpfs", folder], check=False).returncode != 0:
-            return {"skip": "may not mount a tmpfs"}
+def run_quietly(*argv, cwd=None):
+    done = subprocess.run(argv, cwd=cwd, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise Refused(f"{argv[0]}: {done.stderr.strip() or done.stdout.strip()}")
+
+
+class Mounted:
+    """What `mode` has the kernel show of the layers, at a folder that is unmounted at the end.
+
+    `redirect_dir` and the rest stay as the kernel has them. Layers have short relative names, bottom first.
+    """
+
+    def __init__(self, mode, layers, folder):
+        self.at, self.mounts, self.options = f"{folder}/mounted", [], []
+        os.makedirs(self.at, exist_ok=True)
+        names = [os.path.basename(os.fsdecode(layer)) for layer in layers]
+        if mode == "single":
+            os.makedirs(f"{folder}/empty", exist_ok=True)
+            names = ["empty", names[-1]]
+            self.options, layers = ["--one-layer-overlay"], layers[-1:]
+        elif mode == "userxattr":
+            self.options = ["--user-marks"]
+        elif mode == "erofs":
+            names = [self.mount_image(folder, name) for name in names]
+            layers = [os.fsencode(f"{folder}/{name}.image") for name in names]
+        self.layers = layers
+        userxattr = ",userxattr" if mode == "userxattr" else ""
+        self.mount("-t", "overlay", "overlay", "-o", f"ro,lowerdir={':'.join(reversed(names))}{userxattr}", self.at,
+                   cwd=folder)
+
+    def mount_image(self, folder, name):
+        """Makes an image of a layer and mounts it. Compression and chunks vary with the name."""
+        options = [["-zlz4hc"], [], ["-zlz4", "-C16384"]][sum(name.encode()) % 3]
+        run_quietly("mkfs.erofs", "--quiet", "--preserve-mtime", *options, f"{folder}/{name}.e.image", f"{folder}/{name}")
+        os.mkdir(f"{folder}/{name}.e")
+        self.mount("-t", "erofs", "-o", "ro,loop", f"{folder}/{name}.e.image", f"{folder}/{name}.e")
+        return f"{name}.e"
+
+    def mount(self, *args, cwd=None):
+        run_quietly("mount", *args, cwd=cwd)
+        self.mounts.append(args[-1])
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        for at in reversed(self.mounts):
+            subprocess.run(["umount", at], check=True)
+
+
+def compare_stack(mode, stack, folder):
+    """Number of entries and the differences of one stack."""
+    with Mounted(mode, stack.layers, folder) as mounted:
+        kernel = mounted_entries(os.fsencode(mounted.at))
         try:
-            return compare_stacks(seed, count, folder)
+            ours = view_entries(mounted.layers, *mounted.options)
+        except RuntimeError as error:
+            return len(kernel), [str(error)]
+    if mode == "single":  # the kernel's is the second of two layers, and its root united with an empty one
+        for entry in kernel.values():
+            entry["layer"] = 0
+        del kernel[b""]["links"]
+    return len(kernel), differences(kernel, ours)
+
+
+# By mode: whose marks the generated layers have, and what is in them. Extended attributes of files in EROFS images,
+# beyond those that make a directory opaque, are not looked at by anybody who makes such images.
+MODES = {"directories": (["trusted", "trusted", "user"], KINDS), "userxattr": (["user", "user", "trusted"], KINDS),
+         "single": (["trusted"], KINDS), "erofs": (["trusted"], [k for k in KINDS if k[0] != "mark"])}
+
+
+def worker(mode, seed, count):
+    """Runs in its own mount namespace; prints {"skip"} or {"compared", "entries", "wrong"}."""
+    wrong, entries = [], 0
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            run_quietly("mount", "-t", "tmpfs", "tmpfs", folder)
+        except Refused as error:
+            return {"skip": str(error)}
+        try:
+            for number in range(count):
+                try:
+                    stack = Stack(number, random.Random(f"{seed}/{number}"), folder, *MODES[mode])
+                except OSError as error:
+                    return {"skip": f"the file system of the layers refuses {error}"}
+                seen, found = compare_stack(mode, stack, folder)
+                entries += seen
+                if found:
+                    wrong.append({"stack": number, "differences": found[:5], "recipe": stack.recipe})
+        except Refused as error:
+            return {"skip": str(error)}
         finally:
             subprocess.run(["umount", "-l", folder], check=True)
-
-
-def compare_stacks(seed, count, folder):
-    wrong, entries = [], 0
-    at = f"{folder}/mounted"
-    os.mkdir(at)
-    for number in range(count):
-        stack = Stack(number, random.Random(f"{seed}/{number}"), folder)
-        mounted = mount_overlay(stack.layers, at)
-        if mounted.returncode != 0:
-            return {"skip": f"overlayfs is refused: {mounted.stderr.strip()}"}
-        try:
-            kernel = mounted_entries(os.fsencode(at))
-        finally:
-            subprocess.run(["umount", at], check=True)
-        try:
-            found = differences(kernel, view_entries(stack.layers))
-        except RuntimeError as error:
-            found = [str(error)]
-        entries += len(kernel)
-        if found:
-            wrong.append({"stack": number, "differences": found[:5], "recipe": stack.recipe})
     return {"compared": count, "entries": entries, "wrong": wrong}
 
 
@@ -224,11 +284,11 @@ class MergedView(TestCase):
             self.skipTest(result["skip"])
         return result
 
-    def test_equals_overlayfs(self):
+    def compare(self, mode, count):
         seed = os.environ.get("ORCH_SEED", "20240229")
-        count = 20 if os.environ.get("ORCH_SANITIZED") == "1" else STACKS
-        result = self.in_namespace("worker", seed, count)
-        print(f"merged view: seed {seed}, {count} stacks, {result['entries']} entries", file=sys.stderr)
+        count = min(count, 20) if os.environ.get("ORCH_SANITIZED") == "1" else count
+        result = self.in_namespace("worker", mode, seed, count)
+        print(f"merged view of {mode}: seed {seed}, {count} stacks, {result['entries']} entries", file=sys.stderr)
         self.assertEqual(result["compared"], count)
         self.assertGreater(result["entries"], 10 * count)
         if result["wrong"]:
@@ -236,9 +296,36 @@ class MergedView(TestCase):
             self.fail("\n".join([f"ORCH_SEED={seed}: {len(result['wrong'])} stacks differ; stack {first['stack']}:",
                                  *first["differences"], "layers:", *first["recipe"]]))
 
+    def test_directories(self):
+        self.compare("directories", STACKS)
+
+    def test_userxattr_reads_the_marks_of_ordinary_users(self):
+        self.compare("userxattr", 30)
+
+    def test_one_layer_as_an_overlay(self):
+        self.compare("single", 30)
+
+    @needs_erofs_mounts
+    def test_erofs_images(self):
+        self.compare("erofs", 30)
+
+
+class OneLayer(TestCase):
+    def test_is_shown_as_it_is(self):
+        """muvm makes a symlink to the only image: no overlay, so its files are what any program sees in it."""
+        (self.tmp / "layer/d").mkdir(parents=True)
+        (self.tmp / "layer/d/f").write_text("x")
+        (self.tmp / "layer/link").symlink_to("d")
+        if is_root():
+            os.mknod(self.tmp / "layer/whiteout", stat.S_IFCHR | 0o600, os.makedev(0, 0))
+        kernel = mounted_entries(os.fsencode(self.tmp / "layer"))
+        for entry in kernel.values():
+            entry["layer"] = 0
+        self.assertEqual(differences(kernel, view_entries([self.tmp / "layer"])), [])
+
 
 if __name__ == "__main__":
     if sys.argv[1:2] == ["worker"]:
-        print(json.dumps(worker(sys.argv[2], int(sys.argv[3]))))
+        print(json.dumps(worker(sys.argv[2], sys.argv[3], int(sys.argv[4]))))
     else:
         unittest.main()

@@ -1,15 +1,17 @@
 // Shows a tree as the library sees it, for integration tests:
 //   view-driver [--one-layer-overlay] [--user-marks] LAYER…
-// The merged view of directories, bottom layer first; one alone is shown as it is.
+// The merged view of directories and EROFS images, bottom layer first; one alone is shown as it is.
 // Prints one JSON line for each entry, the root first (its path is ""), in the order of walk(), and fails
 // where lookup() and list() disagree about a name that any layer has.
 #include "format/json.hpp"
 #include "hash/digest.hpp"
 #include "image/directory_tree.hpp"
+#include "image/erofs.hpp"
 #include "image/merged_view.hpp"
 
 #include <array>
 #include <cstdio>
+#include <filesystem>
 #include <map>
 #include <memory>
 #include <optional>
@@ -33,7 +35,12 @@ struct Options {
 
 Result<std::shared_ptr<const image::FileTree>> open_layer(const std::string& path,
                                                           image::OverlayMarks marks) {
-  ORCH_TRY(std::unique_ptr<image::FileTree> tree, image::DirectoryTree::open(path, marks));
+  if (std::filesystem::is_directory(path)) {
+    ORCH_TRY(std::unique_ptr<image::FileTree> tree, image::DirectoryTree::open(path, marks));
+    return std::shared_ptr<const image::FileTree>(std::move(tree));
+  }
+  ORCH_TRY(const auto data, image::FileAccess::open(path));
+  ORCH_TRY(std::unique_ptr<image::FileTree> tree, image::ErofsTree::open(data));
   return std::shared_ptr<const image::FileTree>(std::move(tree));
 }
 
