@@ -52,7 +52,8 @@ struct Facts {
   bool versioned = false;
   // The highest GLIBC_x.y among `versions` ("2.34"); empty if none is required.
   std::string glibc;
-  // x86-64 microarchitecture level that the file says it needs: 1 to 4, 0 where it says nothing.
+  // x86-64 microarchitecture level that the file says it needs: 1 to 4 (to 32 for levels to come), 0 where it
+  // says nothing.
   unsigned isa_needed = 0;
   unsigned isa_used = 0;
   bool ibt = false;               // CET: indirect branch tracking

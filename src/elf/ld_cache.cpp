@@ -6,7 +6,6 @@
 #include <array>
 #include <map>
 #include <set>
-#include <tuple>
 #include <utility>
 
 namespace orch::elf {
@@ -203,14 +202,13 @@ void put(std::string& out, std::uint64_t number, std::size_t bytes) {
 }
 
 // Descending by name; then glibc-hwcaps entries by the name of their subdirectory before the others, and
-// those by flags and hwcap, descending. What is equal so far goes by path, so that the order is total.
+// those by flags and hwcap, descending.
 bool comes_before(const LdCacheEntry& a, const LdCacheEntry& b) {
   if (const int order = compare_names(a.name, b.name); order != 0) return order > 0;
   if (a.hwcaps.empty() != b.hwcaps.empty()) return b.hwcaps.empty();
   if (a.hwcaps != b.hwcaps) return a.hwcaps < b.hwcaps;
   if (a.flags != b.flags) return a.flags > b.flags;
-  if (a.hwcap != b.hwcap) return a.hwcap > b.hwcap;
-  return std::tie(a.path, a.name) < std::tie(b.path, b.name);
+  return a.hwcap > b.hwcap;
 }
 
 // NUL-terminated texts, each once, with their offsets from the start of the file.
@@ -230,7 +228,7 @@ struct StringTable {
 
 std::string write_ld_cache(std::span<const LdCacheEntry> entries, std::string_view generator) {
   std::vector<LdCacheEntry> sorted(entries.begin(), entries.end());
-  std::sort(sorted.begin(), sorted.end(), comes_before);
+  std::stable_sort(sorted.begin(), sorted.end(), comes_before);
   sorted.erase(std::unique(sorted.begin(), sorted.end()), sorted.end());
   std::set<std::string> names;
   for (const LdCacheEntry& entry : sorted)

@@ -58,8 +58,9 @@ class LdCache {
 // "x86-64-v2".
 std::vector<std::string> hwcaps_subdirectories(unsigned isa_level);
 
-// The bytes of a cache with these entries, sorted as ldconfig sorts them; `generator` names the writer in the
-// extension section. The same entries in any order give the same bytes.
+// The bytes of a cache with these entries, sorted as ldconfig sorts them: what is alike in name and kind
+// keeps its order, and the first of those counts, so entries should come in the order of the directories.
+// `generator` names the writer in the extension section.
 std::string write_ld_cache(std::span<const LdCacheEntry> entries, std::string_view generator);
 
 }  // namespace orch::elf

@@ -83,7 +83,8 @@ Result<Candidate> RootFiles::look(const std::string& path) {
     return out;
   }
   out.verdict = Candidate::Verdict::refused;
-  out.why = type == NodeType::directory ? "cannot read file data: Is a directory" : "is not a file";
+  out.why =
+      type == NodeType::directory ? "is a directory (cannot read file data: Error 21)" : "is not a file";
   return out;
 }
 

@@ -16,10 +16,10 @@ constexpr std::uint32_t k_isa_used = 0xc0010002;
 constexpr std::uint32_t k_feature_and = 0xc0000002;
 constexpr std::size_t k_max_build_id = 64;
 
-// The highest x86-64 level among the bits, 1 for bit 0.
+// The highest x86-64 level among the bits, 1 for bit 0; those above 4 have no meaning yet.
 unsigned isa_level(std::uint32_t bits) {
   unsigned highest = 0;
-  for (unsigned i = 0; i < 4; ++i)
+  for (unsigned i = 0; i < 32; ++i)
     if ((bits >> i & 1) != 0) highest = i + 1;
   return highest;
 }

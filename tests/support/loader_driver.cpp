@@ -1,14 +1,17 @@
 // Links programs by the library, for integration tests and benchmarks:
 //   loader-driver ROOT [LEVEL [PLATFORM]] < REQUESTS
+//   loader-driver --rewrite-cache IN OUT
 // A request is a line: PROGRAM, or PROGRAM, LD_LIBRARY_PATH and LD_PRELOAD with tabs between them. Prints one
-// JSON array, one compact document a line.
+// JSON array, one compact document a line. The second form reads a library cache and writes it anew.
 #include "base/text.hpp"
+#include "elf/ld_cache.hpp"
 #include "elf/loader.hpp"
 #include "format/json.hpp"
 #include "image/directory_tree.hpp"
 
 #include <cstdio>
 #include <cstdlib>
+#include <fstream>
 #include <iostream>
 #include <string>
 
@@ -74,17 +77,26 @@ Result<> run(const std::string& root, const elf::LoaderOptions& options) {
   return {};
 }
 
+Result<> rewrite_cache(const std::string& from, const std::string& to) {
+  ORCH_TRY(const auto file, image::FileAccess::open(from));
+  ORCH_TRY(const std::string bytes, image::read_exact(*file, 0, static_cast<std::size_t>(file->size())));
+  ORCH_TRY(const elf::LdCache cache, elf::LdCache::parse(bytes));
+  std::ofstream(to, std::ios::binary) << elf::write_ld_cache(cache.entries(), "loader-driver");
+  return {};
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
   if (argc < 2 || argc > 4) {
-    std::fputs("usage: loader-driver ROOT [LEVEL [PLATFORM]] < REQUESTS\n", stderr);
+    std::fputs("usage: loader-driver ROOT [LEVEL [PLATFORM]] < REQUESTS | --rewrite-cache IN OUT\n", stderr);
     return 2;
   }
   elf::LoaderOptions options;
   if (argc > 2) options.isa_level = static_cast<unsigned>(std::atoi(argv[2]));
   if (argc > 3) options.platform = argv[3];
-  const Result<> done = run(argv[1], options);
+  const bool rewrite = argc == 4 && std::string(argv[1]) == "--rewrite-cache";
+  const Result<> done = rewrite ? rewrite_cache(argv[2], argv[3]) : run(argv[1], options);
   if (done) return 0;
   std::fputs(orch::base::render(done.error()).c_str(), stderr);
   return 1;

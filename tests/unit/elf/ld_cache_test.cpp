@@ -47,8 +47,9 @@ std::vector<elf::LdCacheEntry> sample() {
 TEST_CASE("a cache that was written is read back, sorted as ldconfig sorts") {
   std::vector<elf::LdCacheEntry> entries = sample();
   const std::string bytes = elf::write_ld_cache(entries, "test");
-  std::reverse(entries.begin(), entries.end());
-  entries.push_back(entries.front());
+  // Names and kinds decide, not the order in which they come; twice the same is one.
+  std::rotate(entries.begin(), entries.begin() + 3, entries.end());
+  entries.push_back(entries.back());
   CHECK(elf::write_ld_cache(entries, "test") == bytes);
   const auto cache = elf::LdCache::parse(bytes);
   REQUIRE(cache);
@@ -127,4 +128,12 @@ TEST_CASE("files that include one another end") {
   const auto directories = elf::read_ld_conf(root.tree());
   REQUIRE(directories);
   CHECK(*directories == Names{"/a", "/b"});
+}
+
+TEST_CASE("of entries that are alike the first counts") {
+  const std::vector<elf::LdCacheEntry> entries{entry("liba.so.1", "/z/liba.so.1"),
+                                               entry("liba.so.1", "/a/liba.so.1")};
+  const auto cache = elf::LdCache::parse(elf::write_ld_cache(entries, "test"));
+  REQUIRE(cache);
+  CHECK(found(*cache, "liba.so.1", 3) == "/z/liba.so.1");
 }

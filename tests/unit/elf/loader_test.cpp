@@ -262,7 +262,7 @@ TEST_CASE("what is no library ends the search") {
               "bad library /x/libb.so.1 < /app: file too short",
               "bad library /x/libc.so.1 < /app: cannot dynamically load executable",
               "bad library /x/libd.so.1 < /app: cannot dynamically load position-independent executable",
-              "bad library /x/libe.so.1 < /app: cannot read file data: Is a directory"});
+              "bad library /x/libe.so.1 < /app: is a directory (cannot read file data: Error 21)"});
 }
 
 TEST_CASE("versions that the provider lacks, unless weak") {
