@@ -27,7 +27,6 @@ Result<std::unique_ptr<BoundTree>> BoundTree::make(std::shared_ptr<const FileTre
 
 std::size_t BoundTree::add_junction(std::optional<SourceNode> covers) {
   const std::size_t index = junctions_.size();
-  if (covers) covered_[*covers] = index;
   junctions_.push_back({covers});
   return index;
 }
@@ -89,9 +88,7 @@ std::optional<SourceNode> BoundTree::source_of(NodeId node) const {
 }
 
 DirEntry BoundTree::wrap(std::size_t tree, DirEntry entry) const {
-  const SourceNode source{tree, entry.node};
-  const auto covered = covered_.find(source);
-  entry.node = covered != covered_.end() ? junction_id(covered->second) : nodes_.intern(source);
+  entry.node = nodes_.intern({tree, entry.node});
   return entry;
 }
 

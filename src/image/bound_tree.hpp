@@ -62,12 +62,12 @@ class BoundTree final : public FileTree {
   std::size_t add_junction(std::optional<SourceNode> covers);
   Result<std::vector<std::string>> place_of(const std::string& path) const;
   const Junction* junction(NodeId node) const;
+  // An entry of one of the trees, with its number here. Junctions come before: their parents name them.
   DirEntry wrap(std::size_t tree, DirEntry entry) const;
   NodeId junction_id(std::size_t index) const { return nodes_.intern({k_junction, NodeId{index}}); }
 
   std::vector<std::shared_ptr<const FileTree>> trees_;
   std::vector<Junction> junctions_;
-  std::map<SourceNode, std::size_t> covered_;  // which junction stands for a directory of a tree
   std::vector<std::string> places_;
   NodeId root_;
   mutable NodeTable<SourceNode, KeyHash> nodes_;

@@ -132,8 +132,7 @@ class Comparison {
       fact.type_below = under->type;
       fact.layer_below = below_->layer_of(under->node);
       fact.below = hidden.text;
-      if (under->type == NodeType::directory && entry.type == NodeType::directory)
-        directories_below_[entry.path] = under->node;
+      if (under->type == NodeType::directory) directories_below_[entry.path] = under->node;
     }
     ORCH_CHECK(add_own(fact, above));
     if (under && !is_whiteout(above.info)) add_overlap(fact, above, hidden);

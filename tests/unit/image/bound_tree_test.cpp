@@ -102,6 +102,7 @@ TEST_SUITE("image/bound_tree") {
     CHECK(at(*tree, "/usr/lib64/libc.so.6").outcome == Resolution::Outcome::missing);
     CHECK(names(*tree, "/usr/lib64") == Names{"AppRun", "libc", "up"});
     CHECK(names(*tree, "/plain") == Names{"x"});
+    CHECK(tree->stat(at(*tree, "/plain").node)->type == image::NodeType::directory);
     CHECK(text_at(*tree, "/plain/x/AppRun") == "app");
   }
 

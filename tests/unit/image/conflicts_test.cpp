@@ -99,6 +99,7 @@ TEST_SUITE("image/conflicts") {
     top.file(top.root(), "f", "");
     top.link(top.root(), "d", "elsewhere");
     CHECK(names(compare({base, middle}, top)) == Names{"d: same content (1)"});
+    CHECK(names(compare({middle}, top)) == Names{"d: same content (0)"});
   }
 
   TEST_CASE("a united directory that changes mode or owner is told, one that does not is not") {

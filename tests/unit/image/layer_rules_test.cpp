@@ -176,6 +176,12 @@ TEST_SUITE("image/layer_rules") {
               hash::sha256_of("mine").hex() + ", below: file of 4 bytes, sha256 " +
               hash::sha256_of("base").hex() + "): overlays add to the base and replace nothing of it");
     CHECK(findings[2].severity == Severity::noted);
+    LayerCheck generous = check_of(tree);
+    generous.overrides = {"other-override", "base-override"};
+    const auto allowed = stacked(generous, {base, other});
+    CHECK(allowed[0].overridden);
+    CHECK_FALSE(allowed[1].overridden);
+    CHECK_FALSE(allowed[2].overridden);
     CHECK(names(stacked(check_of(tree, LayerClass::finish), {base, other})) ==
           Names{"base-override:usr/lib64/a", "base-duplicate:usr/lib64/b", "other-override:usr/lib64/c"});
     CHECK_FALSE(image::is_refused(stacked(check_of(tree, LayerClass::base_refresh), {base, other})));
@@ -204,7 +210,8 @@ TEST_SUITE("image/layer_rules") {
     base.directory(base.root(), "opt");
     MemoryTree tree;
     tree.link(tree.root(), "link", "/opt");
-    CHECK(alone(check_of(tree)).empty());
+    tree.file(tree.root(), "suid", "", 04755);
+    CHECK(names(alone(check_of(tree))) == Names{"set-id:suid"});
     CHECK(names(stacked(check_of(tree), {base})) == Names{"absolute-directory-link:link"});
   }
 
