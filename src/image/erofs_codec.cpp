@@ -80,8 +80,7 @@ class ErofsCodec::Decoders {
   }
 
   bool deflate(std::span<const std::uint8_t> in, std::span<std::uint8_t> out) {
-    if (inflating_ ? inflateReset(&inflate_) != Z_OK
-                   : inflateInit2(&inflate_, -static_cast<int>(algorithms_.deflate_window)) != Z_OK)
+    if (inflating_ ? inflateReset(&inflate_) != Z_OK : inflateInit2(&inflate_, -MAX_WBITS) != Z_OK)
       return false;
     inflating_ = true;
     inflate_.next_in = const_cast<Bytef*>(in.data());  // zlib does not write to it

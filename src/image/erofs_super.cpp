@@ -177,14 +177,13 @@ Result<ErofsAlgorithms> read_erofs_algorithms(const RandomAccess& image, const E
              image.read_at(at + 2, std::span(raw).first(std::min<std::size_t>(length, 6))));
     const bool lzma_bad =
         id == 1 && (got < 6 || load_u32(raw.data()) > k_largest_dictionary || load_u16(raw.data() + 4) != 0);
-    const bool deflate_bad = id == 2 && (got < 1 || raw[0] < 8 || raw[0] > 15);
+    const bool deflate_bad = id == 2 && (got < 1 || raw[0] > 15);
     const bool zstd_bad = id == 3 && (got < 2 || raw[0] != 0 || raw[1] > 10);
     if (lzma_bad || deflate_bad || zstd_bad)
       return fail(ErrorKind::corrupt,
                   fmt::format("the record of compressor {} in the EROFS superblock is damaged", id),
                   std::string(k_again));
     if (id == 1) found.lzma_dictionary = std::max(4096U, load_u32(raw.data()));
-    if (id == 2) found.deflate_window = raw[0];
     at += 2 + std::uint64_t{length};
   }
   return found;

@@ -62,7 +62,6 @@ struct ErofsSuper {
 // What the algorithm records behind the superblock say of the compressors.
 struct ErofsAlgorithms {
   std::uint32_t lzma_dictionary = 8U << 20;  // bytes
-  unsigned deflate_window = 15;              // bits
 };
 
 // nullopt: no EROFS magic there, or a superblock that contradicts itself.

@@ -83,7 +83,7 @@ def add_specials(folder, noise):
     if is_root():
         os.mknod(folder / "character", stat.S_IFCHR | 0o666, os.makedev(1, 3))
         os.mknod(folder / "whiteout", stat.S_IFCHR | 0o666, os.makedev(0, 0))
-        os.mknod(folder / "block", stat.S_IFBLK | 0o600, os.makedev(noise.randrange(4096), 70_000))
+        os.mknod(folder / "block device", stat.S_IFBLK | 0o600, os.makedev(noise.randrange(4096), 70_000))
 
 
 def special_tree(folder, longest_name):
@@ -91,7 +91,7 @@ def special_tree(folder, longest_name):
     noise = random.Random(11)
     folder = Path(folder)
     folder.mkdir()
-    sizes = {"empty": 0, "one": 1, "below": BLOCK - 1, "block": BLOCK, "above": BLOCK + 1, "two": 2 * BLOCK, "tail": 3 * BLOCK + 77}
+    sizes = {"empty": 0, "one": 1, "below": BLOCK - 1, "exact": BLOCK, "above": BLOCK + 1, "two": 2 * BLOCK, "tail": 3 * BLOCK + 77}
     for name, size in sizes.items():
         (folder / name).write_bytes(text(noise, size))
     common = text(noise, 200_000)
