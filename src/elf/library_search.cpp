@@ -13,6 +13,8 @@ using image::Resolution;
 
 namespace {
 
+constexpr int k_near_links = 8;
+
 // The length of the token behind a '$', braces included; 0 if it is another.
 std::size_t token_length(std::string_view text, std::string_view name) {
   const bool braces = text.starts_with('{');
@@ -69,9 +71,19 @@ Result<Candidate> RootFiles::look(const std::string& path) {
     type = entry->type;
     out.node = entry->node;
     out.real_path = (in->real_path.empty() ? "/" : "/" + in->real_path + "/") + name;
+    // Most links of libraries name a file beside them.
+    for (int links = 0; type == NodeType::symlink && links < k_near_links; ++links) {
+      ORCH_TRY(const std::string target, root_.readlink(out.node));
+      if (!image::is_valid_name(target)) break;
+      ORCH_TRY(const std::optional<image::DirEntry> beside, root_.lookup(in->node, target));
+      if (!beside) return Candidate();
+      type = beside->type;
+      out.node = beside->node;
+      out.real_path = (in->real_path.empty() ? "/" : "/" + in->real_path + "/") + target;
+    }
     if (type == NodeType::symlink) {
       ORCH_TRY(Resolution found, image::resolve(root_, out.real_path, image::Links::in_root));
-      if (found.outcome != Resolution::Outcome::found) return out;
+      if (found.outcome != Resolution::Outcome::found) return Candidate();
       type = found.type;
       out.node = found.node;
       out.real_path = "/" + std::move(found.path);

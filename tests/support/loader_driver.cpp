@@ -1,8 +1,10 @@
 // Links programs by the library, for integration tests and benchmarks:
 //   loader-driver ROOT [LEVEL [PLATFORM]] < REQUESTS
+//   loader-driver --count ROOT < REQUESTS
 //   loader-driver --rewrite-cache IN OUT
 // A request is a line: PROGRAM, or PROGRAM, LD_LIBRARY_PATH and LD_PRELOAD with tabs between them. Prints one
-// JSON array, one compact document a line. The second form reads a library cache and writes it anew.
+// JSON array, one compact document a line; or, for benchmarks, their number. The last form reads a library
+// cache and writes it anew.
 #include "base/text.hpp"
 #include "elf/ld_cache.hpp"
 #include "elf/loader.hpp"
@@ -56,24 +58,32 @@ Value linkage_value(const elf::Linkage& linkage) {
                         {"problems", std::move(problems)}});
 }
 
-Result<> run(const std::string& root, const elf::LoaderOptions& options) {
+Result<> run(const std::string& root, const elf::LoaderOptions& options, bool count) {
   ORCH_TRY(const auto tree, image::DirectoryTree::open(root));
   elf::TreeFacts facts(*tree);
   elf::Loader loader(*tree, facts, options);
   std::string line;
   const char* separator = "[";
+  std::size_t objects = 0;
+  std::size_t problems = 0;
   while (std::getline(std::cin, line)) {
     const auto fields = orch::base::split(line, '\t');
     elf::LoaderEnvironment environment;
     if (fields.size() > 1) environment.library_path = std::string(fields[1]);
     if (fields.size() > 2) environment.preload = std::string(fields[2]);
     ORCH_TRY(const elf::Linkage linkage, loader.link(fields[0], environment));
+    objects += linkage.objects.size();
+    problems += linkage.problems.size();
+    if (count) continue;
     std::fputs(separator, stdout);
     std::fputs(orch::format::to_json(linkage_value(linkage), orch::format::JsonStyle::compact).c_str(),
                stdout);
     separator = ",";
   }
-  std::fputs(separator[0] == '[' ? "[]\n" : "]\n", stdout);
+  if (count)
+    std::printf("%zu objects, %zu problems\n", objects, problems);
+  else
+    std::fputs(separator[0] == '[' ? "[]\n" : "]\n", stdout);
   return {};
 }
 
@@ -89,14 +99,17 @@ Result<> rewrite_cache(const std::string& from, const std::string& to) {
 
 int main(int argc, char** argv) {
   if (argc < 2 || argc > 4) {
-    std::fputs("usage: loader-driver ROOT [LEVEL [PLATFORM]] < REQUESTS | --rewrite-cache IN OUT\n", stderr);
+    std::fputs("usage: loader-driver [--count] ROOT [LEVEL [PLATFORM]] < REQUESTS | --rewrite-cache IN OUT\n",
+               stderr);
     return 2;
   }
   elf::LoaderOptions options;
-  if (argc > 2) options.isa_level = static_cast<unsigned>(std::atoi(argv[2]));
-  if (argc > 3) options.platform = argv[3];
+  const bool count = argc == 3 && std::string(argv[1]) == "--count";
   const bool rewrite = argc == 4 && std::string(argv[1]) == "--rewrite-cache";
-  const Result<> done = rewrite ? rewrite_cache(argv[2], argv[3]) : run(argv[1], options);
+  if (argc > 2 && !count) options.isa_level = static_cast<unsigned>(std::atoi(argv[2]));
+  if (argc > 3) options.platform = argv[3];
+  const Result<> done =
+      rewrite ? rewrite_cache(argv[2], argv[3]) : run(count ? argv[2] : argv[1], options, count);
   if (done) return 0;
   std::fputs(orch::base::render(done.error()).c_str(), stderr);
   return 1;
