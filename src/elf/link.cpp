@@ -22,23 +22,28 @@ std::string folder_of(std::string_view path) {
 
 }  // namespace
 
-std::size_t Link::add(LinkedObject object, const Facts* facts) {
+// The loader keeps the directory of the path by which it opened a file; of the program the real one.
+std::string Link::origin_of(const LinkedObject& object) const {
+  return folder_of(search_.absolute(object.via == Via::program ? object.real_path : object.path));
+}
+
+// `name` must outlive the link, as facts do.
+std::size_t Link::add(std::string_view name, LinkedObject object, const Facts* facts) {
   const std::size_t index = out_.objects.size();
   State state;
   state.facts = facts;
   if (facts) {
-    // The loader keeps the directory of the path by which it opened the file; of the program the real one.
-    state.origin = folder_of(search_.absolute(object.via == Via::program ? object.real_path : object.path));
     const std::vector<std::string>& elements = facts->has_runpath ? facts->runpath : facts->rpath;
     if (!elements.empty())
       (facts->has_runpath ? state.runpath : state.rpath).directories =
-          search_directories(elements, state.origin, machine_.layout, options_.platform);
+          search_directories(elements, origin_of(object), machine_.layout, options_.platform);
     state.any_rpath = !state.rpath.directories.empty() ||
                       (object.loaded_by != k_no_object && states_[object.loaded_by].any_rpath);
-    names_.emplace(object.name, index);
-    if (!facts->soname.empty() && facts->soname != object.name) names_.emplace(facts->soname, index);
+    names_.emplace(name, index);
+    if (!facts->soname.empty() && facts->soname != name) names_.emplace(facts->soname, index);
   }
   out_.objects.push_back(std::move(object));
+  out_.objects.back().name = name;
   states_.push_back(std::move(state));
   return index;
 }
@@ -47,24 +52,21 @@ std::size_t Link::add(LinkedObject object, const Facts* facts) {
 std::size_t Link::add_interpreter() {
   if (interpreter_ != k_no_object) return interpreter_;
   LinkedObject object;
-  object.name = machine_.file.facts->soname.empty() ? out_.interpreter : machine_.file.facts->soname;
   object.path = out_.interpreter.empty() ? options_.default_interpreter : out_.interpreter;
   object.real_path = machine_.file.real_path;
   object.node = machine_.file.node;
   object.via = Via::interpreter;
-  interpreter_ = add(std::move(object), machine_.file.facts);
+  const std::string& soname = machine_.file.facts->soname;
+  interpreter_ = add(soname.empty() ? out_.interpreter : soname, std::move(object), machine_.file.facts);
   return interpreter_;
 }
 
-Result<Found> Link::find(const std::string& name, std::size_t loader) {
-  Found found;
-  if (name.find('/') != std::string::npos) {
-    const std::string path =
-        expand_tokens(name, states_[loader].origin, machine_.layout.lib, options_.platform);
-    ORCH_CHECK(search_.at_path(path, Via::path, found));
-    return found;
-  }
-  return search(name, loader);
+Result<const Found*> Link::find(const std::string& name, std::size_t loader, Found& own) {
+  if (name.find('/') == std::string::npos) return search(name, loader, own);
+  const std::string path =
+      expand_tokens(name, origin_of(out_.objects[loader]), machine_.layout.lib, options_.platform);
+  ORCH_CHECK(search_.at_path(path, Via::path, own));
+  return &own;
 }
 
 // The search paths that belong to the object that asks; true if that ends the search. LD_LIBRARY_PATH comes
@@ -98,22 +100,24 @@ Result<> Link::search_common(const std::string& name, bool no_default, Found& fo
   return {};
 }
 
-Result<Found> Link::search(const std::string& name, std::size_t loader) {
+Result<const Found*> Link::search(const std::string& name, std::size_t loader, Found& own) {
   const State& state = states_[loader];
   const bool no_default = (state.facts->flags_1 & k_flag1_nodeflib) != 0;
-  const bool own = state.facts->has_runpath ? !state.runpath.directories.empty() : state.any_rpath;
-  if (!own && !no_default)
-    if (const auto known = common_->find(name); known != common_->end()) return known->second;
-  Found found;
-  ORCH_TRY(bool done, search_own(name, loader, found));
-  if (done) return found;
-  if (!state.facts->has_runpath) {
-    ORCH_TRY(done, search_.in_list(name, library_path_, found));
-    if (done && own) return found;
+  const bool own_paths = state.facts->has_runpath ? !state.runpath.directories.empty() : state.any_rpath;
+  if (!own_paths && !no_default) {
+    const auto [known, is_new] = common_->try_emplace(name);
+    if (is_new) {
+      ORCH_TRY(const bool done, search_.in_list(name, library_path_, known->second));
+      if (!done) ORCH_CHECK(search_common(name, false, known->second));
+    }
+    return &known->second;
   }
-  if (!done) ORCH_CHECK(search_common(name, no_default, found));
-  if (!own && !no_default) common_->emplace(name, found);
-  return found;
+  ORCH_TRY(bool done, search_own(name, loader, own));
+  if (!done && !state.facts->has_runpath) {
+    ORCH_TRY(done, search_.in_list(name, library_path_, own));
+  }
+  if (!done) ORCH_CHECK(search_common(name, no_default, own));
+  return &own;
 }
 
 // The object that has the name already; k_no_object if none has. Names with a '/' may also be the path by
@@ -130,7 +134,9 @@ std::size_t Link::loaded_as(const std::string& name) const {
 Result<std::size_t> Link::map(const std::string& name, std::size_t loader, bool preloaded) {
   if (const std::size_t known = loaded_as(name); known != k_no_object) return known;
   if (is_interpreter(name)) return add_interpreter();
-  ORCH_TRY(Found found, find(name, loader));
+  Found own;
+  ORCH_TRY(const Found* answer, find(name, loader, own));
+  const Found& found = *answer;
   const bool refused = found.candidate && found.candidate->verdict == Candidate::Verdict::refused;
   if (found.candidate && !refused) {
     for (std::size_t i = 0; i < out_.objects.size(); ++i)
@@ -147,43 +153,48 @@ Result<std::size_t> Link::map(const std::string& name, std::size_t loader, bool 
     return k_no_object;
   }
   LinkedObject object;
-  object.name = name;
   object.preloaded = preloaded;
   object.loaded_by = loader;
-  object.skipped = std::move(found.skipped);
+  object.skipped = found.skipped;
   if (!found.candidate || refused) {
     if (const auto known = missing_.find(name); known != missing_.end()) return known->second;
     if (refused)
       problem(ProblemKind::bad_library, found.path, loader, why);
     else
       problem(ProblemKind::missing_library, name, loader, why);
-    const std::size_t index = add(std::move(object), nullptr);
+    const std::size_t index = add(name, std::move(object), nullptr);
     missing_.emplace(name, index);
     return index;
   }
-  object.path = std::move(found.path);
+  object.path = found.path;
   object.via = found.via;
   object.real_path = found.candidate->real_path;
   object.node = found.candidate->node;
-  return add(std::move(object), found.candidate->facts);
+  return add(name, std::move(object), found.candidate->facts);
+}
+
+// A name with its tokens replaced; lives as long as the link.
+const std::string& Link::expanded(const std::string& name, std::size_t loader) {
+  if (name.find('$') == std::string::npos) return name;
+  return expanded_.emplace_back(
+      expand_tokens(name, origin_of(out_.objects[loader]), machine_.layout.lib, options_.platform));
 }
 
 Result<> Link::run(const Candidate& program, const std::string& library_path,
                    const std::vector<std::string>& preloads) {
   LinkedObject start;
-  start.name = out_.program;
   start.path = out_.program;
   start.real_path = program.real_path;
   start.node = program.node;
   start.via = Via::program;
-  add(std::move(start), program.facts);
+  add(out_.program, std::move(start), program.facts);
   if (!library_path.empty()) {
     std::string joined = library_path;
     std::replace(joined.begin(), joined.end(), ';', ':');
     std::vector<std::string> elements;
     for (const std::string_view part : base::split(joined, ':')) elements.emplace_back(part);
     library_path_.directories =
-        search_directories(elements, states_[0].origin, machine_.layout, options_.platform);
+        search_directories(elements, origin_of(out_.objects[0]), machine_.layout, options_.platform);
   }
   common_ = &shared_.common[{&machine_, library_path_.directories}];
   for (const std::string& name : preloads) ORCH_CHECK(map(name, 0, true));
@@ -191,9 +202,7 @@ Result<> Link::run(const Candidate& program, const std::string& library_path,
     if (!states_[at].facts || at == interpreter_) continue;
     const Facts& facts = *states_[at].facts;
     for (const std::string& raw : facts.needed) {
-      const bool tokens = raw.find('$') != std::string::npos;
-      const std::string name =
-          tokens ? expand_tokens(raw, states_[at].origin, machine_.layout.lib, options_.platform) : raw;
+      const std::string& name = expanded(raw, at);
       ORCH_TRY(const std::size_t answer, map(name, at, false));
       out_.objects[at].needs.push_back({name, answer});
       std::vector<std::size_t>& askers = out_.objects[answer].needed_by;

@@ -7,6 +7,7 @@
 #include "elf/linkage.hpp"
 #include "elf/loader.hpp"
 
+#include <deque>
 #include <map>
 #include <string>
 #include <string_view>
@@ -57,17 +58,19 @@ class Link {
   // What is known of an object beside what the result has.
   struct State {
     const Facts* facts = nullptr;
-    std::string origin;
     SearchList rpath{Via::rpath, {}};
     SearchList runpath{Via::runpath, {}};
     bool any_rpath = false;  // of this object or of those that loaded it
   };
 
-  std::size_t add(LinkedObject object, const Facts* facts);
+  std::size_t add(std::string_view name, LinkedObject object, const Facts* facts);
+  std::string origin_of(const LinkedObject& object) const;
+  const std::string& expanded(const std::string& name, std::size_t loader);
   std::size_t loaded_as(const std::string& name) const;
   std::size_t add_interpreter();
-  Result<Found> find(const std::string& name, std::size_t loader);
-  Result<Found> search(const std::string& name, std::size_t loader);
+  // What is found: shared with other programs, or `own`.
+  Result<const Found*> find(const std::string& name, std::size_t loader, Found& own);
+  Result<const Found*> search(const std::string& name, std::size_t loader, Found& own);
   Result<bool> search_own(const std::string& name, std::size_t loader, Found& found);
   Result<> search_common(const std::string& name, bool no_default, Found& found);
   Result<std::size_t> map(const std::string& name, std::size_t loader, bool preloaded);
@@ -98,8 +101,9 @@ class Link {
   SearchList library_path_{Via::library_path, {}};
   std::unordered_map<std::string, Found>* common_ = nullptr;  // of shared_, for library_path_
   std::vector<State> states_;                                 // of out_.objects
-  std::unordered_map<std::string, std::size_t> names_;        // asked for, and sonames: the first counts
-  std::unordered_map<std::string, std::size_t> missing_;
+  std::unordered_map<std::string_view, std::size_t> names_;   // asked for, and sonames: the first counts
+  std::unordered_map<std::string_view, std::size_t> missing_;
+  std::deque<std::string> expanded_;  // names that `names_` and `missing_` refer to
   std::size_t interpreter_ = k_no_object;
 };
 
