@@ -18,6 +18,7 @@ using base::Result;
 
 inline constexpr std::uint16_t k_machine_x86_64 = 62;
 // e_type
+inline constexpr std::uint16_t k_type_relocatable = 1;
 inline constexpr std::uint16_t k_type_executable = 2;
 inline constexpr std::uint16_t k_type_shared = 3;  // also position-independent programs
 // DT_FLAGS_1
