@@ -12,7 +12,7 @@ from tests.integration import lib
 DRIVER = Path(os.environ.get("ORCH_VERIFY_DRIVER", lib.BINARY.parents[2] / "tests/support/verify-driver"))
 
 
-@lib.needs_tool("cc")
+@lib.needs_tool("cc", "unshare")
 @unittest.skipUnless(os.geteuid() == 0, "chroot needs root")
 class Verify(lib.TestCase):
     """A base with the C library of this machine; programs and libraries that the compiler makes."""
@@ -57,8 +57,10 @@ class Verify(lib.TestCase):
         shutil.rmtree(root, ignore_errors=True)
         shutil.copytree(self.base, root, symlinks=True)
         shutil.copytree(self.app, root / "run/app", symlinks=True)
-        done = subprocess.run(["chroot", root, "/run/app/AppRun"], env={"APPDIR": "/run/app"}, capture_output=True)
-        return done.returncode == 0
+        (root / "proc").mkdir()  # $ORIGIN of a program comes from /proc/self/exe
+        script = 'mount --bind /proc "$0/proc" && exec chroot "$0" /run/app/AppRun'
+        env = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "APPDIR": "/run/app"}
+        return subprocess.run(["unshare", "-m", "sh", "-c", script, root], env=env, capture_output=True).returncode == 0
 
     def missing(self, report, severity="required"):
         return [(m["soname"], m["kind"]) for m in report["missing"] if m["severity"] == severity]
@@ -79,7 +81,7 @@ class Verify(lib.TestCase):
     def test_by_the_library_path_of_the_script(self):
         self.program(self.library("libanswer.so.1"))
         self.assertEqual(self.missing(self.check(False)), [("libanswer.so.1", "missing library")])
-        self.script('HERE="$(dirname "$0")"\nexport LD_LIBRARY_PATH="$HERE/usr/lib:$LD_LIBRARY_PATH"\nexec "$HERE/usr/bin/app"\n')
+        self.script('HERE=${0%/*}\nexport LD_LIBRARY_PATH="$HERE/usr/lib:$LD_LIBRARY_PATH"\nexec "$HERE/usr/bin/app"\n')
         report = self.check(True)
         self.assertEqual(report["library_path"], ["/run/app/usr/lib"])
 
