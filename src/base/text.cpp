@@ -87,6 +87,17 @@ std::string printable(std::string_view bytes) {
   return out;
 }
 
+std::string shortened(std::string_view text, std::size_t characters) {
+  std::size_t kept = 0;  // bytes of what fits beside the dots
+  std::size_t at = 0;
+  for (std::size_t count = 0; at < text.size(); ++count) {
+    if (count + 3 == characters) kept = at;
+    if (count == characters) return std::string(text.substr(0, kept)) + "...";
+    at += std::max<std::size_t>(1, utf8_length(text.substr(at)));
+  }
+  return std::string(text);
+}
+
 std::string shell_quote(std::string_view word) {
   constexpr std::string_view k_plain =
       "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_@%+=:,./-";

@@ -18,6 +18,9 @@ bool is_utf8(std::string_view bytes);
 // Makes untrusted bytes safe for a terminal: control characters, DEL, C1 and invalid UTF-8 become \xNN,
 // backslash \\.
 std::string printable(std::string_view bytes);
+// At most `characters` (at least 4) code points of UTF-8 text; what is cut off ends in "...". Bytes that are
+// no UTF-8 count one each.
+std::string shortened(std::string_view text, std::size_t characters);
 // A word as a POSIX shell would need it; unchanged where no quoting is needed.
 std::string shell_quote(std::string_view word);
 std::string shell_join(std::span<const std::string> argv);

@@ -144,7 +144,7 @@ class LiveView final : public PlainView {
     winsize size{};
     const std::size_t width =
         ::ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 20 ? size.ws_col : 80U;
-    if (text.size() >= width) text = text.substr(0, width - 4) + "...";
+    text = base::shortened(text, width - 1);
     if (text == shown_) return;
     print("\r" + text + "\x1b[K");
     shown_ = text;

@@ -136,11 +136,10 @@ void erofs_text(std::string& out, const image::ErofsSuper& erofs) {
 std::string to_text(const std::string& file, const elf::Inspection& inspection) {
   std::string out = fmt::format("{}: {}\n", printable(file), title(inspection));
   const image::Identity& identity = inspection.identity;
-  if (identity.erofs) {
+  if (identity.erofs)
     erofs_text(out, *identity.erofs);
-    return out;
-  }
-  if (identity.payload.format != PayloadFormat::none) field(out, "payload", payload_text(identity.payload));
+  else if (identity.payload.format != PayloadFormat::none)
+    field(out, "payload", payload_text(identity.payload));
   if (inspection.entry) field(out, "entry", entry_text(*inspection.entry));
   if (inspection.desktop) {
     const elf::DesktopEntry& desktop = *inspection.desktop;

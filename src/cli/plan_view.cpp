@@ -20,12 +20,11 @@ namespace {
 
 constexpr std::size_t k_value_width = 28;
 
-std::string shortened(std::string text) {
+std::string short_value(const std::string& text) {
   // "file:DIGEST", "xxh3:DIGEST": twelve digits tell them apart.
   const std::size_t colon = text.rfind(':');
   if (colon != std::string::npos && text.size() - colon == 33) return text.substr(colon + 1, 12);
-  if (text.size() > k_value_width) return text.substr(0, k_value_width) + "...";
-  return text;
+  return base::shortened(text, k_value_width + 3);
 }
 
 struct Edge {
@@ -73,10 +72,10 @@ std::string reason_text(const plan::Reason& reason) {
   if (!differs) return name;
   const std::string noun = reason.kind == "rule" ? "version of rule" : reason.kind;
   if (reason.before.empty())
-    return fmt::format("{} '{}' is new ({})", noun, name, printable(shortened(reason.after)));
+    return fmt::format("{} '{}' is new ({})", noun, name, printable(short_value(reason.after)));
   if (reason.after.empty()) return fmt::format("{} '{}' is gone", noun, name);
-  return fmt::format("{} '{}' changed ({} -> {})", noun, name, printable(shortened(reason.before)),
-                     printable(shortened(reason.after)));
+  return fmt::format("{} '{}' changed ({} -> {})", noun, name, printable(short_value(reason.before)),
+                     printable(short_value(reason.after)));
 }
 
 std::string plan_text(const Project& project, const plan::Plan& plan, const std::vector<Value>& launches) {

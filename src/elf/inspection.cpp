@@ -309,7 +309,8 @@ Result<Inspection> inspect(std::shared_ptr<const RandomAccess> file, std::string
   if (format == PayloadFormat::dwarfs)
     inspection.notes.push_back("a DwarFS payload cannot be read here: " +
                                image::payload_problem(identity, name)->hint);
-  if (format != PayloadFormat::squashfs && format != PayloadFormat::iso9660) return inspection;
+  const bool rootfs = format == PayloadFormat::erofs;  // no application: nothing starts it
+  if (format != PayloadFormat::squashfs && format != PayloadFormat::iso9660 && !rootfs) return inspection;
   Result<std::unique_ptr<FileTree>> tree = image::open_payload(std::move(file), identity);
   if (!tree && tree.error().kind == base::ErrorKind::unsupported) {
     inspection.notes.push_back("what is inside cannot be looked at in place: " + tree.error().what);
@@ -319,7 +320,7 @@ Result<Inspection> inspect(std::shared_ptr<const RandomAccess> file, std::string
     return base::fail(std::move(error).while_doing("reading the payload of '" + base::printable(name) + "'"));
   };
   if (!tree) return damaged(std::move(tree).error());
-  Result<> inside = inspect_inside(**tree, inspection);
+  Result<> inside = rootfs ? Inside(**tree).run(inspection) : inspect_inside(**tree, inspection);
   if (!inside) return damaged(std::move(inside).error());
   return inspection;
 }

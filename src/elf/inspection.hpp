@@ -49,8 +49,9 @@ Result<Inspection> inspect_outside(const image::RandomAccess& file);
 // The part that needs the payload's tree: entry point, desktop entry, ELF files. Adds to `inspection`.
 Result<> inspect_inside(const image::FileTree& tree, Inspection& inspection);
 // Both, and the payload opened in place. A payload that cannot be read is an Error (image::payload_problem)
-// for AppImages; other files are described by their headers. LZO payloads give no inside, and a note that
-// says so.
+// for AppImages; other files are described by their headers. LZO payloads and EROFS images with unknown
+// features give no inside, and a note that says so. Of an EROFS image only the ELF files are looked at: it
+// has no entry point.
 Result<Inspection> inspect(std::shared_ptr<const image::RandomAccess> file, std::string_view name);
 
 // "appimage-orch/inspect/1", without "files".

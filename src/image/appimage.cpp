@@ -2,6 +2,7 @@
 
 #include "base/text.hpp"
 #include "image/bytes.hpp"
+#include "image/erofs.hpp"
 #include "image/iso.hpp"
 #include "image/squashfs.hpp"
 
@@ -264,7 +265,7 @@ Result<Identity> identify(const RandomAccess& file) {
   if (identity.erofs) {
     identity.kind = FileKind::erofs;
     identity.payload.format = PayloadFormat::erofs;
-    identity.payload.size = identity.erofs->blocks * identity.erofs->block_size;
+    identity.payload.size = identity.erofs->bytes();
     return identity;
   }
   ORCH_TRY(const bool iso, has_iso_magic(file));
@@ -285,7 +286,8 @@ std::optional<Error> payload_problem(const Identity& identity, std::string_view 
     error.what = fmt::format("'{}': {}", shown, error.what);
     return error;
   }
-  if (identity.payload.format == PayloadFormat::squashfs || identity.payload.format == PayloadFormat::iso9660)
+  const PayloadFormat format = identity.payload.format;
+  if (format == PayloadFormat::squashfs || format == PayloadFormat::iso9660 || format == PayloadFormat::erofs)
     return std::nullopt;
   if (identity.payload.format == PayloadFormat::dwarfs)
     return Error(
@@ -295,9 +297,8 @@ std::optional<Error> payload_problem(const Identity& identity, std::string_view 
         fmt::format("unpack it with 'dwarfsextract -i FILE -O {} -o DIR' (package 'dwarfs', where it is "
                     "available), or ask its publisher for a SquashFS build",
                     identity.payload.offset));
-  const std::string found = identity.kind == FileKind::elf     ? "an ELF file without a payload"
-                            : identity.kind == FileKind::erofs ? "an EROFS image"
-                                                               : identity.looks_like;
+  const std::string found =
+      identity.kind == FileKind::elf ? "an ELF file without a payload" : identity.looks_like;
   return Error(
       ErrorKind::unsupported,
       fmt::format("'{}' is no AppImage: expected an ELF runtime with a payload, found {}", shown, found),
@@ -308,6 +309,10 @@ Result<std::unique_ptr<FileTree>> open_payload(std::shared_ptr<const RandomAcces
                                                const Identity& identity) {
   if (identity.payload.format == PayloadFormat::iso9660) {
     ORCH_TRY(std::unique_ptr<IsoTree> tree, IsoTree::open(std::move(file)));
+    return std::unique_ptr<FileTree>(std::move(tree));
+  }
+  if (identity.payload.format == PayloadFormat::erofs) {
+    ORCH_TRY(std::unique_ptr<ErofsTree> tree, ErofsTree::open(std::move(file)));
     return std::unique_ptr<FileTree>(std::move(tree));
   }
   auto window =

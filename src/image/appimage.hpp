@@ -53,7 +53,8 @@ Result<Identity> identify(const RandomAccess& file);
 // file's.
 std::optional<base::Error> payload_problem(const Identity& identity, std::string_view name);
 
-// The payload as a tree. Precondition: payload_problem() is nullopt. Unsupported for LZO (see SquashfsCodec).
+// The payload as a tree. Precondition: payload_problem() is nullopt. Unsupported for LZO (see SquashfsCodec),
+// and for EROFS images that ErofsTree does not read.
 Result<std::unique_ptr<FileTree>> open_payload(std::shared_ptr<const RandomAccess> file,
                                                const Identity& identity);
 

@@ -10,15 +10,24 @@
 #include <utility>
 #include <vector>
 
+struct stat;
+
 namespace orch::image {
+
+// Whose marks (opaque, whiteout, redirect, metacopy) count: overlayfs reads `trusted.overlay.…`, which only
+// root sees, or, mounted with userxattr, `user.overlay.…`.
+enum class OverlayMarks { none, trusted, user, any };
 
 class DirectoryTree final : public FileTree {
  public:
-  static Result<std::unique_ptr<DirectoryTree>> open(const std::string& path);
+  static Result<std::unique_ptr<DirectoryTree>> open(const std::string& path,
+                                                     OverlayMarks marks = OverlayMarks::any);
 
   NodeId root() const override { return NodeId{0}; }
   Result<NodeInfo> stat(NodeId node) const override;
   Result<std::vector<DirEntry>> list(NodeId directory) const override;
+  // One call of the system, not one for each entry of the directory.
+  Result<std::optional<DirEntry>> lookup(NodeId directory, std::string_view name) const override;
   Result<std::string> readlink(NodeId symlink) const override;
   Result<std::unique_ptr<RandomAccess>> open(NodeId file) const override;
 
@@ -27,10 +36,13 @@ class DirectoryTree final : public FileTree {
     std::string path;  // relative to the root
     NodeInfo info;
   };
-  DirectoryTree(sys::Fd root, std::string path) : root_(std::move(root)), path_(std::move(path)), nodes_(1) {}
+  NodeId number(std::string path, const struct stat& info) const;
+  DirectoryTree(sys::Fd root, std::string path, OverlayMarks marks)
+      : root_(std::move(root)), path_(std::move(path)), marks_(marks), nodes_(1) {}
 
   sys::Fd root_;
   std::string path_;
+  OverlayMarks marks_;
   // Nodes get their number when they are listed first; names of one inode share it.
   mutable std::vector<Node> nodes_;
   mutable std::map<std::pair<std::uint64_t, std::uint64_t>, std::uint64_t> by_inode_;

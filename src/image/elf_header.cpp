@@ -73,6 +73,7 @@ Result<std::optional<ElfHeader>> read_elf_header(const RandomAccess& data) {
     for (std::size_t at = 0; at + segment_size <= table.size(); at += segment_size) {
       ElfSegment segment;
       segment.type = records.u32(at);
+      segment.flags = records.u32(at + (header.is_64 ? 4 : 24));
       segment.offset = header.is_64 ? records.u64(at + 8) : records.u32(at + 4);
       segment.address = header.is_64 ? records.u64(at + 16) : records.u32(at + 8);
       segment.file_size = header.is_64 ? records.u64(at + 32) : records.u32(at + 16);

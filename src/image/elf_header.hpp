@@ -16,7 +16,8 @@
 namespace orch::image {
 
 struct ElfSegment {
-  std::uint32_t type = 0;  // p_type
+  std::uint32_t type = 0;   // p_type
+  std::uint32_t flags = 0;  // p_flags: 1 execute, 2 write, 4 read
   std::uint64_t offset = 0;
   std::uint64_t address = 0;
   std::uint64_t file_size = 0;
@@ -45,6 +46,7 @@ inline constexpr std::uint32_t k_pt_load = 1;
 inline constexpr std::uint32_t k_pt_dynamic = 2;
 inline constexpr std::uint32_t k_pt_interp = 3;
 inline constexpr std::uint32_t k_pt_note = 4;
+inline constexpr std::uint32_t k_pt_gnu_stack = 0x6474e551;
 inline constexpr std::uint32_t k_pt_gnu_property = 0x6474e553;
 
 bool has_elf_magic(std::string_view prefix);

@@ -23,6 +23,12 @@ Result<Extraction> extract_payload(const std::string& path, const Identity& iden
                                    const ExtractOptions& options) {
   if (std::optional<base::Error> problem = payload_problem(identity, path)) return fail(std::move(*problem));
   const Payload& payload = identity.payload;
+  if (payload.format == PayloadFormat::erofs)
+    return fail(
+        ErrorKind::unsupported,
+        fmt::format("'{}' is no AppImage: expected an ELF runtime with a payload, found an EROFS image",
+                    base::printable(path)),
+        "an EROFS image is mounted, not extracted: name it in [stack]");
   ORCH_TRY(const std::shared_ptr<FileAccess> file, FileAccess::open(path));
   if (payload.format == PayloadFormat::iso9660) return extract_iso(file, target, options);
   const bool lzo = payload.squashfs->compressor == SquashfsCompressor::lzo;

@@ -47,6 +47,11 @@ std::string_view to_string(NodeType type) {
   return "unknown";
 }
 
+bool is_whiteout(const NodeInfo& info) {
+  if (info.type == NodeType::char_device) return info.device_major == 0 && info.device_minor == 0;
+  return info.type == NodeType::file && info.size == 0 && info.whiteout_mark;
+}
+
 bool is_valid_name(std::string_view name) {
   return !name.empty() && name.size() <= 255 && name != "." && name != ".." &&
          name.find_first_of(std::string_view("/\0", 2)) == std::string_view::npos;
@@ -80,21 +85,14 @@ struct Walker {
   }
 };
 
-Result<std::optional<DirEntry>> find_name(const FileTree& tree, NodeId directory, std::string_view name) {
-  ORCH_TRY(std::vector<DirEntry> names, tree.list(directory));
-  const auto at =
-      std::lower_bound(names.begin(), names.end(), name,
-                       [](const DirEntry& entry, std::string_view key) { return entry.name < key; });
-  if (at == names.end() || at->name != name) return std::optional<DirEntry>();
-  return std::optional<DirEntry>(std::move(*at));
-}
-
 // The kernel's own limit for one path.
 constexpr std::size_t k_max_links = 40;
 constexpr std::size_t k_max_target = 65536;
 
 struct Resolver {
   const FileTree& tree;
+  Links links;
+  LastLink last = LastLink::follow;
   std::vector<DirEntry> stack{};       // from below the root to where we are
   std::vector<std::string> pending{};  // components still to go, last first
   Resolution result{};
@@ -111,6 +109,13 @@ struct Resolver {
     return path;
   }
 
+  std::string rest() const {
+    std::string path;
+    for (auto part = pending.rbegin(); part != pending.rend(); ++part)
+      path += (path.empty() ? "" : "/") + *part;
+    return path;
+  }
+
   // Follows one link; false if that ends the search.
   Result<bool> follow(const DirEntry& link) {
     ORCH_TRY(std::string target, tree.readlink(link.node));
@@ -121,6 +126,11 @@ struct Resolver {
       return false;
     }
     if (!target.empty() && target.front() == '/') {
+      if (links == Links::in_root) {
+        stack.clear();
+        push(target);
+        return true;
+      }
       result.outcome = Resolution::Outcome::outside;
       return false;
     }
@@ -131,6 +141,7 @@ struct Resolver {
   // One component; false if that ends the search.
   Result<bool> step(const std::string& name) {
     if (name == "..") {
+      if (stack.empty() && links == Links::in_root) return true;
       if (stack.empty()) {
         result.outcome = Resolution::Outcome::outside;
         if (result.path.empty()) result.path = "..";
@@ -143,14 +154,15 @@ struct Resolver {
     const bool inside = stack.empty() || stack.back().type == NodeType::directory;
     std::optional<DirEntry> entry;
     if (inside) {
-      ORCH_TRY(entry, find_name(tree, directory, name));
+      ORCH_TRY(entry, tree.lookup(directory, name));
     }
     if (!entry) {
       result.outcome = Resolution::Outcome::missing;
       result.path = here().empty() ? name : here() + "/" + name;
       return false;
     }
-    if (entry->type == NodeType::symlink) return follow(*entry);
+    if (entry->type == NodeType::symlink && (last == LastLink::follow || !pending.empty()))
+      return follow(*entry);
     stack.push_back(std::move(*entry));
     return true;
   }
@@ -158,20 +170,32 @@ struct Resolver {
 
 }  // namespace
 
+Result<std::optional<DirEntry>> FileTree::lookup(NodeId directory, std::string_view name) const {
+  ORCH_TRY(std::vector<DirEntry> names, list(directory));
+  const auto at =
+      std::lower_bound(names.begin(), names.end(), name,
+                       [](const DirEntry& entry, std::string_view key) { return entry.name < key; });
+  if (at == names.end() || at->name != name) return std::optional<DirEntry>();
+  return std::optional<DirEntry>(std::move(*at));
+}
+
 Result<> walk(const FileTree& tree, const std::function<Result<>(const WalkEntry&)>& visit,
               const WalkLimits& limits) {
   Walker walker{tree, visit, limits};
   return walker.descend(tree.root(), "", 0);
 }
 
-Result<Resolution> resolve(const FileTree& tree, std::string_view path) {
-  Resolver resolver{tree};
+Result<Resolution> resolve(const FileTree& tree, std::string_view path, Links links, LastLink last) {
+  Resolver resolver{tree, links, last};
   resolver.push(path);
   while (!resolver.pending.empty()) {
     const std::string name = std::move(resolver.pending.back());
     resolver.pending.pop_back();
     ORCH_TRY(const bool more, resolver.step(name));
-    if (!more) return std::move(resolver.result);
+    if (!more) {
+      resolver.result.rest = resolver.rest();
+      return std::move(resolver.result);
+    }
   }
   Resolution& result = resolver.result;
   result.outcome = Resolution::Outcome::found;

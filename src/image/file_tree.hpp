@@ -36,7 +36,23 @@ struct NodeInfo {
   std::uint32_t mode = 0;  // permission bits, 0..07777, as stored
   std::uint64_t size = 0;  // files: bytes; symlinks: length of the target; otherwise 0
   std::int64_t mtime = 0;  // seconds since the epoch
+  // What not every kind of tree tells; 0 where it does not.
+  std::uint32_t mtime_nsec = 0;
+  std::uint32_t uid = 0;
+  std::uint32_t gid = 0;
+  std::uint32_t links = 0;         // names of this node; directories: as stored
+  std::uint32_t device_major = 0;  // device nodes: what they stand for
+  std::uint32_t device_minor = 0;
+  // Directories: overlayfs shows nothing of the layers below (xattr trusted.overlay.opaque = "y").
+  bool opaque = false;
+  // Files: with size 0 a whiteout in place of a 0:0 device (xattr trusted.overlay.whiteout).
+  bool whiteout_mark = false;
+  // Content or entries lie elsewhere in the layers below (xattr trusted.overlay.redirect or .metacopy).
+  bool redirected = false;
 };
+
+// Whether overlayfs takes the node for "removed here": a 0:0 character device, or the mark on an empty file.
+bool is_whiteout(const NodeInfo& info);
 
 struct DirEntry {
   std::string name;
@@ -53,6 +69,8 @@ class FileTree {
   virtual Result<NodeInfo> stat(NodeId node) const = 0;
   // Sorted by the bytes of the names; every name is valid (is_valid_name) and stands there once.
   virtual Result<std::vector<DirEntry>> list(NodeId directory) const = 0;
+  // One entry of list(); nullopt if the directory has no such name.
+  virtual Result<std::optional<DirEntry>> lookup(NodeId directory, std::string_view name) const;
   virtual Result<std::string> readlink(NodeId symlink) const = 0;
   virtual Result<std::unique_ptr<RandomAccess>> open(NodeId file) const = 0;
 };
@@ -77,8 +95,16 @@ struct WalkLimits {
 Result<> walk(const FileTree& tree, const std::function<Result<>(const WalkEntry&)>& visit,
               const WalkLimits& limits = {});
 
-// What a path leads to when symbolic links are followed inside the tree, as a process with the tree mounted
-// somewhere would see it: absolute targets and ".." above the root leave it.
+// Where the links in a tree lead.
+enum class Links {
+  leave,    // the tree is mounted somewhere: absolute targets and ".." above its root lead out of it
+  in_root,  // the tree is the root file system (chroot, openat2's RESOLVE_IN_ROOT): nothing leads out
+};
+
+// What happens to a link that is the last component (AT_SYMLINK_NOFOLLOW); links before it are followed.
+enum class LastLink { follow, keep };
+
+// What a path leads to when symbolic links are followed.
 struct Resolution {
   enum class Outcome { found, missing, outside, loop };
   Outcome outcome = Outcome::missing;
@@ -86,9 +112,11 @@ struct Resolution {
   NodeType type = NodeType::file;  // found
   std::string path;  // found: where it lies; missing: the path that is not there; outside: the target
   std::vector<std::string> links;  // the targets followed, in order
+  std::string rest;  // missing, outside: the components that would have come after `path`, "a/b"
 };
 
-// Errors only where the image itself cannot be read.
-Result<Resolution> resolve(const FileTree& tree, std::string_view path);
+// `path`: absolute or relative, from the root either way. Errors only where the image itself cannot be read.
+Result<Resolution> resolve(const FileTree& tree, std::string_view path, Links links = Links::leave,
+                           LastLink last = LastLink::follow);
 
 }  // namespace orch::image

@@ -39,6 +39,19 @@ TEST_SUITE("base/text") {
     CHECK(is_utf8(printable("\xE2\x82")));
   }
 
+  TEST_CASE("a text is cut between characters") {
+    CHECK(shortened("abcdef", 6) == "abcdef");
+    CHECK(shortened("abcdefg", 6) == "abc...");
+    CHECK(shortened("äöüäöü", 6) == "äöüäöü");
+    CHECK(shortened("äöüäöüä", 6) == "äöü...");
+    CHECK(shortened("a\xC3\xFF"
+                    "bcdef",
+                    6) ==
+          "a\xC3\xFF"
+          "...");
+    CHECK(shortened("", 4).empty());
+  }
+
   TEST_CASE("words are quoted as a shell reads them") {
     CHECK(shell_quote("plain-1.2_x/y:z@%+=,") == "plain-1.2_x/y:z@%+=,");
     CHECK(shell_quote("") == "''");

@@ -24,6 +24,16 @@ class MemoryTree final : public image::FileTree {
   image::NodeId link(image::NodeId parent, const std::string& name, const std::string& target) {
     return add(parent, name, image::NodeType::symlink, 0777, target);
   }
+  image::NodeId device(image::NodeId parent, const std::string& name, std::uint32_t major,
+                       std::uint32_t minor) {
+    const image::NodeId node = add(parent, name, image::NodeType::char_device, 0600, "");
+    info(node).device_major = major;
+    info(node).device_minor = minor;
+    return node;
+  }
+  image::NodeId whiteout(image::NodeId parent, const std::string& name) { return device(parent, name, 0, 0); }
+  // To be changed by the test: owner, marks, …
+  image::NodeInfo& info(image::NodeId node) { return nodes_.at(node.value).info; }
   // A second name for a node; for directories, a cycle.
   void name(image::NodeId parent, const std::string& name, image::NodeId node) {
     nodes_[parent.value].entries.push_back({name, nodes_[node.value].info.type, node});

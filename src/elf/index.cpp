@@ -1,0 +1,183 @@
+#include "elf/index.hpp"
+
+#include "base/text.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <unordered_map>
+#include <utility>
+
+namespace orch::elf {
+
+using base::ErrorKind;
+using base::fail;
+using image::DirEntry;
+using image::NodeId;
+using image::NodeInfo;
+using image::NodeType;
+
+namespace {
+
+constexpr std::size_t k_most_nodes = 4'000'000;
+constexpr std::uint64_t k_most_script = 64U << 10;
+constexpr std::uint64_t k_most_kept = 4U << 20;  // bytes of one file
+
+// What the loader, and whoever asks which distribution this is, reads of a root file system.
+bool is_kept(std::string_view path) {
+  return path == "etc/ld.so.cache" || path == "etc/ld.so.conf" || path == "etc/ld.so.preload" ||
+         path == "etc/os-release" || path == "usr/lib/os-release" || path.starts_with("etc/ld.so.conf.d/");
+}
+
+}  // namespace
+
+// Walks a tree breadth first, so that the entries of a directory get consecutive numbers.
+class IndexBuilder {
+ public:
+  IndexBuilder(const image::FileTree& tree, const IndexOptions& options) : tree_(tree), options_(options) {}
+
+  Result<std::shared_ptr<const Index>> run() {
+    ORCH_CHECK(add({tree_.root(), "", NodeType::directory}));
+    for (std::size_t next = 0; next < found_.size(); ++next) ORCH_CHECK(read(next));
+    return std::shared_ptr<const Index>(std::move(index_));
+  }
+
+ private:
+  struct Found {
+    NodeId node;
+    std::string path;  // the first that leads there
+    NodeType type;
+  };
+
+  // The number of the node in the index; the same for all names of a file.
+  Result<std::size_t> add(Found found) {
+    const auto [known, is_new] = numbers_.try_emplace(found.node.value, found_.size());
+    if (!is_new) {
+      if (found.type == NodeType::directory)
+        return fail(ErrorKind::corrupt,
+                    fmt::format("the directory '{}' stands in the tree twice", base::printable(found.path)));
+      return known->second;
+    }
+    if (found_.size() >= k_most_nodes)
+      return fail(ErrorKind::corrupt, fmt::format("the tree has more than {} files", k_most_nodes));
+    found_.push_back(std::move(found));
+    index_->nodes_.emplace_back();
+    return known->second;
+  }
+
+  Result<> read(std::size_t number) {
+    const Found found = found_[number];
+    ORCH_TRY(const NodeInfo info, tree_.stat(found.node));
+    index_->nodes_[number].info = info;
+    if (found.type == NodeType::directory) return read_directory(number, found);
+    if (found.type == NodeType::symlink) {
+      ORCH_TRY(index_->nodes_[number].target, tree_.readlink(found.node));
+    }
+    if (found.type == NodeType::file) return read_file(number, found);
+    return {};
+  }
+
+  Result<> read_directory(std::size_t number, const Found& found) {
+    ORCH_TRY(std::vector<DirEntry> entries, tree_.list(found.node));
+    std::vector<Index::Entry> out;
+    out.reserve(entries.size());
+    for (DirEntry& entry : entries) {
+      std::string path = found.path.empty() ? entry.name : found.path + "/" + entry.name;
+      ORCH_TRY(const std::size_t node, add({entry.node, std::move(path), entry.type}));
+      out.push_back({std::move(entry.name), node});
+    }
+    index_->nodes_[number].entries = std::move(out);
+    return {};
+  }
+
+  Result<> read_file(std::size_t number, const Found& found) {
+    Index::Node& node = index_->nodes_[number];
+    if (node.info.size == 0) return {};
+    ORCH_TRY(const std::unique_ptr<image::RandomAccess> file, tree_.open(found.node));
+    if (is_kept(found.path) && file->size() <= k_most_kept) {
+      ORCH_TRY(node.content, image::read_exact(*file, 0, static_cast<std::size_t>(file->size())));
+      return {};
+    }
+    ORCH_TRY(std::optional<Facts> facts, read_facts(*file));
+    if (!facts) return keep_script(node, found.path, *file);
+    node.elf = std::make_unique<Index::ElfFile>();
+    if (options_.dlopen_hints) {
+      ORCH_TRY(node.elf->hints, read_dlopen_hints(*file, *facts));
+    }
+    // A loader is a shared library without needs; the search for its directories reads all of its constants.
+    if (facts->type == k_type_shared && facts->needed.empty() && facts->soname.starts_with("ld-")) {
+      ORCH_TRY(node.elf->layout, read_loader_layout(*file));
+    }
+    node.elf->facts = *std::move(facts);
+    return {};
+  }
+
+  // Scripts that may start the application say which program they lead to.
+  static Result<> keep_script(Index::Node& node, std::string_view path, const image::RandomAccess& file) {
+    const std::size_t slash = path.rfind('/');
+    const bool in_bin = slash != std::string_view::npos &&
+                        (path.substr(0, slash) == "bin" || path.substr(0, slash).ends_with("/bin"));
+    if ((slash != std::string_view::npos && !in_bin) || file.size() < 2 || file.size() > k_most_script)
+      return {};
+    ORCH_TRY(std::string head, image::read_exact(file, 0, 2));
+    if (head != "#!") return {};
+    ORCH_TRY(node.content, image::read_exact(file, 0, static_cast<std::size_t>(file.size())));
+    return {};
+  }
+
+  const image::FileTree& tree_;
+  const IndexOptions& options_;
+  std::shared_ptr<Index> index_{new Index()};
+  std::vector<Found> found_;
+  std::unordered_map<std::uint64_t, std::size_t> numbers_;
+};
+
+Result<std::shared_ptr<const Index>> Index::make(const image::FileTree& tree, const IndexOptions& options) {
+  return IndexBuilder(tree, options).run();
+}
+
+Result<NodeInfo> Index::stat(NodeId node) const {
+  return at(node).info;
+}
+
+Result<std::vector<DirEntry>> Index::list(NodeId directory) const {
+  std::vector<DirEntry> out;
+  out.reserve(at(directory).entries.size());
+  for (const Entry& entry : at(directory).entries)
+    out.push_back({entry.name, nodes_[entry.node].info.type, NodeId{entry.node}});
+  return out;
+}
+
+Result<std::optional<DirEntry>> Index::lookup(NodeId directory, std::string_view name) const {
+  const std::vector<Entry>& entries = at(directory).entries;
+  const auto found =
+      std::lower_bound(entries.begin(), entries.end(), name,
+                       [](const Entry& entry, std::string_view key) { return entry.name < key; });
+  if (found == entries.end() || found->name != name) return std::optional<DirEntry>();
+  return std::optional<DirEntry>(DirEntry{found->name, nodes_[found->node].info.type, NodeId{found->node}});
+}
+
+Result<std::string> Index::readlink(NodeId symlink) const {
+  return at(symlink).target;
+}
+
+Result<std::unique_ptr<image::RandomAccess>> Index::open(NodeId file) const {
+  if (!at(file).content)
+    return fail(ErrorKind::unsupported, "an index does not have the contents of this file");
+  return std::make_unique<image::MemoryAccess>(*at(file).content);
+}
+
+const Facts* Index::facts(NodeId file) const {
+  return at(file).elf ? &at(file).elf->facts : nullptr;
+}
+
+const LoaderLayout* Index::layout(NodeId file) const {
+  return at(file).elf && at(file).elf->layout ? &*at(file).elf->layout : nullptr;
+}
+
+const std::vector<std::string>& Index::dlopen_hints(NodeId file) const {
+  static const std::vector<std::string> k_none;
+  return at(file).elf ? at(file).elf->hints : k_none;
+}
+
+}  // namespace orch::elf

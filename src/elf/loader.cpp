@@ -1,0 +1,163 @@
+#include "elf/loader.hpp"
+
+#include "base/text.hpp"
+#include "elf/link.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace orch::elf {
+
+using image::FileTree;
+using image::NodeId;
+
+namespace {
+
+constexpr std::size_t k_max_cache = 64U << 20;
+constexpr std::size_t k_max_preload = 64U << 10;
+
+std::vector<std::string> words(std::string_view text, std::string_view separators) {
+  std::vector<std::string> out;
+  for (std::size_t at = text.find_first_not_of(separators); at != std::string_view::npos;) {
+    const std::size_t end = std::min(text.find_first_of(separators, at), text.size());
+    out.emplace_back(text.substr(at, end - at));
+    at = text.find_first_not_of(separators, end);
+  }
+  return out;
+}
+
+}  // namespace
+
+struct Loader::Impl {
+  Impl(const FileTree& root, FactsSource& facts, LoaderOptions given)
+      : options(std::move(given)), files(root, facts) {}
+
+  Result<const Machine*> machine(const std::string& interpreter);
+  Result<LoaderLayout> fallback_layout();
+  Result<> read_configuration();
+
+  LoaderOptions options;
+  RootFiles files;
+  std::unordered_map<std::string, Machine> machines;
+  bool configured = false;
+  LdCache cache;
+  std::string cache_problem;
+  std::vector<std::string> preload;  // of /etc/ld.so.preload
+  SharedAnswers shared;
+};
+
+Result<LoaderLayout> Loader::Impl::fallback_layout() {
+  ORCH_TRY(const image::Resolution found,
+           image::resolve(files.tree(), "/lib/x86_64-linux-gnu", image::Links::in_root));
+  return found.outcome == image::Resolution::Outcome::found ? debian_layout() : fedora_layout();
+}
+
+Result<const Machine*> Loader::Impl::machine(const std::string& interpreter) {
+  const auto [known, is_new] = machines.try_emplace(interpreter);
+  Machine& out = known->second;
+  if (!is_new) return &out;
+  const LibrarySearch paths(files, options);
+  ORCH_TRY(const Candidate* file, files.at(paths.absolute(interpreter)));
+  const auto problem = [&](ProblemKind kind, std::string detail) {
+    out.problems.push_back({kind, interpreter, {}, {}, std::move(detail)});
+  };
+  ORCH_TRY(out.layout, fallback_layout());
+  if (file->verdict == Candidate::Verdict::absent) {
+    problem(ProblemKind::missing_interpreter, "No such file or directory");
+    return &out;
+  }
+  const Facts* facts = file->facts;
+  if (!facts) {
+    problem(ProblemKind::wrong_interpreter, "is no ELF file");
+    return &out;
+  }
+  if (!facts->is_64 || facts->machine != k_machine_x86_64) {
+    problem(ProblemKind::wrong_interpreter,
+            "is for " + image::machine_name(facts->machine, facts->is_64) + ", expected x86_64");
+    return &out;
+  }
+  if (!facts->interpreter.empty())
+    problem(ProblemKind::wrong_interpreter,
+            "has an interpreter of its own: '" + base::printable(facts->interpreter) + "'");
+  out.there = true;
+  out.file = *file;
+  ORCH_TRY(const LoaderLayout* layout,
+           files.facts().layout(file->node, std::string_view(file->real_path).substr(1)));
+  if (layout)
+    out.layout = *layout;
+  else
+    problem(ProblemKind::foreign_loader, "is not glibc's loader; what glibc's would do is shown");
+  return &out;
+}
+
+Result<> Loader::Impl::read_configuration() {
+  if (configured) return {};
+  configured = true;
+  ORCH_TRY(const std::optional<std::string> bytes, files.read("/etc/ld.so.cache", k_max_cache));
+  if (bytes) {
+    Result<LdCache> parsed = LdCache::parse(*bytes);
+    if (parsed)
+      cache = *std::move(parsed);
+    else
+      cache_problem = base::one_line(parsed.error());
+  }
+  ORCH_TRY(const std::optional<std::string> list, files.read("/etc/ld.so.preload", k_max_preload));
+  if (list)
+    for (const std::string_view line : base::split(*list, '\n'))
+      for (std::string& name : words(line.substr(0, line.find('#')), " \t:")) preload.push_back(name);
+  return {};
+}
+
+Loader::Loader(const FileTree& root, FactsSource& facts, LoaderOptions options)
+    : impl_(std::make_unique<Impl>(root, facts, std::move(options))) {}
+Loader::~Loader() = default;
+
+Result<Linkage> Loader::link(std::string_view program, const LoaderEnvironment& environment) {
+  Linkage out;
+  out.program = std::string(program);
+  const LibrarySearch paths(impl_->files, impl_->options);
+  ORCH_TRY(const Candidate* found, impl_->files.at(paths.absolute(program)));
+  const auto problem = [&](ProblemKind kind, std::string object, std::string detail) {
+    out.problems.push_back({kind, std::move(object), {}, {}, std::move(detail)});
+  };
+  if (found->verdict == Candidate::Verdict::absent) {
+    problem(ProblemKind::missing_program, out.program, "No such file or directory");
+    return out;
+  }
+  const Facts* facts = found->facts;
+  if (!facts || !facts->is_64 || facts->machine != k_machine_x86_64) {
+    problem(ProblemKind::wrong_program, out.program,
+            facts ? "is for " + image::machine_name(facts->machine, facts->is_64) : found->why);
+    return out;
+  }
+  out.interpreter = facts->interpreter;
+  const bool is_library = facts->type == k_type_shared && (facts->flags_1 & k_flag1_pie) == 0;
+  if (out.interpreter.empty() && (!facts->dynamic || !is_library)) {
+    out.is_static = true;
+    LinkedObject only;
+    only.name = only.path = out.program;
+    only.real_path = found->real_path;
+    only.node = found->node;
+    only.via = Via::program;
+    out.objects.push_back(std::move(only));
+    if (facts->isa_needed > impl_->options.isa_level)
+      problem(ProblemKind::isa_level, out.program, "CPU ISA level is lower than required");
+    return out;
+  }
+  ORCH_CHECK(impl_->read_configuration());
+  ORCH_TRY(const Machine* machine,
+           impl_->machine(out.interpreter.empty() ? impl_->options.default_interpreter : out.interpreter));
+  for (Problem told : machine->problems) {
+    told.needed_by = out.program;
+    out.problems.push_back(std::move(told));
+  }
+  if (!impl_->cache_problem.empty())
+    problem(ProblemKind::bad_cache, "/etc/ld.so.cache", impl_->cache_problem);
+  std::vector<std::string> preloads = words(environment.preload, " :");
+  preloads.insert(preloads.end(), impl_->preload.begin(), impl_->preload.end());
+  Link link(impl_->files, impl_->options, *machine, impl_->cache, impl_->shared, out);
+  ORCH_CHECK(link.run(*found, environment.library_path, preloads));
+  return out;
+}
+
+}  // namespace orch::elf

@@ -1,0 +1,116 @@
+// Links programs by the library, for integration tests and benchmarks:
+//   loader-driver ROOT [LEVEL [PLATFORM]] < REQUESTS
+//   loader-driver --count ROOT < REQUESTS
+//   loader-driver --rewrite-cache IN OUT
+// A request is a line: PROGRAM, or PROGRAM, LD_LIBRARY_PATH and LD_PRELOAD with tabs between them. Prints one
+// JSON array, one compact document a line; or, for benchmarks, their number. The last form reads a library
+// cache and writes it anew.
+#include "base/text.hpp"
+#include "elf/ld_cache.hpp"
+#include "elf/loader.hpp"
+#include "format/json.hpp"
+#include "image/directory_tree.hpp"
+
+#include <cstdio>
+#include <cstdlib>
+#include <fstream>
+#include <iostream>
+#include <string>
+
+namespace {
+
+using orch::base::Result;
+using orch::base::Value;
+namespace elf = orch::elf;
+namespace image = orch::image;
+
+Value object_value(const elf::LinkedObject& object) {
+  Value needed_by = Value::array();
+  for (const std::size_t index : object.needed_by) needed_by.push(static_cast<std::uint64_t>(index));
+  Value skipped = Value::array();
+  for (const elf::Skipped& file : object.skipped)
+    skipped.push(Value::object({{"path", file.path}, {"why", file.why}}));
+  return Value::object({{"name", object.name},
+                        {"path", object.path},
+                        {"real_path", object.real_path},
+                        {"via", elf::to_string(object.via)},
+                        {"preloaded", object.preloaded},
+                        {"needed_by", std::move(needed_by)},
+                        {"skipped", std::move(skipped)}});
+}
+
+Value linkage_value(const elf::Linkage& linkage) {
+  Value objects = Value::array();
+  for (const elf::LinkedObject& object : linkage.objects) objects.push(object_value(object));
+  Value problems = Value::array();
+  for (const elf::Problem& problem : linkage.problems)
+    problems.push(Value::object({{"kind", elf::to_string(problem.kind)},
+                                 {"object", problem.object},
+                                 {"needed_by", problem.needed_by},
+                                 {"version", problem.version},
+                                 {"detail", problem.detail},
+                                 {"fatal", elf::is_fatal(problem.kind)}}));
+  return Value::object({{"program", linkage.program},
+                        {"interpreter", linkage.interpreter},
+                        {"static", linkage.is_static},
+                        {"starts", linkage.starts()},
+                        {"objects", std::move(objects)},
+                        {"problems", std::move(problems)}});
+}
+
+Result<> run(const std::string& root, const elf::LoaderOptions& options, bool count) {
+  ORCH_TRY(const auto tree, image::DirectoryTree::open(root));
+  elf::TreeFacts facts(*tree);
+  elf::Loader loader(*tree, facts, options);
+  std::string line;
+  const char* separator = "[";
+  std::size_t objects = 0;
+  std::size_t problems = 0;
+  while (std::getline(std::cin, line)) {
+    const auto fields = orch::base::split(line, '\t');
+    elf::LoaderEnvironment environment;
+    if (fields.size() > 1) environment.library_path = std::string(fields[1]);
+    if (fields.size() > 2) environment.preload = std::string(fields[2]);
+    ORCH_TRY(const elf::Linkage linkage, loader.link(fields[0], environment));
+    objects += linkage.objects.size();
+    problems += linkage.problems.size();
+    if (count) continue;
+    std::fputs(separator, stdout);
+    std::fputs(orch::format::to_json(linkage_value(linkage), orch::format::JsonStyle::compact).c_str(),
+               stdout);
+    separator = ",";
+  }
+  if (count)
+    std::printf("%zu objects, %zu problems\n", objects, problems);
+  else
+    std::fputs(separator[0] == '[' ? "[]\n" : "]\n", stdout);
+  return {};
+}
+
+Result<> rewrite_cache(const std::string& from, const std::string& to) {
+  ORCH_TRY(const auto file, image::FileAccess::open(from));
+  ORCH_TRY(const std::string bytes, image::read_exact(*file, 0, static_cast<std::size_t>(file->size())));
+  ORCH_TRY(const elf::LdCache cache, elf::LdCache::parse(bytes));
+  std::ofstream(to, std::ios::binary) << elf::write_ld_cache(cache.entries(), "loader-driver");
+  return {};
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  if (argc < 2 || argc > 4) {
+    std::fputs("usage: loader-driver [--count] ROOT [LEVEL [PLATFORM]] < REQUESTS | --rewrite-cache IN OUT\n",
+               stderr);
+    return 2;
+  }
+  elf::LoaderOptions options;
+  const bool count = argc == 3 && std::string(argv[1]) == "--count";
+  const bool rewrite = argc == 4 && std::string(argv[1]) == "--rewrite-cache";
+  if (argc > 2 && !count) options.isa_level = static_cast<unsigned>(std::atoi(argv[2]));
+  if (argc > 3) options.platform = argv[3];
+  const Result<> done =
+      rewrite ? rewrite_cache(argv[2], argv[3]) : run(count ? argv[2] : argv[1], options, count);
+  if (done) return 0;
+  std::fputs(orch::base::render(done.error()).c_str(), stderr);
+  return 1;
+}
