@@ -308,7 +308,7 @@ class DamagedImages(ReaderCase):
     def limited(self):
         """An environment in which a sanitizer ends a program that takes much memory."""
         env = dict(os.environ)
-        env["ASAN_OPTIONS"] = env.get("ASAN_OPTIONS", "") + ":hard_rss_limit_mb=1500:max_allocation_size_mb=1024:allocator_may_return_null=0"
+        env["ASAN_OPTIONS"] = env.get("ASAN_OPTIONS", "") + ":hard_rss_limit_mb=1500:quarantine_size_mb=16:max_allocation_size_mb=1024:allocator_may_return_null=0"
         return env
 
 
