@@ -132,6 +132,8 @@ Result<> place_tail(const ErofsSuper& super, const ErofsInode& inode, const Erof
   tail.address = index.end;
   tail.encoded = inlined;
   tail.in_inode = true;
+  // Bytes behind the index are never rotated, whatever the header says of whole blocks.
+  if (tail.encoding == ErofsEncoding::rotated) tail.encoding = ErofsEncoding::stored;
   return {};
 }
 

@@ -134,6 +134,17 @@ def by_image(lines):
     return out
 
 
+def digests_of(tree):
+    """{path: SHA-256} of the files that an image was made of.
+
+    Linux 6.18 rotates a stored tail behind the index of the packed inode, which mkfs.erofs does not (-Efragments,ztailpacking with
+    a tail that does not compress, ORCH_SEED=710302): what it then shows differs from the source. There the source counts.
+    """
+    return {os.path.relpath(os.path.join(folder, name), tree): hashlib.sha256(Path(folder, name).read_bytes()).hexdigest()
+            for folder, _, names in os.walk(tree) for name in names if os.path.isfile(os.path.join(folder, name))
+            and not os.path.islink(os.path.join(folder, name))}
+
+
 def in_parallel(function, items):
     """[result] of function(part) for JOBS parts of the items."""
     with concurrent.futures.ThreadPoolExecutor(JOBS) as pool:
@@ -170,19 +181,21 @@ class ReaderCase(TestCase):
         names = [str(image) for image in images]
         ours = self.ours(names)
         truth = self.mounted(names) if can_mount_erofs() else {}
-        for name, (tools, description) in zip(names, images.values()):
+        for name, (tools, description, *source) in zip(names, images.values()):
             with self.subTest(image=description):
                 self.assertNotIn("failed", ours[name], msg=f"{tools}: {description}")
                 self.assertIn("", ours[name])
                 if truth:
                     self.assertNotIn("failed", truth[name], msg=f"{tools}: {description}: the kernel refuses it")
-                    self.same(ours[name], truth[name], f"{tools}: {description}")
+                    self.same(ours[name], truth[name], f"{tools}: {description}", *source)
                 else:
                     self.same_as_extracted(ours[name], name, tools, description)
 
-    def same(self, ours, truth, description):
+    def same(self, ours, truth, description, source=None):
         self.assertEqual(sorted(ours), sorted(truth), msg=description)
         for path, entry in truth.items():
+            if source is not None and ours[path] != entry and ours[path].get("sha256") == source.get(path):
+                entry = {**entry, "sha256": source[path]}  # the kernel has it wrong: see digests_of()
             self.assertEqual(ours[path], entry, msg=f"{description}: {path!r}")
 
     def same_as_extracted(self, ours, image, tools, description):
@@ -248,7 +261,7 @@ class Recipes(ReaderCase):
 
 @needs_tool("mkfs.erofs", "fsck.erofs")
 class RandomTrees(ReaderCase):
-    COUNT = 24 if SANITIZED else 220
+    COUNT = 24 if SANITIZED else int(os.environ.get("ORCH_IMAGES", "220"))
 
     def test_are_read_as_they_are_mounted(self):
         found, reasons = available_tools()
@@ -271,8 +284,9 @@ class RandomTrees(ReaderCase):
         if "force-inode-compact" in " ".join(options) or noise.random() < 0.5:
             options = [*FIXED, *options]
         image = self.make(tools, f"random{seed}", options, tree)
+        source = [digests_of(tree)] if "ztailpacking" in str(options) and "fragments" in str(options) else []
         run_command(["rm", "-rf", tree])
-        return image, (tools, f"seed {seed}: {' '.join(options)}")
+        return image, (tools, f"seed {seed}: {' '.join(options)}", *source)
 
 
 @needs_tool("mkfs.erofs")
@@ -308,7 +322,7 @@ class DamagedImages(ReaderCase):
     def limited(self):
         """An environment in which a sanitizer ends a program that takes much memory."""
         env = dict(os.environ)
-        env["ASAN_OPTIONS"] = env.get("ASAN_OPTIONS", "") + ":hard_rss_limit_mb=1500:max_allocation_size_mb=1024:allocator_may_return_null=0"
+        env["ASAN_OPTIONS"] = env.get("ASAN_OPTIONS", "") + ":hard_rss_limit_mb=1500:quarantine_size_mb=16:max_allocation_size_mb=1024:allocator_may_return_null=0"
         return env
 
 

@@ -5,6 +5,7 @@ import os
 import re
 import struct
 import unittest
+from pathlib import Path
 
 from tests.integration import lib
 from tests.integration.lib import (MACHINE_AARCH64, TestCase, make_appimage, make_runtime, make_tree, make_type1_appimage,
@@ -214,6 +215,28 @@ class Inspect(TestCase):
         self.assertEqual((facts["block_size"], facts["uuid"], facts["label"], facts["compressors"]),
                          (4096, "00112233-4455-6677-8899-aabbccddeeff", "label", ["lz4"]))
         self.assertEqual(document["payload"]["size"], os.path.getsize(image))
+
+    @needs_tool("mkfs.erofs")
+    def test_what_is_inside_an_erofs_image_is_listed_and_looked_at(self):
+        tree = make_tree(self.tmp / "tree", {"usr/bin/true": Path("/bin/true").read_bytes(), "usr/share/text": "b" * 9000,
+                                             "bin": ("link", "usr/bin")})
+        for options in ([], ["-zlz4hc", "-C65536"]):
+            image = lib.make_erofs(self.tmp / "x.erofs", tree, options=options)
+            document = self.inspect(image, "--files")
+            self.assertEqual([(f["path"], f["type"], f["target"]) for f in document["files"]],
+                             [("bin", "symlink", "usr/bin"), ("usr", "directory", None), ("usr/bin", "directory", None),
+                              ("usr/bin/true", "file", None), ("usr/share", "directory", None), ("usr/share/text", "file", None)])
+            self.assertEqual((document["needed"], document["entry"], document["notes"]), (["libc.so.6"], None, []))
+            self.assertEqual(document["payload_archs"], [os.uname().machine])
+            text = self.orch("inspect", image).stdout
+            self.assertIn("from outside: libc.so.6", text)
+        with open(image, "r+b") as file:
+            file.seek(1024 + 48)
+            file.write(b"x")
+        self.assertIn("superblock is damaged", self.orch("inspect", image, ok=False).stderr)
+        with open(image, "r+b") as file:
+            file.truncate(3000)
+        self.assertIn("cut short", self.orch("inspect", image, ok=False).stderr)
 
     def test_nothing_is_executed_or_written(self):
         appimage = self.hello(files={"AppRun": f"#!/bin/sh\ntouch {self.tmp}/ran\n"})

@@ -42,10 +42,12 @@ int complain(const base::Error& error) {
 Result<std::string> digest_of(const image::RandomAccess& file, std::uint64_t most) {
   constexpr std::size_t k_sizes[] = {4096, 1, 70'000, 511, 1U << 20, 8192, 300'000};
   orch::hash::Sha256Hasher hasher;
-  std::vector<std::uint8_t> buffer(1U << 20);
+  // No larger than needed: sanitizers take long for large ones.
+  std::vector<std::uint8_t> buffer(
+      static_cast<std::size_t>(std::min<std::uint64_t>(1U << 20, std::min(file.size(), most))));
   std::uint64_t at = 0;
   for (std::size_t turn = 0; at < std::min(file.size(), most); ++turn) {
-    const std::size_t size = k_sizes[turn % std::size(k_sizes)];
+    const std::size_t size = std::min(k_sizes[turn % std::size(k_sizes)], buffer.size());
     ORCH_TRY(const std::size_t got, file.read_at(at, std::span(buffer).first(size)));
     if (got != std::min<std::uint64_t>(size, file.size() - at))
       return base::fail(ErrorKind::internal, fmt::format("{} bytes read at {}, expected {}", got, at, size));
