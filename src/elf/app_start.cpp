@@ -192,10 +192,12 @@ class ScriptReader {
   }
 
   void read_line(std::string_view line) {
-    bool first = true;  // a command may stand here
+    bool first = true;     // a command may stand here
+    bool is_name = false;  // what exec -a calls the program
     for (const std::string& word : words_of(line)) {
+      if (std::exchange(is_name, first && word == "-a") || is_name) continue;
       static const std::set<std::string, std::less<>> k_before_command = {
-          ";", "exec", "export", "readonly", "local", "env", "then", "else", "do", "if", "{", "(", "!", "-a"};
+          ";", "exec", "export", "readonly", "local", "env", "then", "else", "do", "if", "{", "(", "!"};
       if (k_before_command.contains(word)) {
         first = true;
         continue;

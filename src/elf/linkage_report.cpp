@@ -153,7 +153,6 @@ class Reporter {
   }
 
   void finish() {
-    // A name that is missing for certain needs no hint.
     for (auto& [key, item] : missing_) {
       std::sort(item.needed_by.begin(), item.needed_by.end());
       report_.ok = report_.ok && item.severity != Severity::required;

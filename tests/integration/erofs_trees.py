@@ -2,11 +2,10 @@
 
 import os
 import random
-import socket
 import stat
 from pathlib import Path
 
-from tests.integration.lib import is_root
+from tests.integration.lib import is_root, make_socket
 
 BLOCK = 4096
 WORDS = [b"lib", b"share", b"alpha", b"beta", b"0123456789", b"\n", b" the same words ", b"\0" * 40, b"x" * 90]
@@ -75,11 +74,7 @@ def finish(folder, noise, owners):
 
 def add_specials(folder, noise):
     os.mkfifo(folder / "fifo")
-    here = os.getcwd()
-    os.chdir(folder)
-    with socket.socket(socket.AF_UNIX) as server:
-        server.bind("socket")
-    os.chdir(here)
+    make_socket(folder)
     if is_root():
         os.mknod(folder / "character", stat.S_IFCHR | 0o666, os.makedev(1, 3))
         os.mknod(folder / "whiteout", stat.S_IFCHR | 0o666, os.makedev(0, 0))

@@ -10,6 +10,7 @@ import json
 import os
 import shlex
 import shutil
+import socket
 import stat
 import struct
 import subprocess
@@ -327,6 +328,15 @@ def copy_programs(folder, programs):
                 shutil.copy(os.path.realpath(name), place)
                 place.chmod(0o755)
     return folder
+
+
+def make_socket(folder):
+    """A socket file; bound from within the folder, as its path may be too long for an address."""
+    here = os.getcwd()
+    os.chdir(folder)
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind("socket")
+    os.chdir(here)
 
 
 def make_erofs(path, tree, *, options=()):

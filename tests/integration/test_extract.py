@@ -4,7 +4,6 @@ import json
 import os
 import random
 import re
-import socket
 import stat
 import struct
 import subprocess
@@ -12,7 +11,7 @@ import unittest
 from pathlib import Path
 
 from tests.integration.lib import (BINARY, TestCase, have, is_root, make_appimage, make_runtime, make_tree,
-                                   make_type1_appimage, needs_tool, run_command)
+                                   make_socket, make_type1_appimage, needs_tool, run_command)
 
 DRIVER = Path(os.environ.get("ORCH_EXTRACT_DRIVER", BINARY.parents[2] / "tests/support/extract-driver"))
 COMPRESSORS = ("gzip", "xz", "lzma", "lz4", "zstd", "lzo")
@@ -56,11 +55,7 @@ def hard_tree(folder):
                        "small/3": 0o666}.items():
         os.chmod(folder / name, mode)
     os.mkfifo(folder / "fifo")
-    here = os.getcwd()
-    os.chdir(folder)
-    with socket.socket(socket.AF_UNIX) as server:
-        server.bind("socket")
-    os.chdir(here)
+    make_socket(folder)
     if is_root():
         os.mknod(folder / "device", stat.S_IFCHR | 0o666, os.makedev(1, 3))
     try:

@@ -46,9 +46,10 @@ TEST_CASE("words in comments, quotes and arguments are no commands") {
       "echo $APPDIR/no \"$APPDIR/no\"\n"
       "[ -e $APPDIR/no ] || exit\n"
       "exec \\\n  $APPDIR/first \\\n  $APPDIR/no\n"
+      "exec -a \"$ARGV0\" $APPDIR/named $APPDIR/no\n"
       "if true; then exec env A=1 \"$APPDIR/yes\" $APPDIR/no; fi\n",
       "/app");
-  CHECK(read.commands == Strings{"/app/first", "/app/yes"});
+  CHECK(read.commands == Strings{"/app/first", "/app/named", "/app/yes"});
 }
 
 namespace {

@@ -163,12 +163,12 @@ TEST_CASE("$LIB, $PLATFORM and other dollars") {
 TEST_CASE("empty and relative elements stand for the working directory") {
   Root root;
   root.program("/app", {.needed = {"liba.so.1", "libb.so.1"}});
-  root.library("/work/liba.so.1");
-  root.library("/work/sub/libb.so.1");
+  root.library("/here/liba.so.1");
+  root.library("/here/sub/libb.so.1");
   const elf::Linkage linkage =
-      link(root, "/app", {.library_path = "/none:;sub//"}, {.working_directory = "/work"});
+      link(root, "/app", {.library_path = "/none:;sub//"}, {.working_directory = "/here"});
   CHECK(found(linkage) == Names{"LD_LIBRARY_PATH liba.so.1", "LD_LIBRARY_PATH sub/libb.so.1"});
-  CHECK(linkage.objects[1].real_path == "/work/liba.so.1");
+  CHECK(linkage.objects[1].real_path == "/here/liba.so.1");
 }
 
 TEST_CASE("glibc-hwcaps folders up to the processor's level, in every directory") {
