@@ -99,16 +99,11 @@ Result<> add_place(Expansion& x, std::size_t index, const model::RuleInput& inpu
   return {};
 }
 
-// "layers[].image": every item of the list.
+// "layers[].image", "below[].image": every item of the list.
 Result<> add_list(Expansion& x, std::size_t index, const model::RuleInput& input) {
-  const std::size_t brackets = input.value.find("[]");
-  const std::string list_place = input.value.substr(0, brackets);
-  const std::string rest = input.value.substr(brackets + 2);
-  const Value* list = value_at(x.bindings.profile, list_place);
-  if (list == nullptr || !list->is_array()) return {};
-  for (std::size_t i = 0; i < list->as_array().size(); ++i)
-    ORCH_CHECK(add_place(x, index, input, fmt::format("{}[{}]{}", list_place, i, rest),
-                         fmt::format("{}[{}]", input.name, i)));
+  std::size_t number = 0;
+  for (const std::string& place : bind_list(x.bindings.instances[index], x.bindings.profile, input.value))
+    ORCH_CHECK(add_place(x, index, input, place, fmt::format("{}[{}]", input.name, number++)));
   return {};
 }
 
@@ -230,15 +225,29 @@ bool has_type(const Value& value, std::string_view type) {
 
 enum class Role { parameter, setting };
 
+// What a parameter's place holds: a value, or an array of the values of a list's items.
+std::optional<Value> parameter_value(const Expansion& x, const Instance& instance, const std::string& place) {
+  if (place.find("[]") == std::string::npos) {
+    const Value* value = value_at(x.bindings.profile, bind_place(instance, place));
+    return value == nullptr || value->is_null() ? std::nullopt : std::optional<Value>(*value);
+  }
+  Value list = Value::array();
+  for (const std::string& item : bind_list(instance, x.bindings.profile, place)) {
+    const Value* value = value_at(x.bindings.profile, item);
+    list.push(value == nullptr ? Value() : *value);
+  }
+  return list;
+}
+
 Result<std::vector<model::StepParameter>> parameters(const Expansion& x, const Instance& instance, Step& step,
                                                      const std::vector<model::RuleParameter>& declared,
                                                      Role role) {
   std::vector<model::StepParameter> out;
   for (const model::RuleParameter& parameter : declared) {
-    const Value* value = nullptr;
-    if (!parameter.value.empty()) value = value_at(x.bindings.profile, bind_place(instance, parameter.value));
-    if ((value == nullptr || value->is_null()) && parameter.literal) value = &*parameter.literal;
-    if (value == nullptr || value->is_null()) {
+    std::optional<Value> value;
+    if (!parameter.value.empty()) value = parameter_value(x, instance, parameter.value);
+    if (!value && parameter.literal && !parameter.literal->is_null()) value = parameter.literal;
+    if (!value) {
       if (parameter.type == "lock")
         step.unresolved = fmt::format("the packages of layer '{}' are not locked yet", instance.item_name);
       continue;

@@ -21,6 +21,21 @@ std::string bind_place(const Instance& instance, std::string_view place) {
   return std::string(place);
 }
 
+std::vector<std::string> bind_list(const Instance& instance, const Value& profile, std::string_view place) {
+  std::vector<std::string> out;
+  const std::size_t brackets = place.find("[]");
+  if (brackets == std::string_view::npos) return out;
+  const bool below = place.substr(0, brackets) == "below";
+  if (below && !instance.item) return out;
+  const std::string list_place(below ? std::string_view(instance.rule->for_each) : place.substr(0, brackets));
+  const Value* list = value_at(profile, list_place);
+  if (list == nullptr || !list->is_array()) return out;
+  const std::size_t count = below ? *instance.item : list->as_array().size();
+  for (std::size_t i = 0; i < count; ++i)
+    out.push_back(fmt::format("{}[{}]{}", list_place, i, place.substr(brackets + 2)));
+  return out;
+}
+
 const Value* value_at(const Value& profile, std::string_view place) {
   const Value* here = &profile;
   while (!place.empty() && here != nullptr) {
@@ -51,8 +66,8 @@ std::string text_of(const Value& value) {
 
 bool provides(const Bindings& bindings, const std::string& place) {
   for (const Instance& instance : bindings.instances)
-    for (const model::RuleOutput& output : instance.rule->outputs)
-      if (!output.provides.empty() && bind_place(instance, output.provides) == place) return true;
+    if (std::find(instance.places.begin(), instance.places.end(), place) != instance.places.end())
+      return true;
   return false;
 }
 
@@ -72,9 +87,43 @@ bool applies(const Bindings& bindings, const Instance& instance, Present present
   return true;
 }
 
-Result<> add_instances(Bindings& bindings, const Rule& rule) {
+constexpr std::string_view k_new_layer = "layers+";
+
+bool makes_layer(const Rule& rule) {
+  return std::any_of(rule.outputs.begin(), rule.outputs.end(),
+                     [](const model::RuleOutput& output) { return output.provides == k_new_layer; });
+}
+
+// A layer of their own for the outputs that provide "layers+": on top, but below what finishes the stack.
+// Returns its index.
+std::size_t insert_layer(Value& profile, const Rule& rule, const model::RuleOutput& output) {
+  Value* layers = profile.find("layers");
+  if (layers == nullptr) layers = &profile.set("layers", Value::array());
+  Value::Array& list = layers->as_array();
+  auto at = list.end();
+  while (at != list.begin() && std::prev(at)->string_or("role", "") == "finish") --at;
+  const auto index = static_cast<std::size_t>(at - list.begin());
+  list.insert(at, Value::object({{"name", rule.id + "." + output.name}, {"role", "step"}, {"kind", "step"}}));
+  return index;
+}
+
+void add_instance(Bindings& bindings, Instance instance,
+                  const std::map<const Rule*, std::vector<std::string>>& made) {
+  const auto layers = made.find(instance.rule);
+  std::size_t next = 0;
+  for (const model::RuleOutput& output : instance.rule->outputs) {
+    if (output.provides == k_new_layer)
+      instance.places.push_back(layers->second.at(next++));
+    else
+      instance.places.push_back(bind_place(instance, output.provides));
+  }
+  bindings.instances.push_back(std::move(instance));
+}
+
+Result<> add_instances(Bindings& bindings, const Rule& rule,
+                       const std::map<const Rule*, std::vector<std::string>>& made) {
   if (rule.for_each.empty()) {
-    bindings.instances.push_back({&rule, std::nullopt, {}});
+    add_instance(bindings, {&rule, std::nullopt, {}, {}}, made);
     return {};
   }
   const Value* list = value_at(bindings.profile, rule.for_each);
@@ -84,7 +133,7 @@ Result<> add_instances(Bindings& bindings, const Rule& rule) {
                       fmt::format("rule '{}' goes over '{}', which is no list", rule.id, rule.for_each))
                     .at(rule.span));
   for (std::size_t i = 0; i < list->as_array().size(); ++i)
-    bindings.instances.push_back({&rule, i, list->as_array()[i].string_or("name", std::to_string(i))});
+    add_instance(bindings, {&rule, i, list->as_array()[i].string_or("name", std::to_string(i)), {}}, made);
   return {};
 }
 
@@ -92,19 +141,6 @@ bool takes(const Instance& instance, const std::string& place) {
   for (const model::RuleInput& input : instance.rule->inputs)
     if (!input.value.empty() && bind_place(instance, input.value) == place) return true;
   return false;
-}
-
-// "layers+" becomes the place of the image of a new layer.
-void append_layers(Bindings& bindings) {
-  for (Instance& instance : bindings.instances) {
-    for (const model::RuleOutput& output : instance.rule->outputs) {
-      if (output.provides != "layers+") continue;
-      Value* layers = bindings.profile.find("layers");
-      if (layers == nullptr) layers = &bindings.profile.set("layers", Value::array());
-      const std::string name = instance.rule->id + "." + output.name;
-      layers->push(Value::object({{"name", name}, {"role", "step"}, {"kind", "step"}}));
-    }
-  }
 }
 
 Error provided_twice(const std::string& place, const model::RuleOutput& first,
@@ -141,13 +177,18 @@ Result<> order_providers(Bindings& bindings, const std::string& place, std::vect
   return {};
 }
 
-}  // namespace
-
-Result<Bindings> bind_rules(const model::Profile& profile, const std::vector<const Rule*>& rules) {
+// The rules that make layers come first: other rules go over the layers that they make.
+Result<Bindings> bind_once(const model::Profile& profile, const std::vector<const Rule*>& rules) {
   Bindings bindings;
   bindings.profile = profile.value;
-  for (const Rule* rule : rules) ORCH_CHECK(add_instances(bindings, *rule));
-  for (const Rule& rule : profile.steps) ORCH_CHECK(add_instances(bindings, rule));
+  std::map<const Rule*, std::vector<std::string>> made;
+  for (const Rule* rule : rules) {
+    if (!makes_layer(*rule)) continue;
+    for (const model::RuleOutput& output : rule->outputs)
+      if (output.provides == k_new_layer)
+        made[rule].push_back(fmt::format("layers[{}].image", insert_layer(bindings.profile, *rule, output)));
+  }
+  for (const Rule* rule : rules) ORCH_CHECK(add_instances(bindings, *rule, made));
   // First drop what cannot apply whatever others provide, then what waits in vain for somebody to provide
   // something.
   std::erase_if(bindings.instances, [&](const Instance& instance) {
@@ -161,19 +202,30 @@ Result<Bindings> bind_rules(const model::Profile& profile, const std::vector<con
     if (first == bindings.instances.end()) break;
     bindings.instances.erase(first);
   }
-  std::size_t appended = 0;
-  if (const Value* layers = bindings.profile.find("layers")) appended = layers->as_array().size();
-  append_layers(bindings);
-  for (std::size_t i = 0; i < bindings.instances.size(); ++i) {
-    const Instance& instance = bindings.instances[i];
-    for (std::size_t k = 0; k < instance.rule->outputs.size(); ++k) {
-      const model::RuleOutput& output = instance.rule->outputs[k];
-      if (output.provides.empty()) continue;
-      const std::string place = output.provides == "layers+" ? fmt::format("layers[{}].image", appended++)
-                                                             : bind_place(instance, output.provides);
-      bindings.providers[place].push_back({i, k});
-    }
+  return bindings;
+}
+
+}  // namespace
+
+Result<Bindings> bind_rules(const model::Profile& profile, const std::vector<const Rule*>& given) {
+  std::vector<const Rule*> rules = given;
+  for (const Rule& rule : profile.steps) rules.push_back(&rule);
+  Bindings bindings;
+  while (true) {
+    ORCH_TRY(bindings, bind_once(profile, rules));
+    // A rule that makes a layer and does not apply leaves none behind: once more without it.
+    const auto idle = std::find_if(rules.begin(), rules.end(), [&](const Rule* rule) {
+      return makes_layer(*rule) &&
+             std::none_of(bindings.instances.begin(), bindings.instances.end(),
+                          [&](const Instance& instance) { return instance.rule == rule; });
+    });
+    if (idle == rules.end()) break;
+    rules.erase(idle);
   }
+  for (std::size_t i = 0; i < bindings.instances.size(); ++i)
+    for (std::size_t k = 0; k < bindings.instances[i].places.size(); ++k)
+      if (const std::string& place = bindings.instances[i].places[k]; !place.empty())
+        bindings.providers[place].push_back({i, k});
   for (auto& [place, list] : bindings.providers) ORCH_CHECK(order_providers(bindings, place, list));
   return bindings;
 }

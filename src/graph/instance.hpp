@@ -19,10 +19,17 @@ struct Instance {
   const model::Rule* rule = nullptr;
   std::optional<std::size_t> item;
   std::string item_name;
+  // Where each output stands in the expanded profile ("layers[2].image"); empty for outputs without a place.
+  std::vector<std::string> places;
 };
 
 // A place in the expanded profile with "item." written out ("layers[2].image").
 std::string bind_place(const Instance& instance, std::string_view place);
+
+// The places that a list stands for, in order: "layers[].image" all items of `layers`, "below[].image" those
+// of the rule's list that lie below the instance's item. Nothing for a place without "[]".
+std::vector<std::string> bind_list(const Instance& instance, const base::Value& profile,
+                                   std::string_view place);
 
 // The profile's value at a place ("app.appimage", "layers[2].image"); nullptr if there is none.
 const base::Value* value_at(const base::Value& profile, std::string_view place);
@@ -33,7 +40,8 @@ struct Provider {
 };
 
 struct Bindings {
-  base::Value profile;  // the expanded profile, with a layer appended for each "layers+"
+  base::Value
+      profile;  // the expanded profile, with a layer for each "layers+", below the layer of role "finish"
   std::vector<Instance> instances;
   // Who provides a place, in the order in which values pass: a source first, then those that take and provide
   // it.

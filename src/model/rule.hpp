@@ -16,7 +16,8 @@ namespace orch::model {
 struct RuleInput {
   std::string name;
   // A place in the expanded profile ("app.appimage", "item.file", "layers[].image"): a file or directory
-  // path, or what some step provides there. "layers[].image" gives a list, in order.
+  // path, or what some step provides there. "layers[].image" gives a list, in order; "below[].image" only
+  // the items of the rule's for_each that come before its own.
   std::string value;
   // A step by its name in the profile (user steps), and one of its outputs (empty: its first).
   std::string step;
@@ -31,7 +32,7 @@ struct RuleInput {
 // the result).
 struct RuleParameter {
   std::string name;
-  std::string value;                   // a place in the expanded profile; empty: use `literal`
+  std::string value;  // a place, or a list of places, in the expanded profile; empty: use `literal`
   std::optional<base::Value> literal;  // also the default where `value` is absent
   // "string", "integer", "boolean", "strings", "any", "lock" (absent until the lock file is written: the step
   // is then unresolved, not wrong).
@@ -55,8 +56,8 @@ struct RuleOutput {
   std::string name;
   ArtifactKind kind = ArtifactKind::file;
   // A place in the expanded profile that this output becomes ("app.tree", "item.image"). A step that also
-  // takes that place as an input is put between the former provider and everybody else. "layers+" appends a
-  // layer.
+  // takes that place as an input is put between the former provider and everybody else. "layers+" adds a
+  // layer on top, below one of role "finish".
   std::string provides;
   base::SourceSpan span;
 };

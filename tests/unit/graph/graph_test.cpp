@@ -165,6 +165,52 @@ TEST_SUITE("graph") {
     CHECK(upstream(*graph, *find(*graph, "stack"), 1) == "step:extra");
   }
 
+  TEST_CASE("below[] is what lies below the item, and lists are parameters too") {
+    Value layers = Value::array();
+    for (const char* name : {"base", "deps", "top"})
+      layers.push(Value::object({{"name", name}, {"image", std::string("/i/") + name}}));
+    Rule check = make_rule("check");
+    check.for_each = "layers";
+    check.inputs = {from_value("image", "item.image"), from_value("below", "below[].image")};
+    check.parameters = {{"below", "below[].name", std::nullopt, "strings", place(5)},
+                        {"all", "layers[].name", std::nullopt, "strings", place(5)}};
+    const std::vector<model::Profile> profiles = {
+        make_profile("p", Value::object({{"name", "p"}, {"layers", layers}}))};
+    const auto graph = graph::expand(profiles, std::vector<Rule>{check}, "/");
+    REQUIRE(graph);
+    REQUIRE(graph->steps.size() == 3);
+    for (std::size_t i = 0; i < 3; ++i) {
+      const model::Step& step = graph->steps[i];
+      REQUIRE(step.inputs.size() == 1 + i);
+      CHECK(step.parameters[0].value.as_array().size() == i);
+      CHECK(step.parameters[1].value == Value::strings({"base", "deps", "top"}));
+    }
+    CHECK(graph->steps[2].inputs[2].name == "below[1]");
+    CHECK(std::get<model::Leaf>(graph->steps[2].inputs[2].from).path == "/i/deps");
+  }
+
+  TEST_CASE("rules go over layers that steps add, which lie below what finishes the stack") {
+    Value layers = Value::array();
+    layers.push(Value::object({{"name", "base"}, {"role", "base"}, {"image", "/i/base"}}));
+    layers.push(Value::object({{"name", "finish"}, {"role", "finish"}, {"image", "/i/finish"}}));
+    model::Profile profile = make_profile("p", Value::object({{"name", "p"}, {"layers", layers}}));
+    Rule extra = make_rule("step:extra");
+    extra.outputs = {output("image", "layers+")};
+    Rule idle = make_rule("step:idle");
+    idle.when = {{"app.tree", {"*"}}};
+    idle.outputs = {output("image", "layers+")};
+    profile.steps = {idle, extra};
+    Rule index = make_rule("index");
+    index.for_each = "layers";
+    index.inputs = {from_value("image", "item.image")};
+    const auto graph = graph::expand({&profile, 1}, std::vector<Rule>{index}, "/");
+    REQUIRE(graph);
+    std::vector<std::string> slots;
+    for (const model::Step& step : graph->steps) slots.push_back(step.slot);
+    CHECK(slots == std::vector<std::string>{"p/index/base", "p/step:extra", "p/index/step:extra.image",
+                                            "p/index/finish"});
+  }
+
   TEST_CASE("steps of equal identity are one step of both profiles") {
     Value other = app_profile();
     const std::vector<model::Profile> profiles = {make_profile("p", app_profile()), make_profile("q", other)};
