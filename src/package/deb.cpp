@@ -1,7 +1,7 @@
 #include "package/deb.hpp"
 
 #include "base/text.hpp"
-#include "image/libarchive.hpp"
+#include "package/archive_reader.hpp"
 
 #include <array>
 #include <memory>
@@ -14,19 +14,12 @@ using base::ErrorKind;
 namespace {
 
 using image::Libarchive;
-using Archive = std::unique_ptr<archive, decltype(&archive_read_free)>;
-
-Archive new_reader(const Libarchive& api) {
-  return {api.archive_read_new(), api.archive_read_free};
-}
-
-constexpr std::size_t k_buffer = 65536;
 
 // Feeds the inner archive from the member that the outer one stands at.
 struct Member {
   const Libarchive& api;
   archive* outer;
-  std::array<char, k_buffer> buffer;
+  std::array<char, k_archive_buffer> buffer;
 };
 
 la_ssize_t read_member(archive* inner, void* client, const void** data) {
@@ -46,47 +39,11 @@ tl::unexpected<base::Error> corrupt(const std::string& path, std::string_view wh
 }
 
 tl::unexpected<base::Error> corrupt(const Libarchive& api, const std::string& path, archive* handle) {
-  const char* text = api.archive_error_string(handle);
-  return corrupt(path, text == nullptr ? "it cannot be read" : text);
+  return corrupt(path, archive_complaint(api, handle));
 }
 
-// The bytes of a name. In the C locale libarchive gives raw bytes for plain tar headers, and only UTF-8 for
-// pax ones.
-std::string bytes_of(const char* raw, const char* utf8) {
-  return raw != nullptr ? raw : (utf8 != nullptr ? utf8 : "");
-}
-
-ArchiveEntry convert(const Libarchive& api, archive_entry* raw) {
-  ArchiveEntry entry;
-  entry.path = bytes_of(api.archive_entry_pathname(raw), api.archive_entry_pathname_utf8(raw));
-  entry.mode = static_cast<std::uint32_t>(api.archive_entry_perm(raw));
-  entry.target = bytes_of(api.archive_entry_hardlink(raw), api.archive_entry_hardlink_utf8(raw));
-  if (!entry.target.empty()) {
-    entry.kind = EntryKind::hard_link;
-    return entry;
-  }
-  switch (api.archive_entry_filetype(raw)) {
-    case AE_IFREG:
-      entry.kind = EntryKind::file;
-      entry.size =
-          api.archive_entry_size(raw) > 0 ? static_cast<std::uint64_t>(api.archive_entry_size(raw)) : 0;
-      break;
-    case AE_IFDIR:
-      entry.kind = EntryKind::directory;
-      break;
-    case AE_IFLNK:
-      entry.kind = EntryKind::symlink;
-      entry.target = bytes_of(api.archive_entry_symlink(raw), api.archive_entry_symlink_utf8(raw));
-      break;
-    default:
-      entry.kind = EntryKind::other;
-      break;
-  }
-  return entry;
-}
-
-Result<> read_data_archive(const Libarchive& api, const std::string& path, archive* outer,
-                           const EntryVisitor& visit) {
+Result<> read_inner_archive(const Libarchive& api, const std::string& path, archive* outer,
+                            const EntryVisitor& visit) {
   const Archive inner = new_reader(api);
   api.archive_read_support_filter_xz(inner.get());
   api.archive_read_support_filter_lzma(inner.get());
@@ -106,9 +63,9 @@ Result<> read_data_archive(const Libarchive& api, const std::string& path, archi
     archive_entry* raw = nullptr;
     const int status = api.archive_read_next_header(inner.get(), &raw);
     if (status == ARCHIVE_EOF) return {};
-    // A warning is about a name that the C locale cannot show; convert() takes its UTF-8 form.
+    // A warning is about a name that the C locale cannot show; to_entry() takes its UTF-8 form.
     if (status != ARCHIVE_OK && status != ARCHIVE_WARN) return corrupt(api, path, inner.get());
-    const ArchiveEntry entry = convert(api, raw);
+    const ArchiveEntry entry = to_entry(api, raw);
     if (entry.path.empty()) return corrupt(path, "it has an entry without a name");
     ORCH_CHECK(visit(entry, content));
   }
@@ -127,20 +84,19 @@ Result<> check_format_version(const Libarchive& api, const std::string& path, ar
   return {};
 }
 
-}  // namespace
-
-Result<> read_deb(const std::string& path, const EntryVisitor& visit) {
+// Visits the inner archive with that name, or that name and a compressor's ending.
+Result<> read_member_archive(const std::string& path, std::string_view wanted, const EntryVisitor& visit) {
   ORCH_TRY(const Libarchive* const loaded, image::libarchive());
   const Libarchive& api = *loaded;
   const Archive outer = new_reader(api);
   api.archive_read_support_format_ar(outer.get());
-  if (api.archive_read_open_filename(outer.get(), path.c_str(), k_buffer) != ARCHIVE_OK)
+  if (api.archive_read_open_filename(outer.get(), path.c_str(), k_archive_buffer) != ARCHIVE_OK)
     return corrupt(api, path, outer.get());
   bool versioned = false;
   for (;;) {
     archive_entry* raw = nullptr;
     const int status = api.archive_read_next_header(outer.get(), &raw);
-    if (status == ARCHIVE_EOF) return corrupt(path, "it has no data.tar");
+    if (status == ARCHIVE_EOF) return corrupt(path, "it has no " + std::string(wanted));
     if (status != ARCHIVE_OK) return corrupt(api, path, outer.get());
     const char* pathname = api.archive_entry_pathname(raw);
     const std::string_view name = pathname == nullptr ? "" : pathname;
@@ -148,10 +104,36 @@ Result<> read_deb(const std::string& path, const EntryVisitor& visit) {
       if (name != "debian-binary") return corrupt(path, "it does not begin with debian-binary");
       ORCH_CHECK(check_format_version(api, path, outer.get()));
       versioned = true;
-    } else if (name == "data.tar" || name.starts_with("data.tar.")) {
-      return read_data_archive(api, path, outer.get(), visit);
+    } else if (name == wanted || name.starts_with(std::string(wanted) + ".")) {
+      return read_inner_archive(api, path, outer.get(), visit);
     }
   }
+}
+
+}  // namespace
+
+Result<> read_deb(const std::string& path, const EntryVisitor& visit) {
+  return read_member_archive(path, "data.tar", visit);
+}
+
+Result<std::string> read_deb_control(const std::string& path) {
+  constexpr std::size_t k_largest = 1U << 20U;
+  std::string text;
+  bool found = false;
+  const auto visit = [&](const ArchiveEntry& entry, const ContentReader& content) -> Result<> {
+    if (entry.kind != EntryKind::file || (entry.path != "./control" && entry.path != "control")) return {};
+    found = true;
+    std::array<char, 8192> buffer{};
+    for (;;) {
+      ORCH_TRY(const std::size_t count, content(buffer.data(), buffer.size()));
+      if (count == 0) return {};
+      text.append(buffer.data(), count);
+      if (text.size() > k_largest) return corrupt(path, "its control file is too large");
+    }
+  };
+  ORCH_CHECK(read_member_archive(path, "control.tar", visit));
+  if (!found) return corrupt(path, "it has no control file");
+  return text;
 }
 
 }  // namespace orch::package

@@ -51,6 +51,22 @@ Result<std::string> member(const Value& table, std::string_view key) {
   return value->as_string();
 }
 
+// The texts that reach command lines and file names.
+Result<> check_names(const Value& table, const LockedPackage& package) {
+  if (!(is_rpm(package) ? is_rpm_name(package.name) : is_package_name(package.name)))
+    return bad(table, "'" + base::printable(package.name) + "' is no package name");
+  if (!is_package_version(package.version))
+    return bad(table, "'" + base::printable(package.version) + "' is no package version");
+  if (package.architecture != "amd64" && package.architecture != "all" && !is_rpm(package))
+    return bad(table, "package '" + package.name + "' must be for amd64 or all, x86_64 or noarch, found '" +
+                          base::printable(package.architecture) + "'");
+  const bool plain =
+      std::all_of(package.origin.begin(), package.origin.end(), [](char c) { return c >= ' ' && c < 127; });
+  if (!plain || package.origin.size() > 200)
+    return bad(table, "the origin of package '" + package.name + "' must be a short ASCII text");
+  return {};
+}
+
 bool is_archive_path(std::string_view path) {
   if (path.empty()) return true;
   if (path.front() == '/') return false;
@@ -68,7 +84,11 @@ std::string archive_file_name(const LockedPackage& package) {
   append_quoted(name, package.version);
   name += '_';
   append_quoted(name, package.architecture);
-  return name + ".deb";
+  return name + (is_rpm(package) ? ".rpm" : ".deb");
+}
+
+bool is_rpm(const LockedPackage& package) {
+  return package.architecture == "x86_64" || package.architecture == "noarch";
 }
 
 bool is_package_name(std::string_view name) {
@@ -77,26 +97,48 @@ bool is_package_name(std::string_view name) {
                      [](char c) { return is_lower(c) || is_digit(c) || c == '+' || c == '-' || c == '.'; });
 }
 
+bool is_rpm_name(std::string_view name) {
+  if (name.empty() || name.size() > 200) return false;
+  if (!is_lower(name[0]) && !is_upper(name[0]) && !is_digit(name[0]) && name[0] != '_') return false;
+  return std::all_of(name.begin(), name.end(), [](char c) {
+    return is_lower(c) || is_upper(c) || is_digit(c) || c == '+' || c == '-' || c == '.' || c == '_';
+  });
+}
+
+bool is_reason(std::string_view reason) {
+  if (reason == "asked" || reason == "required") return true;
+  for (const std::string_view start : {"required by ", "provides "}) {
+    if (!reason.starts_with(start)) continue;
+    reason.remove_prefix(start.size());
+    return !reason.empty() && reason.size() <= 200 &&
+           std::all_of(reason.begin(), reason.end(), [](char c) { return c > ' ' && c < 127; });
+  }
+  return false;
+}
+
 bool is_package_version(std::string_view version) {
   if (version.empty() || version.size() > 200 ||
       !(is_digit(version[0]) || is_lower(version[0]) || is_upper(version[0])))
     return false;
   return std::all_of(version.begin(), version.end(), [](char c) {
     return is_lower(c) || is_upper(c) || is_digit(c) || c == '+' || c == '-' || c == '.' || c == '~' ||
-           c == ':';
+           c == ':' || c == '^' || c == '_';
   });
 }
 
 Value to_value(const std::vector<LockedPackage>& packages) {
   Value list = Value::array();
   for (const LockedPackage& package : packages) {
-    list.push(Value::object({{"name", package.name},
-                             {"version", package.version},
-                             {"architecture", package.architecture},
-                             {"sha256", package.sha256.hex()},
-                             {"size", package.size},
-                             {"path", package.path},
-                             {"reason", package.reason}}));
+    Value table = Value::object({{"name", package.name},
+                                 {"version", package.version},
+                                 {"architecture", package.architecture},
+                                 {"sha256", package.sha256.hex()},
+                                 {"size", package.size},
+                                 {"path", package.path},
+                                 {"reason", package.reason}});
+    if (!package.origin.empty()) table.set("origin", package.origin);
+    if (package.allow_unsigned) table.set("allow_unsigned", true);
+    list.push(std::move(table));
   }
   return list;
 }
@@ -105,8 +147,8 @@ Result<LockedPackage> package_from_value(const Value& table) {
   if (!table.is_object())
     return bad(table, "a locked package must be a table, found " + std::string(table.type_name()));
   for (const Value::Member& item : table.as_object()) {
-    static constexpr std::string_view k_keys[] = {"name", "version", "architecture", "sha256",
-                                                  "size", "path",    "reason"};
+    static constexpr std::string_view k_keys[] = {"name", "version", "architecture", "sha256",        "size",
+                                                  "path", "reason",  "origin",       "allow_unsigned"};
     if (std::find(std::begin(k_keys), std::end(k_keys), item.key) == std::end(k_keys))
       return base::fail(
           Error(ErrorKind::profile, "unknown key '" + base::printable(item.key) + "' in a locked package")
@@ -121,13 +163,11 @@ Result<LockedPackage> package_from_value(const Value& table) {
     ORCH_TRY(package.path, member(table, "path"));
   }
   ORCH_TRY(package.reason, member(table, "reason"));
-  if (!is_package_name(package.name))
-    return bad(table, "'" + base::printable(package.name) + "' is no package name");
-  if (!is_package_version(package.version))
-    return bad(table, "'" + base::printable(package.version) + "' is no package version");
-  if (package.architecture != "amd64" && package.architecture != "all")
-    return bad(table, "package '" + package.name + "' must be for amd64 or all, found '" +
-                          base::printable(package.architecture) + "'");
+  if (table.find("origin") != nullptr) {
+    ORCH_TRY(package.origin, member(table, "origin"));
+  }
+  package.allow_unsigned = table.bool_or("allow_unsigned", false);
+  ORCH_CHECK(check_names(table, package));
   const std::optional<hash::Sha256> digest = hash::Sha256::parse(sha256);
   if (!digest)
     return bad(table, "the sha256 of package '" + package.name + "' must be 64 hexadecimal digits");
@@ -139,8 +179,9 @@ Result<LockedPackage> package_from_value(const Value& table) {
   package.size = static_cast<std::uint64_t>(size->as_int());
   if (!is_archive_path(package.path))
     return bad(table, "the path of package '" + package.name + "' must be relative and without '..'");
-  if (package.reason != "asked" && package.reason != "required")
-    return bad(table, "the reason of package '" + package.name + "' must be \"asked\" or \"required\"");
+  if (!is_reason(package.reason))
+    return bad(table, "the reason of package '" + package.name +
+                          "' must be \"asked\", \"required by NAME\" or \"provides SONAME\"");
   return package;
 }
 

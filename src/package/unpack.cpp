@@ -1,6 +1,7 @@
 #include "package/unpack.hpp"
 
 #include "base/text.hpp"
+#include "package/rpm.hpp"
 #include "sys/file.hpp"
 
 #include <fcntl.h>
@@ -58,7 +59,7 @@ Result<StoredPackage> store_package(const UnpackOrder& order, std::size_t index)
   ORCH_CHECK(sys::make_dirs(directory, 0700));
   StoredPackage stored;
   std::vector<char> buffer(k_buffer);
-  ORCH_CHECK(read_deb(archive, [&](const ArchiveEntry& entry, const ContentReader& content) -> Result<> {
+  ORCH_CHECK(read_package(archive, [&](const ArchiveEntry& entry, const ContentReader& content) -> Result<> {
     ORCH_TRY(const std::string place, entry_place(entry.path));
     StoredEntry item{entry, {}};
     if (entry.kind == EntryKind::file && skip_reason(order.rules, entry, place).empty()) {

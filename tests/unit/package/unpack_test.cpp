@@ -140,8 +140,8 @@ TEST_SUITE("package/unpack") {
 
   TEST_CASE("archives that are none, or cut short, are errors") {
     const std::string sound = deb_bytes({{"usr/x", 'f', 0644, std::string(200000, 'x')}}, "gzip");
-    CHECK(mentions(failure({"no archive"}), "is no sound Debian package"));
-    CHECK(mentions(failure({""}), "is no sound Debian package"));
+    CHECK(mentions(failure({"no archive"}), "is neither a Debian nor an RPM package"));
+    CHECK(mentions(failure({""}), "is neither a Debian nor an RPM package"));
     CHECK(mentions(failure({sound.substr(0, sound.size() - 40)}), "is no sound Debian package"));
     CHECK(mentions(failure({sound.substr(0, 70)}), "is no sound Debian package"));
     CHECK(mentions(failure({"!<arch>\n"}), "is no sound Debian package"));

@@ -1,0 +1,286 @@
+#include "package/rpm.hpp"
+
+#include "base/text.hpp"
+#include "package/archive_reader.hpp"
+#include "package/deb.hpp"
+#include "sys/file.hpp"
+
+#include <fcntl.h>
+
+#include <algorithm>
+#include <map>
+#include <memory>
+#include <optional>
+#include <utility>
+
+namespace orch::package {
+
+using base::ErrorKind;
+using image::Libarchive;
+
+namespace {
+
+constexpr std::string_view k_lead_magic = "\xed\xab\xee\xdb";
+constexpr std::string_view k_header_magic = "\x8e\xad\xe8\x01";
+constexpr std::size_t k_lead = 96;
+// Larger than any header that a distribution has (the kernel's are the largest, some MiB).
+constexpr std::uint32_t k_most_entries = 65536;
+constexpr std::uint32_t k_most_data = 64U << 20U;
+
+tl::unexpected<base::Error> corrupt(const std::string& path, std::string_view what) {
+  return base::fail(ErrorKind::corrupt,
+                    "'" + base::printable(path) + "' is no sound RPM package: " + base::printable(what),
+                    "remove it from the cache, or look for the archive's own fault");
+}
+
+std::uint32_t big_endian(std::string_view bytes, std::size_t at) {
+  std::uint32_t value = 0;
+  for (std::size_t i = 0; i < 4; ++i) value = (value << 8U) | static_cast<unsigned char>(bytes[at + i]);
+  return value;
+}
+
+// A tag's place in a header that was read whole; every access is checked against the data's length.
+class Header {
+ public:
+  static constexpr std::uint32_t k_int32 = 4;
+  static constexpr std::uint32_t k_string = 6;
+  static constexpr std::uint32_t k_string_array = 8;
+  static constexpr std::uint32_t k_i18n_string = 9;
+
+  Header(std::string index, std::string data) : data_(std::move(data)) {
+    for (std::size_t at = 0; at + 16 <= index.size(); at += 16)
+      entries_.emplace(big_endian(index, at), Entry{big_endian(index, at + 4), big_endian(index, at + 8),
+                                                    big_endian(index, at + 12)});
+  }
+
+  bool has(std::uint32_t tag) const { return entries_.count(tag) != 0; }
+
+  // nullopt: the tag's strings do not lie in the data. An absent tag has none.
+  std::optional<std::vector<std::string>> strings(std::uint32_t tag) const {
+    std::vector<std::string> found;
+    const auto entry = entries_.find(tag);
+    if (entry == entries_.end()) return found;
+    const auto& [type, offset, count] = entry->second;
+    if (type != k_string && type != k_string_array && type != k_i18n_string) return std::nullopt;
+    std::size_t at = offset;
+    for (std::uint32_t i = 0; i < (type == k_string ? 1 : count); ++i) {
+      const std::size_t end = at < data_.size() ? data_.find('\0', at) : std::string::npos;
+      if (end == std::string::npos) return std::nullopt;
+      found.push_back(data_.substr(at, end - at));
+      at = end + 1;
+    }
+    return found;
+  }
+
+  std::optional<std::vector<std::uint32_t>> numbers(std::uint32_t tag) const {
+    std::vector<std::uint32_t> found;
+    const auto entry = entries_.find(tag);
+    if (entry == entries_.end()) return found;
+    const auto& [type, offset, count] = entry->second;
+    if (type != k_int32 || offset > data_.size() || count > (data_.size() - offset) / 4) return std::nullopt;
+    for (std::uint32_t i = 0; i < count; ++i) found.push_back(big_endian(data_, offset + i * std::size_t{4}));
+    return found;
+  }
+
+ private:
+  struct Entry {
+    std::uint32_t type;
+    std::uint32_t offset;
+    std::uint32_t count;
+  };
+  std::map<std::uint32_t, Entry> entries_;  // the first of a tag, should one stand twice
+  std::string data_;
+};
+
+// The header at `at`, which is moved behind it.
+Result<Header> read_header(int fd, const std::string& path, std::uint64_t& at) {
+  ORCH_TRY(const std::string intro, sys::read_at(fd, at, 16, path));
+  if (intro.size() < 16 || !intro.starts_with(k_header_magic))
+    return corrupt(path, "it has no header where one must be");
+  const std::uint32_t entries = big_endian(intro, 8);
+  const std::uint32_t bytes = big_endian(intro, 12);
+  if (entries > k_most_entries || bytes > k_most_data)
+    return corrupt(path, "its header is larger than any can be");
+  ORCH_TRY(std::string index, sys::read_at(fd, at + 16, entries * std::size_t{16}, path));
+  ORCH_TRY(std::string data, sys::read_at(fd, at + 16 + index.size(), bytes, path));
+  if (index.size() != entries * std::size_t{16} || data.size() != bytes)
+    return corrupt(path, "it is cut short");
+  at += 16 + index.size() + data.size();
+  return Header(std::move(index), std::move(data));
+}
+
+Result<std::string> one_text(const Header& header, std::uint32_t tag, const std::string& path) {
+  const auto texts = header.strings(tag);
+  if (!texts) return corrupt(path, "tag " + std::to_string(tag) + " of its header is damaged");
+  return texts->empty() ? std::string() : texts->front();
+}
+
+Result<std::vector<RpmRelation>> relations(const Header& header, std::uint32_t names, std::uint32_t flags,
+                                           std::uint32_t versions, const std::string& path) {
+  const auto name_list = header.strings(names);
+  const auto flag_list = header.numbers(flags);
+  const auto version_list = header.strings(versions);
+  if (!name_list || !flag_list || !version_list) return corrupt(path, "its dependencies are damaged");
+  std::vector<RpmRelation> found;
+  for (std::size_t i = 0; i < name_list->size(); ++i)
+    found.push_back({(*name_list)[i], i < flag_list->size() ? (*flag_list)[i] : 0,
+                     i < version_list->size() ? (*version_list)[i] : std::string()});
+  return found;
+}
+
+// "[EPOCH:]VERSION-RELEASE"
+Result<std::string> full_version(const Header& header, const std::string& path) {
+  ORCH_TRY(const std::string version, one_text(header, 1001, path));
+  ORCH_TRY(const std::string release, one_text(header, 1002, path));
+  const auto epoch = header.numbers(1003);
+  if (!epoch || version.empty() || release.empty()) return corrupt(path, "its version is damaged");
+  const bool counted = !epoch->empty() && epoch->front() != 0;
+  return (counted ? std::to_string(epoch->front()) + ":" : std::string()) + version + "-" + release;
+}
+
+using Inode = std::pair<std::int64_t, std::int64_t>;
+
+// Visits the payload's entries; keeps back the names of a file whose content is still to come.
+class Payload {
+ public:
+  Payload(const Libarchive& api, const std::string& path, archive* handle, const EntryVisitor& visit)
+      : api_(api), path_(path), handle_(handle), visit_(visit) {}
+
+  Result<> add(archive_entry* raw) {
+    ArchiveEntry entry = to_entry(api_, raw);
+    if (entry.path.empty()) return corrupt(path_, "it has an entry without a name");
+    const bool regular = entry.kind == EntryKind::file || entry.kind == EntryKind::hard_link;
+    if (!regular || api_.archive_entry_nlink(raw) < 2) return visit_(entry, content());
+    const Inode inode{api_.archive_entry_dev(raw), api_.archive_entry_ino64(raw)};
+    entry.kind = EntryKind::file;
+    entry.target.clear();
+    entry.size =
+        api_.archive_entry_size(raw) > 0 ? static_cast<std::uint64_t>(api_.archive_entry_size(raw)) : 0;
+    Links& links = links_[inode];
+    if (!links.placed.empty()) return link(std::move(entry), links.placed);
+    if (entry.size == 0) {
+      links.waiting.push_back(std::move(entry));
+      return {};
+    }
+    links.placed = entry.path;
+    ORCH_CHECK(visit_(entry, content()));
+    return release(links);
+  }
+
+  // Files with several names that are empty: no content came for them.
+  Result<> finish() {
+    const ContentReader nothing = [](char*, std::size_t) -> Result<std::size_t> { return 0; };
+    for (auto& [inode, links] : links_) {
+      if (links.waiting.empty()) continue;
+      const ArchiveEntry first = std::move(links.waiting.front());
+      links.waiting.erase(links.waiting.begin());
+      links.placed = first.path;
+      ORCH_CHECK(visit_(first, nothing));
+      ORCH_CHECK(release(links));
+    }
+    return {};
+  }
+
+ private:
+  struct Links {
+    std::vector<ArchiveEntry> waiting;
+    std::string placed;  // the name that has the content
+  };
+
+  ContentReader content() const {
+    return [this](char* buffer, std::size_t size) -> Result<std::size_t> {
+      const la_ssize_t count = api_.archive_read_data(handle_, buffer, size);
+      if (count < 0) return corrupt(path_, archive_complaint(api_, handle_));
+      return static_cast<std::size_t>(count);
+    };
+  }
+
+  Result<> link(ArchiveEntry entry, const std::string& target) {
+    entry.kind = EntryKind::hard_link;
+    entry.size = 0;
+    entry.target = target;
+    return visit_(entry, content());
+  }
+
+  Result<> release(Links& links) {
+    for (ArchiveEntry& entry : links.waiting) ORCH_CHECK(link(std::move(entry), links.placed));
+    links.waiting.clear();
+    return {};
+  }
+
+  const Libarchive& api_;
+  const std::string& path_;
+  archive* handle_;
+  const EntryVisitor& visit_;
+  std::map<Inode, Links> links_;
+};
+
+}  // namespace
+
+Result<RpmHeader> read_rpm_header(const std::string& path) {
+  ORCH_TRY(const sys::Fd fd, sys::open_file(path, O_RDONLY));
+  ORCH_TRY(const std::string lead, sys::read_at(fd.get(), 0, k_lead, path));
+  if (lead.size() < k_lead || !lead.starts_with(k_lead_magic))
+    return corrupt(path, "it does not begin as one");
+  std::uint64_t at = k_lead;
+  ORCH_TRY(const Header signature, read_header(fd.get(), path, at));
+  at = (at + 7) / 8 * 8;
+  ORCH_TRY(const Header header, read_header(fd.get(), path, at));
+  if (lead[7] == 1)
+    return base::fail(ErrorKind::unsupported, "'" + base::printable(path) + "' is a source package",
+                      "name the package that is built from it");
+  RpmHeader out;
+  ORCH_TRY(out.name, one_text(header, 1000, path));
+  ORCH_TRY(out.version, full_version(header, path));
+  ORCH_TRY(out.architecture, one_text(header, 1022, path));
+  ORCH_TRY(out.license, one_text(header, 1014, path));
+  ORCH_TRY(out.compressor, one_text(header, 1125, path));
+  ORCH_TRY(out.requires_list, relations(header, 1049, 1048, 1050, path));
+  ORCH_TRY(out.provides, relations(header, 1047, 1112, 1113, path));
+  // DSA and RSA over the header, PGP and GPG over header and payload, OpenPGP of RPM 6.
+  for (const std::uint32_t tag : {267U, 268U, 278U, 1002U, 1005U})
+    if (signature.has(tag)) out.has_signature = true;
+  if (out.name.empty()) return corrupt(path, "its header has no name");
+  return out;
+}
+
+Result<> read_rpm(const std::string& path, const EntryVisitor& visit) {
+  ORCH_TRY(const Libarchive* const loaded, image::libarchive());
+  const Libarchive& api = *loaded;
+  const Archive handle = new_reader(api);
+  api.archive_read_support_filter_rpm(handle.get());
+  api.archive_read_support_filter_xz(handle.get());
+  api.archive_read_support_filter_lzma(handle.get());
+  api.archive_read_support_filter_zstd(handle.get());
+  api.archive_read_support_filter_gzip(handle.get());
+  api.archive_read_support_filter_bzip2(handle.get());
+  api.archive_read_support_format_cpio(handle.get());
+  if (api.archive_read_open_filename(handle.get(), path.c_str(), k_archive_buffer) != ARCHIVE_OK)
+    return corrupt(path, archive_complaint(api, handle.get()));
+  Payload payload(api, path, handle.get(), visit);
+  for (;;) {
+    archive_entry* raw = nullptr;
+    const int status = api.archive_read_next_header(handle.get(), &raw);
+    if (status == ARCHIVE_EOF) return payload.finish();
+    if (status != ARCHIVE_OK && status != ARCHIVE_WARN)
+      return corrupt(path, archive_complaint(api, handle.get()));
+    ORCH_CHECK(payload.add(raw));
+  }
+}
+
+Result<ArchiveFormat> package_format(const std::string& path) {
+  ORCH_TRY(const sys::Fd fd, sys::open_file(path, O_RDONLY));
+  ORCH_TRY(const std::string start, sys::read_at(fd.get(), 0, 8, path));
+  if (start == "!<arch>\n") return ArchiveFormat::deb;
+  if (start.starts_with(k_lead_magic)) return ArchiveFormat::rpm;
+  return base::fail(ErrorKind::corrupt,
+                    "'" + base::printable(path) + "' is neither a Debian nor an RPM package",
+                    "remove it from the cache, or correct the address that it came from");
+}
+
+Result<> read_package(const std::string& path, const EntryVisitor& visit) {
+  ORCH_TRY(const ArchiveFormat format, package_format(path));
+  return format == ArchiveFormat::deb ? read_deb(path, visit) : read_rpm(path, visit);
+}
+
+}  // namespace orch::package

@@ -1,0 +1,118 @@
+// An RPM of the test's own, header and payload by hand: what rpmbuild makes is in
+// tests/integration/test_rpm_source.py.
+#include "package/rpm.hpp"
+
+#include "package/deb.hpp"
+#include "support/deb_writer.hpp"
+#include "support/rpm_writer.hpp"
+#include "support/temp_dir.hpp"
+
+#include <doctest/doctest.h>
+
+#include <map>
+#include <string>
+
+using orch::package::ArchiveEntry;
+using orch::package::ContentReader;
+using orch::package::EntryKind;
+using orch::package::read_rpm;
+using orch::package::read_rpm_header;
+using orch::test::rpm_bytes;
+using orch::test::RpmFile;
+using orch::test::RpmText;
+using orch::test::TempDir;
+
+namespace {
+
+// "KIND PATH TARGET CONTENT" of each entry, in order.
+std::vector<std::string> listing(const std::string& path) {
+  std::vector<std::string> found;
+  const auto done = orch::package::read_package(
+      path, [&](const ArchiveEntry& entry, const ContentReader& content) -> orch::base::Result<> {
+        std::string text;
+        char buffer[7];
+        while (entry.kind == EntryKind::file) {
+          ORCH_TRY(const std::size_t count, content(buffer, sizeof buffer));
+          if (count == 0) break;
+          text.append(buffer, count);
+        }
+        found.push_back(std::to_string(static_cast<int>(entry.kind)) + " " + entry.path + " " + entry.target +
+                        " " + text);
+        return {};
+      });
+  if (!done) found.push_back("error: " + done.error().what);
+  return found;
+}
+
+}  // namespace
+
+TEST_SUITE("package/rpm") {
+  TEST_CASE("header fields are read") {
+    const TempDir dir;
+    RpmText text;
+    text.epoch = 3;
+    text.requirements = {"libc.so.6()(64bit)", "(a if b)"};
+    text.provides = {"x", "libx.so.1()(64bit)"};
+    dir.write("x.rpm", rpm_bytes(text, {}));
+    const auto header = read_rpm_header(dir / "x.rpm");
+    if (!header) FAIL(orch::base::render(header.error()));
+    CHECK(header->name == "x");
+    CHECK(header->version == "3:1.0-2.fc42");
+    CHECK(header->architecture == "x86_64");
+    CHECK(header->license == "MIT");
+    REQUIRE(header->requires_list.size() == 2);
+    CHECK(header->requires_list[1].name == "(a if b)");
+    CHECK(header->provides.at(1).name == "libx.so.1()(64bit)");
+    CHECK_FALSE(header->has_signature);
+  }
+
+  TEST_CASE("entries are read; the names of one file come together, content first") {
+    const TempDir dir;
+    dir.write("x.rpm", rpm_bytes({}, {{"./usr", 040755, "", 1, 2},
+                                      {"./usr/a", 0100644, "", 2, 7},
+                                      {"./usr/l", 0120777, "a", 1, 3},
+                                      {"./usr/z", 0100644, "content of both", 2, 7},
+                                      {"./usr/e1", 0100644, "", 2, 9},
+                                      {"./usr/e2", 0100644, "", 2, 9}}));
+    CHECK(listing(dir / "x.rpm") ==
+          std::vector<std::string>{"1 ./usr  ", "2 ./usr/l a ", "0 ./usr/z  content of both",
+                                   "3 ./usr/a ./usr/z ", "0 ./usr/e1  ", "3 ./usr/e2 ./usr/e1 "});
+  }
+
+  TEST_CASE("what is damaged, or something else, is refused by name") {
+    const TempDir dir;
+    const std::string whole = rpm_bytes({}, {{"./usr/a", 0100644, std::string(3000, 'q'), 1, 7}});
+    CHECK(
+        read_rpm_header(dir.write("short.rpm", whole.substr(0, 200))).error().what.find("it is cut short") !=
+        std::string::npos);
+    CHECK(listing(dir.write("tail.rpm", whole.substr(0, whole.size() - 1500))).back().find("error: ") == 0);
+    std::string source = whole;
+    source[7] = 1;
+    CHECK(read_rpm_header(dir.write("x.src.rpm", source)).error().what.find("is a source package") !=
+          std::string::npos);
+    std::string huge = whole;
+    huge[96 + 8] = 0x7f;
+    CHECK(read_rpm_header(dir.write("huge.rpm", huge)).error().what.find("larger than any can be") !=
+          std::string::npos);
+    CHECK(listing(dir.write("text", "hello")).back().find("is neither a Debian nor an RPM package") !=
+          std::string::npos);
+  }
+
+  TEST_CASE("every single byte may be wrong") {
+    const TempDir dir;
+    const std::string whole = rpm_bytes({}, {{"./usr/a", 0100644, "text", 1, 7}});
+    for (std::size_t i = 0; i < whole.size(); ++i) {
+      std::string broken = whole;
+      broken[i] = static_cast<char>(broken[i] ^ 0x81);
+      dir.write("x.rpm", broken);
+      (void)read_rpm_header(dir / "x.rpm");
+      (void)listing(dir / "x.rpm");
+    }
+  }
+
+  TEST_CASE("a .deb is told by its first bytes") {
+    const TempDir dir;
+    dir.write("x", orch::test::deb_bytes({{"./usr/x", 'f', 0644, "x"}}));
+    CHECK(listing(dir / "x") == std::vector<std::string>{"0 ./usr/x  x"});
+  }
+}
