@@ -2,13 +2,17 @@
 //   inputs      archives (tree)
 //   parameters  packages: the lock's list; role: "base" | "deps"; class: "base" | "deps" | "base-refresh";
 //   compressor; cluster;
-//               documentation: keep man pages and the like; paths: only what lies below one of these
+//               documentation: keep man pages and the like; paths: only what lies below one of these;
+//               allow: findings of image/layer_rules.hpp that the profile allows
+//   settings    layer: its name, for messages
 //   tools       mkfs (mkfs.erofs)
 //   outputs     image, manifest
 #include "action/context.hpp"
 #include "base/text.hpp"
+#include "elf/facts.hpp"
 #include "format/json.hpp"
 #include "image/erofs_writer.hpp"
+#include "package/layer_check.hpp"
 #include "package/manifest.hpp"
 #include "package/unpack.hpp"
 #include "sys/file.hpp"
@@ -17,6 +21,9 @@
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <optional>
+#include <utility>
+#include <vector>
 
 namespace orch::action {
 
@@ -25,14 +32,11 @@ namespace {
 Result<package::TreeRules> rules_from(const Value& parameters) {
   package::TreeRules rules;
   const std::string layer_class = parameters.string_or("class", "deps");
-  if (layer_class == "base") {
-    rules.layer_class = package::LayerClass::base;
-  } else if (layer_class == "base-refresh") {
-    rules.layer_class = package::LayerClass::base_refresh;
-  } else if (layer_class != "deps") {
+  const auto known = image::parse_layer_class(layer_class);
+  if (!known || *known == image::LayerClass::compat || *known == image::LayerClass::finish)
     return base::fail(base::ErrorKind::profile, "class '" + base::printable(layer_class) + "' is unknown",
                       "the classes are \"deps\" and \"base-refresh\"");
-  }
+  rules.layer_class = *known;
   rules.documentation = parameters.bool_or("documentation", false);
   if (const Value* paths = parameters.find("paths"); paths != nullptr && paths->is_array()) {
     for (const Value& path : paths->as_array()) {
@@ -41,6 +45,9 @@ Result<package::TreeRules> rules_from(const Value& parameters) {
     }
     std::sort(rules.paths.begin(), rules.paths.end());
   }
+  if (const Value* allow = parameters.find("allow"); allow != nullptr && allow->is_array())
+    for (const Value& name : allow->as_array())
+      if (name.is_string()) rules.overrides.insert(name.as_string());
   return rules;
 }
 
@@ -57,6 +64,27 @@ Result<package::ImageFacts> describe_image(const std::string& image, const image
   return facts;
 }
 
+Result<std::optional<image::ElfIdentity>> read_elf(const image::FileTree& tree,
+                                                   const image::WalkEntry& file) {
+  ORCH_TRY(const auto data, tree.open(file.node));
+  ORCH_TRY(const std::optional<elf::Facts> facts, elf::read_facts(*data));
+  if (!facts) return std::optional<image::ElfIdentity>();
+  return std::optional(image::ElfIdentity{facts->machine, facts->soname});
+}
+
+// Refuses a layer that breaks a rule; gives what is allowed or only noted.
+Result<std::vector<image::Finding>> check(const Context& context, const package::UnpackOrder& order,
+                                          const package::PlannedLayer& layer) {
+  package::LayerCheckOrder rules;
+  rules.layer_name = context.settings.string_or("layer", context.parameters.string_or("role", "deps"));
+  rules.read_elf = read_elf;
+  ORCH_TRY(std::vector<image::Finding> findings, package::check_packages(order, layer, rules));
+  if (image::is_refused(findings)) return base::fail(image::refusal(findings));
+  for (const image::Finding& finding : findings)
+    context.log((finding.overridden ? "allowed: " : "noted: ") + finding.sentence);
+  return findings;
+}
+
 }  // namespace
 
 Result<> overlay(Context& context) {
@@ -69,6 +97,7 @@ Result<> overlay(Context& context) {
   ORCH_TRY(order.rules, rules_from(parameters));
   order.archives = archives->path;
   order.scratch = context.scratch + "/packages";
+  order.cache = context.cache_dir.empty() ? std::string() : context.cache_dir + "/unpacked";
   order.tree = context.scratch + "/tree";
   order.jobs = context.jobs;
   ORCH_CHECK(sys::make_dirs(order.scratch, 0700));
@@ -76,7 +105,10 @@ Result<> overlay(Context& context) {
   const auto mkfs = context.tools.find("mkfs");
   const std::string program = mkfs == context.tools.end() ? std::string() : mkfs->second;
   ORCH_TRY(const image::ErofsTool tool, image::probe_erofs_tool(program, *context.processes));
-  ORCH_TRY(const package::UnpackedTree tree, package::unpack_packages(order));
+  ORCH_TRY(const package::PlannedLayer layer, package::plan_layer(order));
+  ORCH_TRY(const std::vector<image::Finding> findings, check(context, order, layer));
+  ORCH_CHECK(package::stage_layer(layer, order.tree));
+  const package::UnpackedTree tree = package::describe(*layer.plan);
   context.log("unpacked " + std::to_string(order.packages.size()) +
               " packages: " + std::to_string(tree.listing.entries.size()) + " entries, " +
               base::human_size(tree.listing.total_bytes()));
@@ -94,7 +126,7 @@ Result<> overlay(Context& context) {
   facts.layer_class = parameters.string_or("class", "deps");
   ORCH_TRY(facts.tool, image::erofs_writer_identity(program, *context.processes));
   context.log("image of " + base::human_size(facts.size) + ", sha256 " + facts.sha256);
-  const Value manifest = package::image_manifest(facts, order.packages, tree);
+  const Value manifest = package::image_manifest(facts, order.packages, tree, findings);
   return sys::write_atomic(context.outputs.at("manifest"), format::to_json(manifest));
 }
 

@@ -164,6 +164,13 @@ const LayerRule& rule_of(std::string_view id) {
   return *std::find_if(k_rules.begin(), k_rules.end(), [&](const LayerRule& rule) { return rule.id == id; });
 }
 
+// How many findings an error names; a package of a C library breaks dozens of rules at once.
+constexpr std::size_t k_most_named = 4;
+
+std::string allow_item(const Finding& finding) {
+  return fmt::format("\"{}\"", printable(finding.override_name));
+}
+
 // Collects what breaks the rules that hold for the layer's class.
 class Checker {
  public:
@@ -178,6 +185,7 @@ class Checker {
     finding.package = check_.package_of ? check_.package_of(path) : "";
     const std::string from =
         finding.package.empty() ? "" : fmt::format(" (package '{}')", printable(finding.package));
+    finding.detail = what;
     add(rule, std::move(finding), path,
         fmt::format("'{}'{} in layer '{}' {}", printable(path), from, printable(check_.layer.name), what));
   }
@@ -187,6 +195,7 @@ class Checker {
     if (!rule.holds_for(check_.layer_class)) return;
     Finding finding;
     finding.package = package;
+    finding.detail = what;
     add(rule, std::move(finding), package,
         fmt::format("package '{}' of layer '{}' {}", printable(package), printable(check_.layer.name), what));
   }
@@ -269,9 +278,7 @@ class Checker {
     finding.severity = rule.severity;
     finding.sentence = fmt::format("{}: {}", facts, rule.reason);
     finding.override_name = fmt::format("{}:{}", rule.id, subject);
-    finding.overridden =
-        rule.severity == Severity::refused &&
-        (check_.overrides.count(finding.override_name) != 0 || check_.overrides.count(finding.rule) != 0);
+    finding.overridden = rule.severity == Severity::refused && is_allowed(check_.overrides, rule.id, subject);
     findings_.push_back(std::move(finding));
   }
 
@@ -372,6 +379,31 @@ Result<std::vector<Finding>> check_in_stack(const LayerCheck& check, const std::
   return std::move(checker).take();
 }
 
+bool is_allowed(const std::set<std::string>& overrides, std::string_view rule, std::string_view subject) {
+  return std::any_of(overrides.begin(), overrides.end(), [&](std::string_view name) {
+    if (!name.starts_with(rule)) return false;
+    name.remove_prefix(rule.size());
+    return name.empty() ||
+           (name.front() == ':' && (name.substr(1) == subject || matches(name.substr(1), subject)));
+  });
+}
+
+Result<> check_override_names(const std::set<std::string>& overrides) {
+  std::vector<std::string> ids;
+  for (const LayerRule& rule : k_rules) ids.emplace_back(rule.id);
+  for (const std::string& name : overrides) {
+    const std::string id = name.substr(0, name.find(':'));
+    if (std::find(ids.begin(), ids.end(), id) != ids.end()) continue;
+    const std::optional<std::string> near = base::nearest(id, ids);
+    return base::fail(
+        base::ErrorKind::profile,
+        fmt::format("'{}' allows nothing: no rule for layers is called '{}'", printable(name), printable(id)),
+        !near ? fmt::format("the rules are: {}", base::join(ids, ", "))
+              : fmt::format("did you mean '{}'?", *near));
+  }
+  return {};
+}
+
 bool is_refused(std::span<const Finding> findings) {
   return std::any_of(findings.begin(), findings.end(), [](const Finding& finding) {
     return finding.severity == Severity::refused && !finding.overridden;
@@ -379,20 +411,24 @@ bool is_refused(std::span<const Finding> findings) {
 }
 
 base::Error refusal(std::span<const Finding> findings) {
-  const Finding* first = nullptr;
-  std::size_t count = 0;
+  std::vector<const Finding*> refused;
   for (const Finding& finding : findings)
-    if (finding.severity == Severity::refused && !finding.overridden) {
-      if (first == nullptr) first = &finding;
-      ++count;
-    }
-  if (first == nullptr) return base::Error(base::ErrorKind::internal, "nothing was refused");
-  std::string what = first->sentence;
-  if (count > 1) what += fmt::format(" (and {} more)", count - 1);
+    if (finding.severity == Severity::refused && !finding.overridden) refused.push_back(&finding);
+  if (refused.empty()) return base::Error(base::ErrorKind::internal, "nothing was refused");
+  std::string what = refused.front()->sentence;
+  std::string allow = allow_item(*refused.front());
+  for (std::size_t i = 1; i < std::min(refused.size(), k_most_named); ++i) {
+    what += "; " + refused[i]->sentence;
+    allow += ", " + allow_item(*refused[i]);
+  }
+  if (refused.size() > k_most_named) {
+    what += fmt::format("; and {} more", refused.size() - k_most_named);
+    allow += ", …";
+  }
   return base::Error(
       base::ErrorKind::profile, std::move(what),
-      fmt::format("take the package or file out of the layer, or allow it in the profile: '{}'",
-                  printable(first->override_name)));
+      fmt::format("take the package or file out of the layer, or allow it in the profile: allow = [{}]",
+                  allow));
 }
 
 }  // namespace orch::image

@@ -70,15 +70,22 @@ struct LayerCheck {
   ReadElf read_elf{};                       // not set: nothing about ELF files is checked
   // The package that a path is from, "" if nobody knows; may be empty.
   std::function<std::string(const std::string& path)> package_of{};
-  // Names of findings that the profile allows: "RULE:PATH" or, for all paths, "RULE".
+  // Names of findings that the profile allows (is_allowed).
   std::set<std::string> overrides{};
 };
+
+// Whether one of the names allows breaking that rule for that path (for abi-package: that package): "RULE",
+// for all of them, "RULE:PATH", or "RULE:PATTERN", in which '*' stands for any bytes and '?' for one.
+bool is_allowed(const std::set<std::string>& overrides, std::string_view rule, std::string_view subject);
+// An Error of kind profile for the first name that no rule has, with the nearest one that there is.
+Result<> check_override_names(const std::set<std::string>& overrides);
 
 struct Finding {
   std::string rule;
   std::string path;     // abi-package: empty
   std::string layer;    // the layer that was checked
   std::string package;  // if known
+  std::string detail;   // what was found, without names of layers: "is an ELF file for bpf, expected x86_64"
   std::string sentence;
   std::string override_name;  // "RULE:PATH", for abi-package "RULE:PACKAGE"
   Severity severity = Severity::refused;
@@ -97,7 +104,8 @@ Result<std::vector<Finding>> check_in_stack(const LayerCheck& check, const std::
 
 // Whether any finding forbids the layer: refused and not overridden.
 bool is_refused(std::span<const Finding> findings);
-// An Error of kind profile that names the first refused finding, how many there are, and how to allow it.
+// An Error of kind profile that names the first refused finding, the further ones briefly, and how to allow
+// them.
 base::Error refusal(std::span<const Finding> findings);
 
 }  // namespace orch::image

@@ -22,9 +22,13 @@ using base::Result;
   X(archive_entry_pathname)              \
   X(archive_entry_pathname_utf8)         \
   X(archive_entry_perm)                  \
+  X(archive_entry_rdevmajor)             \
+  X(archive_entry_rdevminor)             \
   X(archive_entry_size)                  \
   X(archive_entry_symlink)               \
   X(archive_entry_symlink_utf8)          \
+  X(archive_entry_xattr_next)            \
+  X(archive_entry_xattr_reset)           \
   X(archive_errno)                       \
   X(archive_error_string)                \
   X(archive_read_data)                   \

@@ -40,6 +40,7 @@ constexpr std::array k_profile{
     Key{"stack.deps.cluster", size, "65536", "", "largest compressed cluster in bytes; 0: one block"},
     Key{"stack.deps.documentation", boolean, "false", "", "keep manual pages and the like"},
     Key{"stack.deps.paths", texts, "[]", "", "take only what lies at or below these paths"},
+    Key{"stack.deps.allow", texts, "[]", "", "rules for layers that it may break: RULE or RULE:PATH"},
     Key{"source", named_tables, "{}", "", "where packages come from"},
     Key{"source.*.kind", text, "!", k_source_kinds, "apt, dnf, dir (a folder), files (a list)"},
     Key{"source.*.description", text, "-", "", "one line on what it is"},
@@ -88,6 +89,7 @@ constexpr std::array k_layer{
     Key{"compressor", compressor, "-", "", "as in [[stack.deps]]"},
     Key{"cluster", size, "-", "", "as in [[stack.deps]]"},
     Key{"documentation", boolean, "-", "", "as in [[stack.deps]]"},
+    Key{"allow", texts, "-", "", "as in [[stack.deps]]"},
     Key{"fex", text, "-", "", "a FEX RootFS by its name"},
 };
 

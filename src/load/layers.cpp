@@ -85,8 +85,10 @@ class LayerMaker {
     if (from.find("package") != nullptr) return plain_name(from.find("package")->as_string());
     layer.set("class", std::string(role));
     layer.set("auto", false);
-    const Value defaults = Value::object(
-        {{"compressor", k_default_compressor}, {"cluster", k_default_cluster}, {"documentation", false}});
+    const Value defaults = Value::object({{"compressor", k_default_compressor},
+                                          {"cluster", k_default_cluster},
+                                          {"documentation", false},
+                                          {"allow", Value::array()}});
     for (const Value::Member& member : defaults.as_object()) {
       const Value* given = from.find(member.key);
       layer.set(member.key, given != nullptr ? *given : member.value);
@@ -113,7 +115,8 @@ class LayerMaker {
           profile_error(fmt::format("overlay '{}' has no packages", printable(name.as_string())), name.span,
                         "name some in 'packages', or write auto = true"));
     layer.set("kind", "packages");
-    for (const char* key : {"packages", "auto", "class", "compressor", "cluster", "documentation", "paths"})
+    for (const char* key :
+         {"packages", "auto", "class", "compressor", "cluster", "documentation", "paths", "allow"})
       layer.set(key, *deps.find(key));
     ORCH_CHECK(set_source(layer, *deps.find("source"), deps));
     return put(std::move(layer), "deps-" + name.as_string(), "deps", name.span);

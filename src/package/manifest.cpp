@@ -1,5 +1,7 @@
 #include "package/manifest.hpp"
 
+#include "package/layer_check.hpp"
+
 #include <fmt/format.h>
 
 namespace orch::package {
@@ -66,7 +68,7 @@ Value file_records(const std::vector<LockedPackage>& packages, const UnpackedTre
 }  // namespace
 
 Value image_manifest(const ImageFacts& facts, const std::vector<LockedPackage>& packages,
-                     const UnpackedTree& tree) {
+                     const UnpackedTree& tree, const std::vector<image::Finding>& findings) {
   Value skipped = Value::array();
   for (const SkippedEntry& item : tree.skipped)
     skipped.push(Value::object(
@@ -91,7 +93,8 @@ Value image_manifest(const ImageFacts& facts, const std::vector<LockedPackage>& 
                         {"packages", package_records(packages, tree)},
                         {"files", file_records(packages, tree)},
                         {"skipped", std::move(skipped)},
-                        {"notes", std::move(notes)}});
+                        {"notes", std::move(notes)},
+                        {"findings", findings_value(findings)}});
 }
 
 }  // namespace orch::package

@@ -24,13 +24,6 @@ constexpr std::array<std::string_view, 15> k_base_directories = {
     "dev", "etc", "home", "mnt", "opt", "proc",    "root",   "run",
     "srv", "sys", "tmp",  "usr", "var", "var/lib", "var/tmp"};
 
-// Loader, C library, libgcc and libstdc++: what must come from the base alone. Compared with file names in
-// any directory, exactly or followed by '.' (libstdc++.so.6.0.30).
-constexpr std::array<std::string_view, 15> k_boundary = {
-    "ld-linux-x86-64.so.2", "ld-linux.so.2", "libc.so.6",     "libm.so.6",         "libmvec.so.1",
-    "libpthread.so.0",      "libdl.so.2",    "librt.so.1",    "libresolv.so.2",    "libutil.so.1",
-    "libanl.so.1",          "libnsl.so.1",   "libgcc_s.so.1", "libthread_db.so.1", "libstdc++.so.6"};
-
 constexpr std::array<std::string_view, 6> k_documentation = {"usr/share/doc",     "usr/share/man",
                                                              "usr/share/info",    "usr/share/doc-base",
                                                              "usr/share/lintian", "usr/share/gtk-doc"};
@@ -60,22 +53,17 @@ std::string quoted(std::string_view text) {
   return "'" + base::printable(text) + "'";
 }
 
-bool is_boundary_name(std::string_view name) {
-  return std::any_of(k_boundary.begin(), k_boundary.end(), [&](std::string_view soname) {
-    return name.starts_with(soname) && (name.size() == soname.size() || name[soname.size()] == '.');
-  });
-}
-
 // Directories must stay readable and writable for who builds, whatever the archive says; the sticky bit of
 // /tmp stays.
 std::uint32_t directory_mode(std::uint32_t mode) {
   return (mode & 01777U) | 0700U;
 }
-std::uint32_t file_mode(std::uint32_t mode) {
-  return (mode & 0777U) | 0400U;
-}
 
 }  // namespace
+
+std::uint32_t unpacked_mode(std::uint32_t mode) {
+  return (mode & 0777U) | 0400U;
+}
 
 Result<std::string> entry_place(std::string_view raw) {
   if (raw.starts_with('/'))
@@ -96,15 +84,15 @@ Result<std::string> entry_place(std::string_view raw) {
   return place;
 }
 
-std::string skip_reason(const TreeRules& rules, const ArchiveEntry& entry, std::string_view place) {
-  if (entry.kind == EntryKind::other) return "device nodes, pipes and sockets are not unpacked";
+std::string skip_reason(const TreeRules& rules, std::string_view place) {
   if (!rules.paths.empty() && std::none_of(rules.paths.begin(), rules.paths.end(),
                                            [&](const std::string& path) { return is_below(place, path); }))
     return "outside of the layer's paths";
   if (!rules.documentation && name_of(place) != "copyright")
     for (const std::string_view directory : k_documentation)
       if (is_below(place, directory)) return "documentation";
-  if (rules.layer_class == LayerClass::deps && (is_below(place, "usr/bin") || is_below(place, "usr/sbin")))
+  if (rules.layer_class == LayerClass::deps && (is_below(place, "usr/bin") || is_below(place, "usr/sbin")) &&
+      !image::is_allowed(rules.overrides, "executable-directory", place))
     return "a deps overlay carries no executables";
   return {};
 }
@@ -133,7 +121,7 @@ MergedTree::MergedTree(TreeRules rules, std::vector<std::string> names)
 Result<> MergedTree::add(std::size_t package, const ArchiveEntry& entry, const Blob& blob) {
   ORCH_TRY(const std::string place, entry_place(entry.path));
   if (place.empty()) return {};
-  const std::string reason = skip_reason(rules_, entry, place);
+  const std::string reason = skip_reason(rules_, place);
   if (!reason.empty()) {
     if (entry.kind != EntryKind::directory) skipped_.push_back({place, package, reason});
     return {};
@@ -146,12 +134,15 @@ Result<> MergedTree::add(std::size_t package, const ArchiveEntry& entry, const B
   const std::string path = child(parent, name_of(place));
   if (path.size() > k_longest_path)
     return base::fail(ErrorKind::corrupt, "the archive has a name of more than 4095 bytes after its links");
-  if ((entry.mode & 06000U) != 0 && entry.kind == EntryKind::file)
-    note(package, path, "the set-uid and set-gid bits were dropped");
-  if (entry.kind == EntryKind::directory) return add_directory(package, path, directory_mode(entry.mode));
+  if (entry.kind == EntryKind::other) {
+    add_special(package, path, entry);
+    return {};
+  }
+  if (entry.kind == EntryKind::directory) return add_directory(package, path, entry);
   if (entry.kind == EntryKind::hard_link) return add_hard_link(package, path, entry);
   Node node;
   node.package = package;
+  node.marks = entry.marks;
   if (entry.kind == EntryKind::symlink) {
     node.type = EntryType::symlink;
     node.mode = 0777;
@@ -161,7 +152,9 @@ Result<> MergedTree::add(std::size_t package, const ArchiveEntry& entry, const B
       return base::fail(ErrorKind::corrupt, "the symbolic link " + quoted(path) + " has no sound target");
   } else {
     node.type = EntryType::file;
-    node.mode = file_mode(entry.mode);
+    node.mode = unpacked_mode(entry.mode);
+    node.set_id = entry.mode & 06000U;
+    if (node.set_id != 0) note(package, path, "the set-uid and set-gid bits were dropped");
     node.blob = blob;
   }
   return put(package, path, std::move(node));
@@ -215,12 +208,19 @@ Result<std::string> MergedTree::resolve_link(std::size_t package, const std::str
   return to;
 }
 
-Result<> MergedTree::add_directory(std::size_t package, const std::string& path, std::uint32_t mode) {
+void MergedTree::add_special(std::size_t package, const std::string& path, const ArchiveEntry& entry) {
+  skipped_.push_back({path, package, "device nodes, pipes and sockets are not unpacked"});
+  specials_.push_back({path, package, entry.special, entry.device_major, entry.device_minor});
+}
+
+Result<> MergedTree::add_directory(std::size_t package, const std::string& path, const ArchiveEntry& entry) {
+  const std::uint32_t mode = directory_mode(entry.mode);
   const auto found = nodes_.find(path);
   if (found == nodes_.end()) {
     Node node;
     node.mode = mode;
     node.package = package;
+    node.marks = entry.marks;
     nodes_.emplace(path, std::move(node));
     return {};
   }
@@ -228,7 +228,12 @@ Result<> MergedTree::add_directory(std::size_t package, const std::string& path,
   if (there.type == EntryType::file)
     return base::fail(ErrorKind::corrupt, "package '" + names_[package] + "' has the directory " +
                                               quoted(path) + ", which is a file of " + owner(there));
-  if (there.type == EntryType::directory && there.implied) {
+  if (there.type != EntryType::directory) return {};
+  if (entry.marks != EntryMarks{}) {
+    there.marks = entry.marks;
+    there.package = package;
+  }
+  if (there.implied) {
     there.implied = false;
     there.mode = mode;
     there.package = package;
@@ -256,7 +261,6 @@ Result<> MergedTree::add_hard_link(std::size_t package, const std::string& path,
 }
 
 Result<> MergedTree::put(std::size_t package, const std::string& path, Node node) {
-  ORCH_CHECK(check_boundary(package, path));
   const auto found = nodes_.find(path);
   if (found == nodes_.end()) {
     nodes_.emplace(path, std::move(node));
@@ -279,13 +283,15 @@ Result<> MergedTree::put(std::size_t package, const std::string& path, Node node
   return {};
 }
 
-Result<> MergedTree::check_boundary(std::size_t package, const std::string& path) const {
-  if (rules_.layer_class != LayerClass::deps || !is_boundary_name(name_of(path))) return {};
-  return base::fail(
-      ErrorKind::profile,
-      "package '" + names_[package] + "' would put " + quoted(path) +
-          " into a deps overlay, and loader, libc, libgcc and libstdc++ belong to the base alone",
-      "take the package out of the layer, or make it one of class = \"base-refresh\"");
+void MergedTree::make_link_relative(const std::string& path) {
+  Node& link = nodes_.at(path);
+  std::string target;
+  for (const char c : path)
+    if (c == '/') target += "../";
+  const std::size_t start = link.target.find_first_not_of('/');
+  target += start == std::string::npos ? "." : link.target.substr(start);
+  note(link.package, path, "the absolute link to " + quoted(link.target) + " was made relative");
+  link.target = std::move(target);
 }
 
 std::string MergedTree::owner(const Node& node) const {

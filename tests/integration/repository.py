@@ -23,20 +23,30 @@ def driver():
     return place
 
 
+class Entry:
+    """What a plain value cannot say of a tar entry: its mode, a device (major, minor), a FIFO, extended attributes."""
+
+    def __init__(self, data=b"", mode=0o644, type=tarfile.REGTYPE, device=(0, 0), link="", xattrs=()):
+        self.data, self.mode, self.type, self.device, self.link = data, mode, type, device, link
+        self.xattrs = dict(xattrs)
+
+
 def tar_of(files):
-    """A tar archive: {"path": bytes, or ("link", target), or None for a folder}; owners and times are fixed."""
+    """A tar archive: {"path": bytes, ("link", target), None for a folder, or an Entry}; owners and times are fixed."""
     out = io.BytesIO()
-    with tarfile.open(fileobj=out, mode="w", format=tarfile.GNU_FORMAT) as tar:
-        for name, content in files.items():
+    entries = {name: content if isinstance(content, Entry)
+               else Entry(mode=0o755, type=tarfile.DIRTYPE) if content is None
+               else Entry(mode=0o755, type=tarfile.SYMTYPE, link=content[1]) if isinstance(content, tuple)
+               else Entry(content) for name, content in files.items()}
+    pax = any(entry.xattrs for entry in entries.values())
+    with tarfile.open(fileobj=out, mode="w", format=tarfile.PAX_FORMAT if pax else tarfile.GNU_FORMAT) as tar:
+        for name, entry in entries.items():
             info = tarfile.TarInfo(name)
-            info.mode = 0o755
-            if content is None:
-                info.type = tarfile.DIRTYPE
-            elif isinstance(content, tuple):
-                info.type, info.linkname = tarfile.SYMTYPE, content[1]
-            else:
-                info.size, info.mode = len(content), 0o644
-            tar.addfile(info, io.BytesIO(content) if isinstance(content, bytes) else None)
+            info.mode, info.type, info.linkname = entry.mode, entry.type, entry.link
+            info.devmajor, info.devminor = entry.device
+            info.size = len(entry.data)
+            info.pax_headers = {f"SCHILY.xattr.{key}": value for key, value in entry.xattrs.items()}
+            tar.addfile(info, io.BytesIO(entry.data))
     return out.getvalue()
 
 

@@ -2,7 +2,8 @@
 //   package-driver lock CACHE LOCK all|missing SOURCE LAYER=NAME,NAME …    SOURCE: "auto", or a TOML file of
 //   one source table package-driver fetch CACHE LOCK SOURCE LAYER DIRECTORY                 the archives of a
 //   layer package-driver image CACHE LOCK SOURCE LAYER ROLE DIRECTORY JOBS       DIRECTORY gets image,
-//   manifest and archives/
+//   manifest and archives/; a further argument NAME,NAME… is what the layer may break; $ORCH_MKFS is the
+//   mkfs.erofs to use
 // Prints errors as the program does; exits 0 or 1.
 #include "action/context.hpp"
 #include "base/text.hpp"
@@ -78,7 +79,6 @@ Result<> lock_command(const std::vector<std::string>& args) {
 
 // Runs one action as a step would; `outputs` lie in `directory`.
 Result<> act(const std::string& name, action::Context& context, const std::string& directory) {
-  context.cache_dir = directory + "/../cache-unused";
   context.processes = &processes();
   context.log = log;
   ORCH_CHECK(sys::make_dirs(directory));
@@ -104,6 +104,13 @@ Result<> fetch_into(const std::vector<std::string>& args, const std::string& dir
   return sys::remove_tree(context.scratch);
 }
 
+std::string mkfs_program() {
+  const sys::Environment environment = sys::current_environment();
+  const auto given = environment.find("ORCH_MKFS");
+  if (given != environment.end()) return given->second;
+  return sys::find_program("mkfs.erofs", "/usr/sbin:/usr/bin").value_or("");
+}
+
 Result<> image_command(const std::vector<std::string>& args) {
   const std::string& directory = args[5];
   ORCH_CHECK(fetch_into(args, directory));
@@ -113,7 +120,14 @@ Result<> image_command(const std::vector<std::string>& args) {
   context.parameters = Value::object({{"packages", package::to_value(lock.value().find(args[3])->packages)},
                                       {"role", args[4]},
                                       {"class", args[4]}});
-  context.tools["mkfs"] = sys::find_program("mkfs.erofs", "/usr/sbin:/usr/bin").value_or("");
+  if (args.size() > 7) {
+    Value allow = Value::array();
+    for (std::string_view rule : base::split(args[7], ',')) allow.push(rule);
+    context.parameters.set("allow", allow);
+  }
+  context.settings = Value::object({{"layer", args[3]}});
+  context.cache_dir = args[0];
+  context.tools["mkfs"] = mkfs_program();
   context.outputs["image"] = directory + "/image";
   context.outputs["manifest"] = directory + "/manifest";
   context.jobs = static_cast<unsigned>(std::atoi(args[6].c_str()));
@@ -124,7 +138,7 @@ Result<> image_command(const std::vector<std::string>& args) {
 Result<> run(const std::string& command, const std::vector<std::string>& args) {
   if (command == "lock" && args.size() >= 5) return lock_command(args);
   if (command == "fetch" && args.size() == 5) return fetch_into(args, args[4]);
-  if (command == "image" && args.size() == 7) return image_command(args);
+  if (command == "image" && args.size() >= 7) return image_command(args);
   return base::fail(base::ErrorKind::usage, "see the head of package_driver.cpp");
 }
 

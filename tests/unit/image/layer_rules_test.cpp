@@ -246,11 +246,32 @@ TEST_SUITE("image/layer_rules") {
         "from the base, or from the application itself");
     CHECK(error.hint ==
           "take the package or file out of the layer, or allow it in the profile: "
-          "'executable-directory:usr/bin/b'");
+          "allow = [\"executable-directory:usr/bin/b\"]");
+    CHECK(findings[1].detail == "lies in a directory of executables");
     check.overrides = {"executable-directory"};
     CHECK_FALSE(image::is_refused(alone(check)));
+    check.overrides = {"executable-directory:usr/bin/?"};
+    CHECK_FALSE(image::is_refused(alone(check)));
+    check.overrides = {"executable-directory:usr/bin"};
+    CHECK(image::is_refused(alone(check)));
     check.overrides.clear();
-    CHECK(image::refusal(alone(check)).what.ends_with(" (and 1 more)"));
+    const base::Error both = image::refusal(alone(check));
+    CHECK(both.what.find("; 'usr/bin/b' (package 'bash')") != std::string::npos);
+    CHECK(both.hint.ends_with(
+        "allow = [\"executable-directory:usr/bin/a\", \"executable-directory:usr/bin/b\"]"));
+    for (const char* name : {"c", "d", "e", "f"}) put(tree, std::string("usr/bin/") + name, "x");
+    const base::Error many = image::refusal(alone(check_of(tree)));
+    CHECK(many.what.ends_with("; and 2 more"));
+    CHECK(many.hint.ends_with(", …]"));
+  }
+
+  TEST_CASE("an override that no rule has is an error with the nearest rule") {
+    CHECK(image::check_override_names({"set-id", "abi-library:usr/lib64/*"}).has_value());
+    const auto wrong = image::check_override_names({"abi-libary:usr/lib64/libc.so.6"});
+    REQUIRE_FALSE(wrong.has_value());
+    CHECK(wrong.error().what.find("no rule for layers is called 'abi-libary'") != std::string::npos);
+    CHECK(wrong.error().hint == "did you mean 'abi-library'?");
+    CHECK(image::check_override_names({"x"}).error().hint.find("the rules are: ") == 0);
   }
 
   TEST_CASE("an ELF file that cannot be read is an error, not a pass") {

@@ -16,7 +16,12 @@ using orch::package::TreeRules;
 namespace {
 
 ArchiveEntry entry(std::string path, EntryKind kind, std::string target = {}, std::uint32_t mode = 0755) {
-  return {std::move(path), kind, mode, 0, std::move(target)};
+  ArchiveEntry made;
+  made.path = std::move(path);
+  made.kind = kind;
+  made.mode = mode;
+  made.target = std::move(target);
+  return made;
 }
 
 // A tree of two packages, and what adding said.
@@ -162,21 +167,6 @@ TEST_SUITE("package/merged_tree") {
     CHECK(made.node("usr/d/f")->mode == 0440);
   }
 
-  TEST_CASE("a deps overlay takes no part of the ABI boundary; base-refresh and base may") {
-    for (const char* name : {"lib/x86_64-linux-gnu/libc.so.6", "lib64/ld-linux-x86-64.so.2",
-                             "usr/lib/libstdc++.so.6.0.30", "usr/lib64/libgcc_s.so.1"}) {
-      Made made;
-      made.file(1, name);
-      CHECK(made.error.find("package 'two' would put 'usr/") == 0);
-      TreeRules rules;
-      rules.layer_class = LayerClass::base_refresh;
-      CHECK(Made(rules).file(1, name).error.empty());
-      CHECK(Made(base_rules()).file(1, name).error.empty());
-    }
-    CHECK(Made().file(0, "usr/lib/libcairo.so.6").error.empty());
-    CHECK(Made().file(0, "usr/lib/libc.so.60").error.empty());
-  }
-
   TEST_CASE("a deps overlay carries no executables, and says so") {
     Made made;
     made.file(0, "bin/tool").file(0, "usr/lib/libx.so");
@@ -186,6 +176,34 @@ TEST_SUITE("package/merged_tree") {
     made.add(0, entry("usr/lib/tool", EntryKind::hard_link, "bin/tool"));
     CHECK(made.error.empty());
     CHECK(made.tree.skipped().at(1).reason == "a hard link to 'usr/bin/tool', which was left out");
+  }
+
+  TEST_CASE("executables that the profile allows stay in a deps overlay") {
+    TreeRules rules;
+    rules.overrides = {"executable-directory:usr/bin/gst-*"};
+    Made made(rules);
+    made.file(0, "bin/gst-inspect").file(0, "bin/other");
+    CHECK(made.node("usr/bin/gst-inspect") != nullptr);
+    CHECK(made.node("usr/bin/other") == nullptr);
+  }
+
+  TEST_CASE("what is never unpacked is known all the same") {
+    Made made;
+    ArchiveEntry null = entry("dev/null", EntryKind::other);
+    null.special = orch::image::NodeType::char_device;
+    null.device_major = 1;
+    null.device_minor = 3;
+    ArchiveEntry opaque = entry("usr/lib/x", EntryKind::directory);
+    opaque.marks.opaque = true;
+    made.add(0, null).add(0, entry("usr/lib/x", EntryKind::directory)).add(1, opaque);
+    made.add(0, entry("usr/lib/su", EntryKind::file, {}, 06755));
+    REQUIRE(made.tree.specials().size() == 1);
+    CHECK(made.tree.specials()[0].path == "dev/null");
+    CHECK(made.tree.specials()[0].device_minor == 3);
+    CHECK(made.node("usr/lib/x")->marks.opaque);
+    CHECK(made.node("usr/lib/x")->package == 1);
+    CHECK(made.node("usr/lib/su")->set_id == 06000);
+    CHECK(made.node("usr/lib/su")->mode == 0755);
   }
 
   TEST_CASE("documentation goes, copyright files stay") {

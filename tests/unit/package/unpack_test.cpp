@@ -29,17 +29,20 @@ LockedPackage package(const std::string& name) {
 }
 
 // Unpacks packages a, b, … with these archives below `dir`.
-orch::base::Result<orch::package::UnpackedTree> unpack(const TempDir& dir,
-                                                       const std::vector<std::string>& archives,
-                                                       unsigned jobs = 1) {
+orch::base::Result<orch::package::UnpackedTree> unpack(
+    const TempDir& dir, const std::vector<std::string>& archives, unsigned jobs = 1,
+    const std::string& cache = {},
+    orch::package::LayerClass layer_class = orch::package::LayerClass::base_refresh) {
   UnpackOrder order;
+  order.cache = cache;
   order.archives = dir / "archives";
   order.scratch = dir / "scratch";
   order.tree = dir / "tree";
   order.jobs = jobs;
-  order.rules.layer_class = orch::package::LayerClass::base_refresh;
+  order.rules.layer_class = layer_class;
   for (std::size_t i = 0; i < archives.size(); ++i) {
     order.packages.push_back(package(std::string("package-") + static_cast<char>('a' + i)));
+    order.packages.back().sha256 = orch::hash::sha256_of(archives[i]);
     dir.write("archives/" + archive_file_name(order.packages.back()), archives[i]);
   }
   return unpack_packages(order);
@@ -131,6 +134,52 @@ TEST_SUITE("package/unpack") {
     CHECK_FALSE(orch::sys::exists(dir / "outside/planted"));
     CHECK_FALSE(orch::sys::exists(dir / "outside/second"));
     CHECK(orch::sys::exists((dir / "tree") + (dir / "outside/second")));
+  }
+
+  TEST_CASE("a base has no absolute links to directories") {
+    const std::vector<DebEntry> entries = {{"etc/ssl/certs/", 'd', 0755, ""},
+                                           {"etc/ssl/file", 'f', 0644, "x"},
+                                           {"usr/lib/ssl/certs", 'l', 0777, "//etc/ssl/certs"},
+                                           {"usr/lib/ssl/root", 'l', 0777, "/"},
+                                           {"usr/lib/ssl/file", 'l', 0777, "/etc/ssl/file"},
+                                           {"usr/lib/ssl/none", 'l', 0777, "/nowhere"}};
+    const TempDir dir;
+    const auto result = unpack(dir, {deb_bytes(entries)}, 1, {}, orch::package::LayerClass::base);
+    REQUIRE(result.has_value());
+    std::string targets;
+    for (const auto& entry : result->listing.entries)
+      if (entry.path.starts_with("usr/lib/ssl/")) targets += entry.target + " ";
+    CHECK(targets == "../../../etc/ssl/certs /etc/ssl/file /nowhere ../../../. ");
+    CHECK(result->notes.size() == 2);
+    CHECK(orch::sys::exists(dir / "tree/usr/lib/ssl/certs/."));
+    const TempDir other;
+    const auto refresh = unpack(other, {deb_bytes(entries)});
+    REQUIRE(refresh.has_value());
+    CHECK(refresh->notes.empty());
+  }
+
+  TEST_CASE("kept packages give the same tree, and one that changed is the only one unpacked") {
+    const TempDir dir;
+    const std::string cache = dir / "cache";
+    const auto one = deb_bytes({{"usr/a", 'f', 0640, "a"}, {"usr/b", 'h', 0640, "usr/a"}});
+    const auto two = deb_bytes({{"usr/c", 'f', 0755, "c"}});
+    const TempDir first;
+    const TempDir second;
+    const auto made = unpack(first, {one, two}, 2, cache);
+    const auto again = unpack(second, {one, two}, 2, cache);
+    REQUIRE(made.has_value());
+    REQUIRE(again.has_value());
+    CHECK(made->listing.digest() == again->listing.digest());
+    auto seen = orch::hash::list_tree(second / "tree", 1);
+    REQUIRE(seen.has_value());
+    CHECK(seen->digest() == made->listing.digest());
+    CHECK(orch::sys::list_dir(cache)->size() == 2);
+    CHECK_FALSE(orch::sys::exists(second / "scratch/package-0"));
+    const TempDir third;
+    REQUIRE(unpack(third, {one, deb_bytes({{"usr/c", 'f', 0755, "new"}})}, 2, cache).has_value());
+    CHECK_FALSE(orch::sys::exists(third / "scratch/package-0"));
+    CHECK(orch::sys::read_file(third / "tree/usr/c").value() == "new");
+    CHECK(orch::sys::list_dir(cache)->size() == 3);
   }
 
   TEST_CASE("errors name the package") {
