@@ -9,4 +9,25 @@ Result<const Input*> Context::input(std::string_view name) const {
                     "the rule file does not fit this version of appimage-orch");
 }
 
+std::vector<std::string> Context::input_list(std::string_view name) const {
+  const std::string prefix = std::string(name) + "[";
+  std::vector<std::string> paths;
+  for (const Input& item : inputs)
+    if (item.name.starts_with(prefix)) paths.push_back(item.path);
+  return paths;
+}
+
+std::vector<std::string> Context::texts(std::string_view parameter) const {
+  std::vector<std::string> out;
+  const Value* list = parameters.find(parameter);
+  if (list == nullptr || !list->is_array()) return out;
+  for (const Value& item : list->as_array()) out.push_back(item.is_string() ? item.as_string() : "");
+  return out;
+}
+
+std::string Context::tool(std::string_view name) const {
+  const auto found = tools.find(std::string(name));
+  return found == tools.end() ? std::string() : found->second;
+}
+
 }  // namespace orch::action

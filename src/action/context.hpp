@@ -44,6 +44,12 @@ struct Context {
 
   // The only input of that name; an Error of kind internal if there is none.
   Result<const Input*> input(std::string_view name) const;
+  // The paths of "NAME[0]", "NAME[1]", …: an input that is a list.
+  std::vector<std::string> input_list(std::string_view name) const;
+  // A parameter that is a list of strings; empty where it is absent.
+  std::vector<std::string> texts(std::string_view parameter) const;
+  // The path of a tool; empty where it is absent.
+  std::string tool(std::string_view name) const;
 };
 
 using Function = Result<> (*)(Context&);

@@ -10,7 +10,9 @@ namespace orch::action {
 Result<> extract_appimage(Context& context);
 Result<> fetch(Context& context);
 Result<> fetch_packages(Context& context);
+Result<> finish_stack(Context& context);
 Result<> overlay(Context& context);
+Result<> rootfs_compat(Context& context);
 
 namespace {
 
@@ -20,12 +22,16 @@ struct Entry {
 };
 
 const std::vector<Entry>& table() {
+  // clang-format off
   static const std::vector<Entry> k_table = {
       {"extract-appimage", extract_appimage},
       {"fetch", fetch},
       {"fetch-packages", fetch_packages},
+      {"finish-stack", finish_stack},
       {"overlay", overlay},
+      {"rootfs-compat", rootfs_compat},
   };
+  // clang-format on
   return k_table;
 }
 

@@ -226,6 +226,10 @@ struct StringTable {
 
 }  // namespace
 
+int compare_library_names(std::string_view a, std::string_view b) {
+  return compare_names(a, b);
+}
+
 std::string write_ld_cache(std::span<const LdCacheEntry> entries, std::string_view generator) {
   std::vector<LdCacheEntry> sorted(entries.begin(), entries.end());
   std::stable_sort(sorted.begin(), sorted.end(), comes_before);

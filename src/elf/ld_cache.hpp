@@ -58,6 +58,9 @@ class LdCache {
 // "x86-64-v2".
 std::vector<std::string> hwcaps_subdirectories(unsigned isa_level);
 
+// The order of glibc's _dl_cache_libcmp, in which numbers compare as numbers: negative, zero or positive.
+int compare_library_names(std::string_view a, std::string_view b);
+
 // The bytes of a cache with these entries, sorted as ldconfig sorts them: what is alike in name and kind
 // keeps its order, and the first of those counts, so entries should come in the order of the directories.
 // `generator` names the writer in the extension section.

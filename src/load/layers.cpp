@@ -46,8 +46,10 @@ class LayerMaker {
     const Value& stack = *profile_.find("stack");
     ORCH_CHECK(add(*stack.find("base"), "base", "base"));
     for (const Value& layer : stack.find("gpu")->as_array()) ORCH_CHECK(add(layer, "gpu", {}));
+    ORCH_CHECK(add_made(stack, "compat"));
     for (const Value& deps : stack.find("deps")->as_array()) ORCH_CHECK(add_deps(deps));
     for (const Value& layer : stack.find("images")->as_array()) ORCH_CHECK(add(layer, "image", {}));
+    ORCH_CHECK(add_made(stack, "finish"));
     return std::move(layers_);
   }
 
@@ -120,6 +122,17 @@ class LayerMaker {
       layer.set(key, *deps.find(key));
     ORCH_CHECK(set_source(layer, *deps.find("source"), deps));
     return put(std::move(layer), "deps-" + name.as_string(), "deps", name.span);
+  }
+
+  // A layer that the tool makes by itself from what lies below it.
+  Result<> add_made(const Value& stack, std::string_view kind) {
+    const Value& wanted = *stack.find(kind);
+    if (wanted.as_string() == "off") return {};
+    Value layer = Value::object({{"kind", std::string(kind)}});
+    layer.span = wanted.span;
+    std::string name(kind);
+    for (int n = 2; taken(name) != nullptr; ++n) name = fmt::format("{}-{}", kind, n);
+    return put(std::move(layer), name, kind, wanted.span);
   }
 
   const SourceSpan* taken(std::string_view name) const {
@@ -200,6 +213,18 @@ std::vector<std::string> automatic_images(const Host& host, std::string_view rol
   return found;
 }
 
+bool is_content(const Value& layer) {
+  const std::string kind = layer.string_or("kind", "");
+  return kind != "compat" && kind != "finish";
+}
+
+bool adds_layers(const model::Profile& profile) {
+  return std::any_of(profile.steps.begin(), profile.steps.end(), [](const model::Rule& step) {
+    return std::any_of(step.outputs.begin(), step.outputs.end(),
+                       [](const model::RuleOutput& output) { return output.provides == "layers+"; });
+  });
+}
+
 // libkrunfw's guest kernel has no EROFS decompressor but LZ4.
 Result<> check_mountable(const Value& layer, const Host& host) {
   const Value* compressor = layer.find("compressor");
@@ -235,7 +260,9 @@ Result<> resolve_auto_layers(model::Profile& profile, const Host& host) {
     for (const std::string& image : images)
       layers.push(file_layer(image, role == "base" ? "base" : "gpu-" + stem(image), role, layer.span));
   }
-  profile.value.set("layers", std::move(layers));
+  // Nothing can be made from nothing: a stack without other layers has none at all.
+  const bool has_content = std::any_of(layers.as_array().begin(), layers.as_array().end(), is_content);
+  profile.value.set("layers", has_content || adds_layers(profile) ? std::move(layers) : Value::array());
   return {};
 }
 

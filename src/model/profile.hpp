@@ -14,7 +14,7 @@ namespace orch::model {
 //  - `layers`: the stack in order, bottom first, one table per layer:
 //      name   unique in the profile ("base", "deps-webkit", a file's name)
 //      role   "base" | "gpu" | "compat" | "deps" | "image" | "finish" | "step"
-//      kind   "file" | "url" | "packages" | "package" | "fex"
+//      kind   "file" | "url" | "packages" | "package" | "fex" | "compat" | "finish"
 //      image  kind "file": absolute path of a ready-made image; for the others provided by a step
 //      url, sha256 (kind "url"); packages, source, source_name, class, auto (kind "packages");
 //      compressor: text for mkfs.erofs -z ("lz4", "" for none); cluster: bytes (0: one block)

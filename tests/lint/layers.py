@@ -40,7 +40,7 @@ def check_include(place, quote, name, folder, table, owners):
             return f"{place}: include \"{name}\" from src, as \"{folder}/{name}\""
         if target not in table[folder]:
             return f"{place}: src/{folder} may not include \"{name}\"; it may include {', '.join(sorted(table[folder]))}"
-        if folder == "action" and target == "action" and not name.endswith(("context.hpp", "registry.hpp")):
+        if folder == "action" and target == "action" and not name.endswith(("context.hpp", "registry.hpp", "_parts.hpp")):
             return None if place.split(":")[0].rsplit("/", 1)[-1].split(".")[0] == name[7:-4] else (
                 f"{place}: an action knows no other action")
         return None

@@ -60,7 +60,7 @@ TEST_SUITE("load/profile") {
     CHECK(text_at(profile, "launch.launcher") == "auto");
     CHECK(profile.value.find_path("launch.timeout_ms")->as_int() == 0);
     CHECK(profile.value.find_path("app.args")->as_array().empty());
-    CHECK(layer_names(profile) == "base:auto gpu:auto ");
+    CHECK(layer_names(profile) == "base:auto gpu:auto compat:compat finish:finish ");
     CHECK_FALSE(orch::load::require_app(profile).has_value());
   }
 
@@ -82,7 +82,8 @@ TEST_SUITE("load/profile") {
   TEST_CASE("'+key' adds to a default where nothing below names the list") {
     Place place;
     place.dir.write("work/x.erofs", "");
-    CHECK(layer_names(place.load("[stack]\n'+gpu' = ['x.erofs']\n")) == "base:auto gpu:auto x:file ");
+    CHECK(layer_names(place.load("[stack]\n'+gpu' = ['x.erofs']\n")) ==
+          "base:auto gpu:auto x:file compat:compat finish:finish ");
   }
 
   TEST_CASE("a layer is replaced as a whole") {
@@ -90,7 +91,7 @@ TEST_SUITE("load/profile") {
     place.dir.write("data/profiles/low.toml", "[stack]\nbase = { url = 'http://x/y.erofs', sha256 = '" +
                                                   std::string(64, 'a') + "' }\n");
     const Profile profile = place.load("extends = 'low'\n[stack]\nbase = { packages = ['bash'] }\n");
-    CHECK(layer_names(profile) == "base:packages gpu:auto ");
+    CHECK(layer_names(profile) == "base:packages gpu:auto compat:compat finish:finish ");
   }
 
   TEST_CASE("paths are taken from the file that names them") {
@@ -154,13 +155,21 @@ TEST_SUITE("load/profile") {
         "[stack]\nbase = 'b.erofs'\ngpu = []\nimages = ['x.erofs', 'sub/x.erofs']\n"
         "[[stack.deps]]\nname = 'web'\nsource = 's'\npackages = ['p']\n[source.s]\nkind = 'apt'\nuris = "
         "['http://u']\n");
-    CHECK(layer_names(profile) == "base:file deps-web:packages x:file x-2:file ");
-    const Value& deps = profile.value.find("layers")->as_array()[1];
+    CHECK(layer_names(profile) == "base:file compat:compat deps-web:packages x:file x-2:file finish:finish ");
+    const Value& deps = profile.value.find("layers")->as_array()[2];
     CHECK(deps.string_or("role", "") == "deps");
     CHECK(deps.string_or("source_name", "") == "s");
     CHECK(deps.find("source")->string_or("kind", "") == "apt");
     CHECK(deps.string_or("class", "") == "deps");
     CHECK(deps.string_or("compressor", "") == "lz4");
+  }
+
+  TEST_CASE("the layers that are made of others can be turned off") {
+    Place place;
+    place.dir.write("work/b.erofs", "");
+    const Profile profile =
+        place.load("[stack]\nbase = 'b.erofs'\ngpu = []\ncompat = 'off'\nfinish = 'off'\n");
+    CHECK(layer_names(profile) == "base:file ");
   }
 
   TEST_CASE("an AppImage by its address becomes app.url and app.sha256") {
@@ -183,7 +192,7 @@ TEST_SUITE("load/profile") {
     const Profile profile = place.load("[launch]\nlauncher = 'muvm'\n", overrides);
     CHECK(text_at(profile, "app.appimage") == (place.dir / "a.AppImage"));
     CHECK(text_at(profile, "launch.launcher") == "native");
-    CHECK(layer_names(profile) == "base:auto gpu:auto i:file ");
+    CHECK(layer_names(profile) == "base:auto gpu:auto compat:compat i:file finish:finish ");
     overrides.launcher = "wine";
     CHECK(place.error("", overrides) == "expected 'auto', 'muvm' or 'native' for --launcher, found 'wine'");
   }
@@ -225,7 +234,7 @@ TEST_SUITE("load/layers") {
     place.dir.write("fex/RootFS/default.erofs", "");
     place.dir.write("fex/overlays/mesa-x86_64.erofs", "");
     REQUIRE(orch::load::resolve_auto_layers(profile, host).has_value());
-    CHECK(layer_names(profile) == "base:file gpu-mesa-x86_64:file ");
+    CHECK(layer_names(profile) == "base:file gpu-mesa-x86_64:file compat:compat finish:finish ");
   }
 
   TEST_CASE("native has no base of its own to find") {

@@ -46,9 +46,9 @@ TEST_SUITE("load/shipped") {
     dir.write("fex/RootFS/default.erofs", "");
     REQUIRE(orch::load::resolve_auto_layers(*profile, {"muvm", {dir / "fex"}}).has_value());
     const auto& layers = profile->value.find("layers")->as_array();
-    REQUIRE(layers.size() == 2);
+    REQUIRE(layers.size() == 4);
     CHECK(layers[0].string_or("image", "") == (dir / "fex/RootFS/default.erofs"));
-    CHECK(layers[1].find("source")->string_or("release", "") == "42");
-    CHECK(*layers[1].find("packages") == orch::base::Value::strings({"webkit2gtk4.0", "libsoup"}));
+    CHECK(layers[2].find("source")->string_or("release", "") == "42");
+    CHECK(*layers[2].find("packages") == orch::base::Value::strings({"webkit2gtk4.0", "libsoup"}));
   }
 }
