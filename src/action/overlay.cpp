@@ -15,12 +15,17 @@
 #include "package/layer_check.hpp"
 #include "package/manifest.hpp"
 #include "package/unpack.hpp"
+#include "sys/clock.hpp"
 #include "sys/file.hpp"
 
+#include <fmt/format.h>
+
 #include <fcntl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <chrono>
 #include <optional>
 #include <utility>
 #include <vector>
@@ -64,6 +69,33 @@ Result<package::ImageFacts> describe_image(const std::string& image, const image
   return facts;
 }
 
+double seconds(std::chrono::steady_clock::duration time) {
+  return std::chrono::duration<double>(time).count();
+}
+
+// Of the children that have ended.
+double processor_seconds() {
+  rusage usage{};
+  ::getrusage(RUSAGE_CHILDREN, &usage);
+  const auto in_seconds = [](const timeval& time) {
+    return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) / 1e6;
+  };
+  return in_seconds(usage.ru_utime) + in_seconds(usage.ru_stime);
+}
+
+// Writes the image, and says how long that took: it is most of a build whose packages were unpacked before.
+Result<> write_image(const Context& context, const image::ErofsTool& tool, const image::ErofsOptions& options,
+                     const std::string& staged, const package::UnpackedTree& tree) {
+  const sys::SystemClock clock;
+  const auto start = clock.monotonic();
+  const double before = processor_seconds();
+  ORCH_CHECK(image::write_erofs(tool, options, staged, tree.listing, context.outputs.at("image"),
+                                *context.processes));
+  context.log(fmt::format("mkfs.erofs took {:.3f} s, {:.3f} s of processor time",
+                          seconds(clock.monotonic() - start), processor_seconds() - before));
+  return {};
+}
+
 Result<std::optional<image::ElfIdentity>> read_elf(const image::FileTree& tree,
                                                    const image::WalkEntry& file) {
   ORCH_TRY(const auto data, tree.open(file.node));
@@ -105,13 +137,22 @@ Result<> overlay(Context& context) {
   const auto mkfs = context.tools.find("mkfs");
   const std::string program = mkfs == context.tools.end() ? std::string() : mkfs->second;
   ORCH_TRY(const image::ErofsTool tool, image::probe_erofs_tool(program, *context.processes));
+  const sys::SystemClock clock;
+  const auto start = clock.monotonic();
   ORCH_TRY(const package::PlannedLayer layer, package::plan_layer(order));
   ORCH_TRY(const std::vector<image::Finding> findings, check(context, order, layer));
   ORCH_CHECK(package::stage_layer(layer, order.tree));
   const package::UnpackedTree tree = package::describe(*layer.plan);
-  context.log("unpacked " + std::to_string(order.packages.size()) +
-              " packages: " + std::to_string(tree.listing.entries.size()) + " entries, " +
-              base::human_size(tree.listing.total_bytes()));
+  const auto kept = std::count_if(layer.unpacked.begin(), layer.unpacked.end(),
+                                  [](const package::UnpackedPackage& one) { return one.was_kept; });
+  context.log(fmt::format("{} packages, {} of them kept unpacked: {} entries, {}, in {:.3f} s",
+                          order.packages.size(), kept, tree.listing.entries.size(),
+                          base::human_size(tree.listing.total_bytes()), seconds(clock.monotonic() - start)));
+  for (std::size_t i = 0; i < layer.unpacked.size(); ++i)
+    if (layer.unpacked[i].damaged)
+      context.log(
+          fmt::format("package '{}' was damaged in the cache of unpacked packages and was unpacked again",
+                      order.packages[i].name));
 
   image::ErofsOptions options;
   options.compressor = parameters.string_or("compressor", options.compressor);
@@ -120,7 +161,7 @@ Result<> overlay(Context& context) {
   options.uuid = image::uuid_from_digest(tree.listing.digest());
   options.workers = context.jobs;
   const std::string image = context.outputs.at("image");
-  ORCH_CHECK(image::write_erofs(tool, options, order.tree, tree.listing, image, *context.processes));
+  ORCH_CHECK(write_image(context, tool, options, order.tree, tree));
   ORCH_TRY(package::ImageFacts facts, describe_image(image, options));
   facts.role = parameters.string_or("role", "deps");
   facts.layer_class = parameters.string_or("class", "deps");

@@ -133,9 +133,12 @@ allow = {json.dumps(list(allow))}
 
 
 def message_of(text):
-    """The error of the step, without what `build` says around it and the step's identity."""
+    """The error of the step, without what `build` says around it, the step's identity and its log."""
     error = re.search(r"^failed: .*\n(  .*\n)+", text, re.M)
-    return re.sub(r"-[0-9a-f]{12}\)", "-ID)", error[0]) if error else text
+    if not error:
+        return text
+    lines = [line for line in error[0].splitlines(True) if not re.match(r"  log: |  its last lines:|    ", line)]
+    return re.sub(r"-[0-9a-f]{12}\)", "-ID)", "".join(lines))
 
 
 def add_test(rule):

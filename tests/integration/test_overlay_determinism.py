@@ -1,0 +1,203 @@
+"""An overlay is the same bytes wherever, by whom and however it is built, and nothing but what the lock names gets into it."""
+
+import hashlib
+import os
+import re
+import stat
+import tarfile
+import unittest
+
+from tests.integration import lib, newer_erofs
+from tests.integration.repository import Entry, Repository, base_files
+from tests.integration.test_invariants import message_of
+
+LIBRARIES = "./usr/lib/x86_64-linux-gnu"
+
+# Stands in PATH for mkfs.erofs: labels the staging tree as a host with SELinux would, then runs the real one.
+LABELLING = """#!/usr/bin/python3
+import os, sys
+if os.path.isdir(sys.argv[-1]):
+    labels = {"user.note": b"of this host"}
+    if os.geteuid() == 0:
+        labels["security.selinux"] = b"unconfined_u:object_r:user_tmp_t:s0"
+    count = 0
+    for folder, folders, files in os.walk(sys.argv[-1]):
+        for name in [".", *folders, *files]:
+            path = os.path.join(folder, name)
+            for key, value in labels.items():
+                if os.path.islink(path) and key.startswith("user."):
+                    continue
+                mode = os.lstat(path).st_mode
+                if not os.path.islink(path):
+                    os.chmod(path, mode | 0o200)
+                os.setxattr(path, key, value, follow_symlinks=False)
+                count += 1
+                if not os.path.islink(path):
+                    os.chmod(path, mode & 0o7777)
+    with open(os.environ.get("MARK", "MARK_FILE"), "a") as mark:
+        mark.write(f"{count}\\n")
+os.execv("REAL", ["REAL", *sys.argv[1:]])
+"""
+
+
+def packages(repository):
+    """Packages with what could differ between hosts: modes, hard links, bytes in names, a file that two have."""
+    repository.add("base-one", "1.0", base_files())
+    repository.add("lib-a", "1.0", {
+        f"{LIBRARIES}/": Entry(type=tarfile.DIRTYPE, mode=0o700), f"{LIBRARIES}/liba.so.1": Entry(b"a" * 70000, mode=0o600),
+        f"{LIBRARIES}/liba.so": ("link", "liba.so.1"), f"{LIBRARIES}/libsame.so.1": Entry(type=tarfile.LNKTYPE, link=f"{LIBRARIES}/liba.so.1"),
+        "./usr/share/x/text": Entry(b"words " * 5000, mode=0o664), "./usr/share/both": b"of a"}, depends="lib-b")
+    repository.add("lib-b", "2:1.0~rc1", {
+        f"{LIBRARIES}/libb.so.1": os.urandom(3) * 30000, "./usr/share/both": b"of b", "./usr/share/b\u00e9/\u4e2d": b"name",
+        "./usr/share/empty/": None, "./var/lib/x/": Entry(type=tarfile.DIRTYPE, mode=0o1777)}, depends="lib-c")
+    repository.add("lib-c", "1.0", {f"./usr/share/c/{n}": str(n).encode() for n in range(200)})
+    return repository.publish()
+
+
+@lib.needs_tool("apt-get", "mkfs.erofs", "fsck.erofs")
+class OverlayDeterminism(lib.TestCase):
+    def setUp(self):
+        self.repository = packages(Repository(self.tmp / "repository"))
+        self.lock_text = None
+
+    def home(self, name, names=("lib-a",), user=False, where=None):
+        """A folder with the profile, and the lock of the first one."""
+        home = (where or self.tmp) / name
+        home.mkdir(parents=True, exist_ok=True)
+        (home / "p.toml").write_text(
+            f'schema = 1\nname = "p"\nextends = "native"\n[stack]\nbase = {{ packages = ["base-one"], source = "own" }}\n'
+            f'[[stack.deps]]\nname = "app"\nsource = "own"\npackages = {list(names)}\n[source.own]\n{self.repository.table()}')
+        if self.lock_text is not None:
+            (home / "p.lock.toml").write_text(self.lock_text)
+        if user:
+            lib.run_command(["chown", "-R", f"{lib.ORDINARY_USER}:{lib.ORDINARY_USER}", home])
+        return home
+
+    def build(self, home, *args, user=False, umask=None, **env):
+        """The digests of image and manifest."""
+        self.orch("build", home / "p.toml", "--only", "deps-overlay", *args, home=home, env=env, cwd=home,
+                  user=lib.ORDINARY_USER if user else None, preexec=(lambda: os.umask(umask)) if umask is not None else None)
+        return self.digests(home)
+
+    def digests(self, home):
+        images = {hashlib.sha256(p.read_bytes()).hexdigest() for p in (home / "cache").rglob("image.erofs")}
+        self.assertEqual(len(images), 1)
+        manifests = {hashlib.sha256(p.read_bytes()).hexdigest() for p in (home / "cache").rglob("document.json")
+                     if b'"appimage-orch/image-manifest/1"' in p.read_bytes()}
+        self.assertEqual(len(manifests), 1)
+        return images.pop(), manifests.pop()
+
+    def first(self):
+        home = self.home("first")
+        expected = self.build(home)
+        self.lock_text = (home / "p.lock.toml").read_text()
+        return home, expected
+
+    def test_neither_place_nor_user_nor_order_nor_jobs_matter(self):
+        _, expected = self.first()
+        self.assertEqual(self.build(self.home("a place with a much longer name"), "-j", "1", "--locked"), expected)
+        self.assertEqual(self.build(self.home("zone"), "-j", "2", umask=0o077, TZ="Asia/Kathmandu", LC_ALL="tr_TR.UTF-8",
+                                    SOURCE_DATE_EPOCH="1234567"), expected)
+        if lib.is_root():
+            self.assertEqual(self.build(self.home("user", user=True), "-j", "2", "--locked", user=True, umask=0o002), expected)
+        self.lock_text = None
+        image, manifest = self.build(self.home("order", ["lib-c", "lib-a", "lib-b", "lib-c"]))
+        self.assertEqual(image, expected[0])
+        self.assertNotEqual(manifest, expected[1])  # more of them were asked for by name
+
+    def test_labels_of_the_host_stay_out(self):
+        _, expected = self.first()
+        real = lib.shutil.which("mkfs.erofs")
+        mark = self.tmp / "mark"
+        tools = self.write("tools/mkfs.erofs", LABELLING.replace("REAL", real).replace("MARK_FILE", str(mark)), mode=0o755)
+        path = f"{tools.parent}:{os.environ['PATH']}"
+        digests = self.build(self.home("labelled"), PATH=path)
+        if not mark.exists():
+            self.fail("the labels were not set")
+        self.assertGreater(int(mark.read_text().split()[0]), 200)
+        self.assertEqual(digests[0], expected[0])
+        # And once more, with packages that were kept unpacked and have their labels already.
+        lib.remove_tree(self.tmp / "labelled/cache/appimage-orch/store")
+        self.assertEqual(self.build(self.tmp / "labelled", PATH=path)[0], expected[0])
+        ran = lib.run_command(["fsck.erofs", "--xattrs", f"--extract={self.tmp}/out", next((self.tmp / "labelled").rglob("image.erofs"))])
+        for folder, folders, files in os.walk(self.tmp / "out"):
+            for name in [*folders, *files]:
+                self.assertEqual(os.listxattr(os.path.join(folder, name), follow_symlinks=False), [], msg=str(ran))
+
+    def test_the_image_has_what_the_packages_say(self):
+        home, _ = self.first()
+        image = next(home.rglob("image.erofs"))
+        ran = lib.run_command(["fsck.erofs", f"--extract={self.tmp}/out", image])
+        self.assertEqual(ran.status, 0, msg=str(ran))
+        libraries = self.tmp / "out/usr/lib/x86_64-linux-gnu"
+        self.assertEqual(stat.S_IMODE(os.lstat(libraries).st_mode), 0o700)
+        self.assertEqual(stat.S_IMODE(os.lstat(libraries / "liba.so.1").st_mode), 0o600)
+        self.assertEqual((libraries / "libsame.so.1").read_bytes(), b"a" * 70000)
+        listed = {f["path"]: f for f in self.orch_json("inspect", "--files", image)["files"]}
+        self.assertEqual(listed["usr/share/x/text"]["mode"], 0o664)
+        self.assertEqual((self.tmp / "out/usr/share/both").read_bytes(), b"of b")
+
+    def test_the_lock_alone_brings_back_the_same_image(self):
+        home, expected = self.first()
+        lib.remove_tree(home / "cache")
+        lib.remove_tree(home / "state")
+        self.assertEqual(self.build(home, "--locked"), expected)
+
+    def test_one_package_that_changed_is_the_only_one_unpacked(self):
+        home, expected = self.first()
+        self.repository.add("lib-c", "1.1", {"./usr/share/c/0": b"new"}).publish()
+        self.orch("lock", home / "p.toml", "--update", home=home, cwd=home)
+        self.orch("build", home / "p.toml", "--only", "deps-overlay", home=home, cwd=home)
+        logs = "".join(p.read_text() for p in (home / "cache").rglob("deps-overlay*.log"))
+        self.assertIn("3 packages, 2 of them kept unpacked", logs)
+        # The same as on a machine that never saw the older one.
+        self.lock_text = (home / "p.lock.toml").read_text()
+        fresh = self.build(self.home("fresh"), "--locked")
+        images = {hashlib.sha256(p.read_bytes()).hexdigest() for p in (home / "cache").rglob("image.erofs")}
+        self.assertEqual(images, {expected[0], fresh[0]})
+
+    def test_a_damaged_unpacked_package_is_made_again(self):
+        home, expected = self.first()
+        for folder in (home / "cache").rglob("unpacked"):
+            for file in folder.rglob("0"):
+                file.chmod(0o644)
+                file.write_bytes(b"damaged")
+        lib.remove_tree(home / "cache/appimage-orch/store")
+        self.assertEqual(self.build(home, "--locked"), expected)
+        logs = "".join(p.read_text() for p in (home / "cache").rglob("deps-overlay*.log"))
+        self.assertIn("0 of them kept unpacked", logs)
+        self.assertIn("package 'lib-c' was damaged in the cache of unpacked packages and was unpacked again", logs)
+
+    def test_a_package_whose_bytes_differ_from_the_lock_is_refused(self):
+        home, _ = self.first()
+        locked = re.search(r'name = "lib-c"\n(?:.+\n)*?sha256 = "(\w+)"', self.lock_text)[1]
+        lib.remove_tree(home / "cache")
+        self.repository.add("lib-c", "1.0", {"./usr/share/c/0": b"other"}).publish()
+        ran = self.orch("build", home / "p.toml", "--only", "deps-overlay", "--locked", home=home, cwd=home, status=1)
+        text = re.sub(r"found [0-9a-f]{64}", "found DIGEST", message_of(ran.stderr).replace(locked, "LOCKED"))
+        self.golden("overlay/other_bytes.txt", re.sub(r"\d+ bytes", "N bytes", text))
+        self.assertEqual(list((home / "cache").rglob("image.erofs")), [])
+
+    def test_a_name_that_this_mkfs_cannot_write_is_refused(self):
+        if newer_erofs.tools("own").version >= (1, 6):
+            self.skipTest("this mkfs.erofs writes names of 255 bytes")
+        self.repository.add("lib-long", "1.0", {"./usr/share/" + "n" * 255: b"x"}).publish()
+        home = self.home("long", ["lib-long"])
+        ran = self.orch("build", home / "p.toml", "--only", "deps-overlay", home=home, cwd=home, status=1)
+        self.golden("overlay/long_name.txt", message_of(ran.stderr))
+
+    def test_a_newer_mkfs_gives_the_same_image_with_any_number_of_workers(self):
+        tools = newer_erofs.tools("trixie")
+        _, _ = self.first()
+        command = " ".join(tools.program("mkfs.erofs"))
+        wrapper = self.write("tools/mkfs.erofs", f'#!/bin/sh\nexec {command} "$@"\n', mode=0o755)
+        path = f"{wrapper.parent}:{os.environ['PATH']}"
+        one = self.build(self.home("one"), "-j", "1", PATH=path)
+        two = self.build(self.home("two"), "-j", "2", PATH=path, umask=0o077)
+        self.assertEqual(one, two)
+        ran = lib.run_command([*tools.program("fsck.erofs"), next((self.tmp / "two").rglob("image.erofs"))])
+        self.assertEqual(ran.status, 0, msg=str(ran))
+
+
+if __name__ == "__main__":
+    unittest.main()
