@@ -18,8 +18,9 @@ namespace orch::cli {
 namespace {
 
 using base::Value;
+using package::ChangeKind;
+using package::LockChange;
 using package::LockFile;
-using package::PackageChange;
 
 struct LockArguments {
   ProfileArguments profile;
@@ -31,7 +32,7 @@ struct LockOutcome {
   std::string profile;
   std::string path;
   LockFile lock;
-  std::vector<PackageChange> changes;
+  std::vector<LockChange> changes;
   bool written = false;
 };
 
@@ -51,10 +52,31 @@ Result<LockOutcome> lock_one(const Session& session, const model::Profile& profi
   return outcome;
 }
 
-std::string change_text(const PackageChange& change) {
-  if (change.before.empty()) return fmt::format("  + {} {} ({})\n", change.name, change.after, change.layer);
-  if (change.after.empty()) return fmt::format("  - {} {} ({})\n", change.name, change.before, change.layer);
-  return fmt::format("  ~ {} {} -> {} ({})\n", change.name, change.before, change.after, change.layer);
+std::string_view kind_text(ChangeKind kind) {
+  switch (kind) {
+    case ChangeKind::package:
+      return "package";
+    case ChangeKind::automatic:
+      return "auto";
+    case ChangeKind::image:
+      return "image";
+    case ChangeKind::base:
+      return "base";
+  }
+  return "package";
+}
+
+// "package" is not said; of the others the kind comes first.
+std::string change_text(const LockChange& change) {
+  const std::string kind =
+      change.kind == ChangeKind::package ? "" : fmt::format("{} ", kind_text(change.kind));
+  const std::string layer = change.layer.empty() ? "" : fmt::format(" ({})", change.layer);
+  const std::string reason =
+      change.reason.empty() || change.reason == "asked" ? "" : fmt::format(", {}", change.reason);
+  if (change.before.empty())
+    return fmt::format("  + {}{} {}{}{}\n", kind, change.name, change.after, layer, reason);
+  if (change.after.empty()) return fmt::format("  - {}{} {}{}\n", kind, change.name, change.before, layer);
+  return fmt::format("  ~ {}{} {} -> {}{}\n", kind, change.name, change.before, change.after, layer);
 }
 
 std::string outcome_text(const LockOutcome& outcome) {
@@ -64,7 +86,7 @@ std::string outcome_text(const LockOutcome& outcome) {
   for (const package::LockedLayer& layer : outcome.lock.layers) packages += layer.packages.size();
   std::string text = fmt::format("{}: {} packages in {} layers, {}\n", outcome.profile, packages,
                                  outcome.lock.layers.size(), outcome.written ? "written" : "unchanged");
-  for (const PackageChange& change : outcome.changes) text += change_text(change);
+  for (const LockChange& change : outcome.changes) text += change_text(change);
   return text + fmt::format("  {}\n", outcome.path);
 }
 
@@ -72,9 +94,45 @@ Value or_null(const std::string& text) {
   return text.empty() ? Value() : Value(text);
 }
 
-// schema "appimage-orch/lock/1": {schema, profiles: [{name, lock, written, layers: [{name, source, asked,
-// packages}], changes: [{layer, name, before, after}]}]}; before is null for what was added, after for what
-// was removed.
+Value provided_json(const package::LockedLayer& layer) {
+  Value list = Value::array();
+  for (const package::ProvidedPackage& item : layer.provided)
+    list.push(Value::object({{"name", item.name},
+                             {"version", or_null(item.version)},
+                             {"layer", item.layer},
+                             {"why", or_null(item.why)}}));
+  return list;
+}
+
+Value autos_json(const package::LockedLayer& layer) {
+  Value list = Value::array();
+  for (const package::AutoPackage& item : layer.auto_packages)
+    list.push(Value::object({{"soname", item.soname}, {"package", item.package}}));
+  return list;
+}
+
+Value base_json(const package::BaseIdentity& base) {
+  if (!base.known()) return {};
+  return Value::object(
+      {{"distribution", base.distribution}, {"release", base.release}, {"package_set", base.package_set}});
+}
+
+Value images_json(const LockFile& lock) {
+  Value list = Value::array();
+  for (const package::LockedImage& image : lock.images)
+    list.push(Value::object({{"name", image.name},
+                             {"sha256", image.sha256.hex()},
+                             {"size", image.size},
+                             {"fex", or_null(image.fex)},
+                             {"url", or_null(image.url)},
+                             {"xxh3", or_null(image.xxh3)}}));
+  return list;
+}
+
+// schema "appimage-orch/lock/1": {schema, profiles: [{name, lock, written, base, layers: [{name, source,
+// asked, allow_unsigned, auto, provided, packages}], images, changes: [{kind, layer, name, before, after,
+// reason}]}]}; before is null for what was added, after for what was removed; kind is "package", "auto",
+// "image" or "base".
 Value outcome_json(const std::vector<LockOutcome>& outcomes) {
   Value profiles = Value::array();
   for (const LockOutcome& outcome : outcomes) {
@@ -83,17 +141,24 @@ Value outcome_json(const std::vector<LockOutcome>& outcomes) {
       layers.push(Value::object({{"name", layer.name},
                                  {"source", layer.source},
                                  {"asked", Value::strings(layer.asked)},
+                                 {"allow_unsigned", layer.allow_unsigned},
+                                 {"auto", autos_json(layer)},
+                                 {"provided", provided_json(layer)},
                                  {"packages", package::to_value(layer.packages)}}));
     Value changes = Value::array();
-    for (const PackageChange& change : outcome.changes)
-      changes.push(Value::object({{"layer", change.layer},
+    for (const LockChange& change : outcome.changes)
+      changes.push(Value::object({{"kind", kind_text(change.kind)},
+                                  {"layer", or_null(change.layer)},
                                   {"name", change.name},
                                   {"before", or_null(change.before)},
-                                  {"after", or_null(change.after)}}));
+                                  {"after", or_null(change.after)},
+                                  {"reason", or_null(change.reason)}}));
     profiles.push(Value::object({{"name", outcome.profile},
                                  {"lock", outcome.path},
                                  {"written", outcome.written},
+                                 {"base", base_json(outcome.lock.base)},
                                  {"layers", std::move(layers)},
+                                 {"images", images_json(outcome.lock)},
                                  {"changes", std::move(changes)}}));
   }
   return Value::object({{"schema", "appimage-orch/lock/1"}, {"profiles", std::move(profiles)}});

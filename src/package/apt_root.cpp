@@ -19,6 +19,9 @@ namespace {
 // Where Debian keeps the programs that apt itself starts; PATH is the caller's otherwise.
 constexpr std::string_view k_helper = "/usr/lib/apt/apt-helper";
 
+// A file of the root: update() brings Contents indices too.
+constexpr std::string_view k_contents_wanted = "contents";
+
 std::string search_path(const Surroundings& around) {
   const auto found = around.environment.find("PATH");
   const std::string path = found == around.environment.end() ? std::string() : found->second;
@@ -118,7 +121,7 @@ std::vector<EntryFile> own_entries(const Source& source) {
                      "\nSuites: " + base::join(source.suites, " ") + "\n";
   if (!source.components.empty()) text += "Components: " + base::join(source.components, " ") + "\n";
   if (!source.signed_by.empty()) text += "Signed-By: " + source.signed_by + "\n";
-  if (source.trusted) text += "Trusted: yes\n";
+  if (source.allow_unsigned) text += "Trusted: yes\n";
   return {{"source.sources", text}};
 }
 
@@ -166,6 +169,22 @@ Result<> lay_out(const std::string& directory, const std::string& config,
   return {};
 }
 
+// Contents indices of an archive: below each component (Debian) or beside the Release file (Ubuntu, flat
+// repositories). apt fetches those that the Release file lists, checks them against it, and keeps them
+// compressed.
+std::string contents_targets() {
+  const auto target = [](std::string_view name, std::string_view key) {
+    return "Acquire::IndexTargets::deb::" + std::string(name) + " {\n  MetaKey \"" + std::string(key) +
+           "\";\n  flatMetaKey \"Contents-$(ARCHITECTURE)\";\n  ShortDescription \"Contents\";\n"
+           "  Description \"$(SITE) $(RELEASE) $(ARCHITECTURE) " +
+           std::string(key) +
+           "\";\n  flatDescription \"$(SITE) $(RELEASE) Contents\";\n"
+           "  KeepCompressed \"true\";\n  DefaultEnabled \"true\";\n};\n";
+  };
+  return target("Contents-deb", "$(COMPONENT)/Contents-$(ARCHITECTURE)") +
+         target("Contents-deb-legacy", "Contents-$(ARCHITECTURE)");
+}
+
 std::string last_lines(const std::string& text, std::size_t count) {
   std::vector<std::string> kept;
   for (std::string_view line : base::split(text, '\n'))
@@ -177,11 +196,6 @@ std::string last_lines(const std::string& text, std::size_t count) {
 }  // namespace
 
 Result<AptRoot> AptRoot::open(const Source& source, const Surroundings& around) {
-  if (source.kind != SourceKind::apt)
-    return base::fail(
-        ErrorKind::unsupported,
-        "source '" + base::printable(source.name) + "' is of a kind that this version cannot read",
-        "use a source of kind \"apt\"");
   ORCH_CHECK(program(around, "apt-get"));
   std::vector<EntryFile> entries = own_entries(source);
   if (source.host) {
@@ -223,13 +237,40 @@ Result<> AptRoot::update_if_missing() {
   return update();
 }
 
-Result<sys::Exit> AptRoot::run(std::vector<std::string> argv, const std::string& directory) const {
+Result<sys::Command> AptRoot::command(std::vector<std::string> argv, const std::string& directory) const {
   ORCH_TRY(argv[0], program(around_, argv[0]));
   sys::Command command;
   command.argv = std::move(argv);
   command.directory = directory.empty() ? directory_ + "/empty" : directory;
   command.environment = apt_environment(around_, directory_ + "/apt.conf");
-  return around_.processes->run(command);
+  return command;
+}
+
+Result<sys::Exit> AptRoot::run(std::vector<std::string> argv, const std::string& directory) const {
+  ORCH_TRY(const sys::Command made, command(std::move(argv), directory));
+  return around_.processes->run(made);
+}
+
+Result<sys::Child> AptRoot::start(std::vector<std::string> argv, int stdout_fd) const {
+  ORCH_TRY(sys::Command made, command(std::move(argv), {}));
+  made.stdout_fd = stdout_fd;
+  return around_.processes->start(made);
+}
+
+Result<std::vector<std::string>> AptRoot::contents() {
+  const std::string wanted = directory_ + "/" + std::string(k_contents_wanted);
+  if (!sys::exists(wanted)) {
+    ORCH_CHECK(sys::write_atomic(directory_ + "/etc/apt.conf.d/contents.conf", contents_targets()));
+    ORCH_CHECK(update());
+    ORCH_CHECK(sys::write_atomic(wanted, ""));
+  }
+  ORCH_TRY(const sys::Exit exit, run({"apt-get", "indextargets", "--format", "$(FILENAME)"}));
+  std::vector<std::string> files;
+  for (std::string_view line : base::split(exit.output, '\n'))
+    if (line.find("Contents-") != std::string_view::npos && sys::exists(std::string(line)))
+      files.emplace_back(line);
+  std::sort(files.begin(), files.end());
+  return files;
 }
 
 }  // namespace orch::package

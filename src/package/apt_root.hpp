@@ -4,26 +4,14 @@
 #pragma once
 
 #include "base/result.hpp"
-#include "package/source.hpp"
+#include "package/package_source.hpp"
 #include "sys/file.hpp"
 #include "sys/process.hpp"
 
-#include <functional>
 #include <string>
-#include <string_view>
 #include <vector>
 
 namespace orch::package {
-
-// What every function here is handed: where things lie and how programs are run.
-struct Surroundings {
-  std::string cache_dir;  // the tool's cache; apt roots lie in apt/, downloads in downloads/
-  sys::ProcessRunner* processes = nullptr;
-  sys::Environment environment;       // PATH and proxy variables are taken from it
-  std::string host_apt = "/etc/apt";  // for tests
-  std::string os_release = "/etc/os-release";
-  std::function<void(std::string_view)> log;  // may be empty
-};
 
 class AptRoot {
  public:
@@ -42,6 +30,12 @@ class AptRoot {
   // root's). How it ended is in the Exit.
   Result<sys::Exit> run(std::vector<std::string> argv, const std::string& directory = {}) const;
 
+  // The same, without waiting for its end: its standard output goes to a descriptor.
+  Result<sys::Child> start(std::vector<std::string> argv, int stdout_fd) const;
+  // The files of the archive's Contents indices, fetched if they are not there; empty where the archive has
+  // none. From then on update() brings them too.
+  Result<std::vector<std::string>> contents();
+
   const std::string& directory() const { return directory_; }
   const Source& source() const { return source_; }
   const Surroundings& around() const { return around_; }
@@ -52,6 +46,8 @@ class AptRoot {
         around_(std::move(around)),
         directory_(std::move(directory)),
         lock_(std::move(lock)) {}
+
+  Result<sys::Command> command(std::vector<std::string> argv, const std::string& directory) const;
 
   Source source_;
   Surroundings around_;

@@ -1,9 +1,12 @@
 #include "package/apt_source.hpp"
 
 #include "base/text.hpp"
+#include "package/apt_contents.hpp"
+#include "package/apt_output.hpp"
+#include "package/apt_root.hpp"
+#include "package/deb_control.hpp"
 
 #include <algorithm>
-#include <charconv>
 #include <map>
 #include <optional>
 #include <utility>
@@ -17,52 +20,6 @@ namespace {
 // apt-helper takes URI, file and hash of many archives in one call; this keeps the command line short of any
 // limit.
 constexpr std::size_t k_batch = 100;
-
-std::optional<std::string> percent_decoded(std::string_view text) {
-  std::string out;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    if (text[i] != '%') {
-      out += text[i];
-      continue;
-    }
-    if (i + 2 >= text.size()) return std::nullopt;
-    unsigned value = 0;
-    const auto [end, error] = std::from_chars(text.data() + i + 1, text.data() + i + 3, value, 16);
-    if (error != std::errc() || end != text.data() + i + 3) return std::nullopt;
-    out += static_cast<char>(value);
-    i += 2;
-  }
-  return out;
-}
-
-// As apt writes a path into a URI.
-std::string percent_encoded(std::string_view text) {
-  static constexpr std::string_view k_digits = "0123456789abcdef";
-  std::string out;
-  for (const char c : text) {
-    const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-                       c == '/' || c == '.' || c == '-' || c == '_';
-    if (plain) {
-      out += c;
-    } else {
-      const auto byte = static_cast<unsigned char>(c);
-      out += '%';
-      out += k_digits[byte >> 4U];
-      out += k_digits[byte & 15U];
-    }
-  }
-  return out;
-}
-
-// apt's own messages, without their "E: " and with nothing a terminal would act on.
-std::string apt_complaint(const sys::Exit& exit) {
-  constexpr std::size_t k_complaints = 2;  // apt says the same of each file that it cannot have
-  std::vector<std::string> lines;
-  for (std::string_view line : base::split(exit.errors, '\n'))
-    if (line.starts_with("E: ") && lines.size() < k_complaints)
-      lines.push_back(base::printable(line.substr(3)));
-  return lines.empty() ? "apt-get " + exit.describe() : base::join(lines, "; ");
-}
 
 std::optional<std::string> quoted_after(std::string_view text, std::string_view start) {
   const std::size_t at = text.find(start);
@@ -111,23 +68,6 @@ Result<std::vector<std::string>> repository_uris(const AptRoot& root) {
   });
   uris.erase(std::unique(uris.begin(), uris.end()), uris.end());
   return uris;
-}
-
-// The path below its archive's root, without "." components (flat repositories have them); empty if there is
-// none.
-std::string path_in_archive(const std::string& uri, const std::vector<std::string>& roots) {
-  for (const std::string& prefix : roots) {
-    if (uri.size() <= prefix.size() || !uri.starts_with(prefix)) continue;
-    const std::string decoded = percent_decoded(std::string_view(uri).substr(prefix.size())).value_or("");
-    std::string path;
-    for (std::string_view part : base::split(decoded, '/')) {
-      if (part == "..") return {};
-      if (part.empty() || part == ".") continue;
-      path += (path.empty() ? "" : "/") + std::string(part);
-    }
-    return path;
-  }
-  return {};
 }
 
 bool is_asked(const std::string& name, const std::vector<std::string>& requests) {
@@ -189,96 +129,164 @@ Result<sys::Exit> run_helper(const AptRoot& root,
   return root.run(std::move(argv));
 }
 
-// A version that the lists have no more may still lie in the pool for a while.
-Result<bool> download_from_pool(const AptRoot& root, const Download& download) {
-  if (download.package.path.empty()) return false;
+// A version that the lists have no more may still lie in the pool for a while. Where it does not, no file is
+// there.
+Result<> download_from_pool(const AptRoot& root, const Download& download) {
+  if (download.package.path.empty()) return {};
   ORCH_TRY(const std::vector<std::string> roots, repository_uris(root));
   for (const std::string& prefix : roots) {
     ORCH_TRY(const sys::Exit exit,
              run_helper(root, {{&download, prefix + percent_encoded(download.package.path)}}));
-    if (exit.ok()) return true;
+    if (exit.ok()) return {};
   }
-  return false;
+  return {};
 }
 
-}  // namespace
-
-Result<std::vector<AptUri>> parse_print_uris(std::string_view text) {
-  std::vector<AptUri> found;
-  for (std::string_view line : base::split(text, '\n')) {
-    if (!line.starts_with('\'')) continue;
-    const std::size_t quote = line.find("' ", 1);
-    const std::vector<std::string_view> words = quote == std::string_view::npos
-                                                    ? std::vector<std::string_view>()
-                                                    : base::split(line.substr(quote + 2), ' ');
-    AptUri item;
-    if (words.size() >= 3 && words[0].ends_with(".deb")) {
-      item.uri = std::string(line.substr(1, quote - 1));
-      const std::vector<std::string_view> parts = base::split(words[0].substr(0, words[0].size() - 4), '_');
-      if (parts.size() == 3) {
-        item.package.name = percent_decoded(parts[0]).value_or("");
-        item.package.version = percent_decoded(parts[1]).value_or("");
-        item.package.architecture = percent_decoded(parts[2]).value_or("");
-      }
-      std::from_chars(words[1].data(), words[1].data() + words[1].size(), item.package.size);
-    }
-    if (!is_package_name(item.package.name) || !is_package_version(item.package.version))
-      return base::fail(ErrorKind::tool,
-                        "apt-get printed a line that is not understood: '" + base::printable(line) + "'");
-    const auto sha256 =
-        words[2].starts_with("SHA256:") ? hash::Sha256::parse(words[2].substr(7)) : std::nullopt;
-    if (!sha256)
-      return base::fail(ErrorKind::unsupported,
-                        "the archive gives no SHA-256 for package '" + item.package.name + "'",
-                        "use an archive whose package lists have SHA256 fields");
-    item.package.sha256 = *sha256;
-    found.push_back(std::move(item));
+// "Origin/Codename" of each list, by the description that policy prints.
+Result<std::map<std::string, std::string>> list_origins(const AptRoot& root) {
+  ORCH_TRY(const sys::Exit exit,
+           root.run({"apt-get", "indextargets", "--format",
+                     "$(DESCRIPTION)\t$(ORIGIN)\t$(CODENAME)\t$(SUITE)", "Created-By: Packages"}));
+  std::map<std::string, std::string> out;
+  for (std::string_view line : base::split(exit.output, '\n')) {
+    const std::vector<std::string_view> fields = base::split(line, '\t');
+    if (fields.size() != 4) continue;
+    // A field that the Release file lacks stays as it was written.
+    const auto known = [](std::string_view field) {
+      return field.starts_with("$(") ? std::string_view() : field;
+    };
+    const std::string_view suite = known(fields[2]).empty() ? known(fields[3]) : known(fields[2]);
+    std::string origin(known(fields[1]));
+    if (!suite.empty()) origin += (origin.empty() ? "" : "/") + std::string(suite);
+    const bool plain = std::all_of(origin.begin(), origin.end(), [](char c) { return c >= ' ' && c < 127; });
+    out.emplace(fields[0], plain && origin.size() <= 200 ? origin : std::string());
   }
-  return found;
+  return out;
 }
 
-Result<std::vector<LockedPackage>> resolve_packages(const AptRoot& root,
-                                                    const std::vector<std::string>& names) {
-  ORCH_CHECK(check_requests(names));
+// Runs `program` with NAME=VERSION (or NAME) of every package, in batches, and gives all that it printed.
+Result<std::string> about(const AptRoot& root, const std::vector<std::string>& program,
+                          const std::vector<LockedPackage>& packages, bool with_version) {
+  std::string text;
+  for (std::size_t start = 0; start < packages.size(); start += k_batch) {
+    std::vector<std::string> argv = program;
+    for (std::size_t i = start; i < std::min(start + k_batch, packages.size()); ++i)
+      argv.push_back(packages[i].name + (with_version ? "=" + packages[i].version : ""));
+    ORCH_TRY(const sys::Exit exit, root.run(std::move(argv)));
+    if (!exit.ok())
+      return base::fail(ErrorKind::tool, "the packages of " + source_label(root.source()) +
+                                             " cannot be examined: " + apt_complaint(exit));
+    text += exit.output;
+  }
+  return text;
+}
+
+// Fills origin, and the reasons of what was not asked for.
+Result<> explain(const AptRoot& root, std::vector<LockedPackage>& packages) {
+  ORCH_TRY(const auto origins, list_origins(root));
+  ORCH_TRY(const std::string policy, about(root, {"apt-cache", "policy"}, packages, false));
+  const auto lists = parse_policy(policy);
+  for (LockedPackage& package : packages) {
+    const auto list = lists.find({package.name, package.version});
+    const auto origin = list == lists.end() ? origins.end() : origins.find(list->second);
+    if (origin != origins.end()) package.origin = origin->second;
+    package.allow_unsigned = root.source().allow_unsigned;
+  }
+  ORCH_TRY(const std::string shown, about(root, {"apt-cache", "show"}, packages, true));
+  std::map<std::string, DebControl> by_name;
+  for (DebControl& control : parse_controls(shown)) by_name.emplace(control.name, std::move(control));
+  std::vector<DebControl> controls;
+  for (const LockedPackage& package : packages) {
+    controls.push_back(by_name[package.name]);
+    controls.back().name = package.name;
+  }
+  explain_closure(packages, dependency_indices(controls));
+  return {};
+}
+
+class AptSource final : public PackageSource {
+ public:
+  explicit AptSource(AptRoot root) : root_(std::move(root)) {}
+
+  Result<> refresh() override { return root_.update(); }
+  Result<> refresh_if_missing() override { return root_.update_if_missing(); }
+  Result<Resolution> resolve(const std::vector<std::string>& names) override;
+  Result<LockedPackage> exact(const std::string& name, const std::string& architecture) override;
+  Result<Providers> providers(const std::vector<std::string>& sonames) override {
+    return apt_providers(root_, sonames);
+  }
+  Result<> download(const std::vector<Download>& wanted) override;
+  // apt has checked the Release file, which has the SHA-256 of the lists, which have those of the packages.
+  Result<> check_signatures(const std::vector<Download>&) override { return {}; }
+
+ private:
+  Result<std::vector<LockedPackage>> located(const sys::Exit& exit) const;
+
+  AptRoot root_;
+};
+
+// The packages that `--print-uris` printed, with their paths, sorted.
+Result<std::vector<LockedPackage>> AptSource::located(const sys::Exit& exit) const {
   std::vector<LockedPackage> packages;
-  if (names.empty()) return packages;
-  std::vector<std::string> argv = {"apt-get", "-qq", "-y", "--print-uris", "install", "--"};
-  argv.insert(argv.end(), names.begin(), names.end());
-  ORCH_TRY(const sys::Exit exit, root.run(std::move(argv)));
-  if (!exit.ok()) return base::fail(unresolved(root, exit));
   ORCH_TRY(std::vector<AptUri> found, parse_print_uris(exit.output));
-  ORCH_TRY(const std::vector<std::string> roots, repository_uris(root));
+  ORCH_TRY(const std::vector<std::string> roots, repository_uris(root_));
   for (AptUri& item : found) {
     item.package.path = path_in_archive(item.uri, roots);
-    item.package.reason = is_asked(item.package.name, names) ? "asked" : "required";
     packages.push_back(std::move(item.package));
   }
-  ORCH_CHECK(check_answer(names, packages));
   sort_packages(packages);
   return packages;
 }
 
-Result<> download_packages(const AptRoot& root, const std::vector<Download>& wanted) {
-  ORCH_TRY(const UriMap uris, listed_uris(root, wanted));
+Result<Resolution> AptSource::resolve(const std::vector<std::string>& names) {
+  ORCH_CHECK(check_requests(names));
+  Resolution out;
+  if (names.empty()) return out;
+  std::vector<std::string> argv = {"apt-get", "-qq", "-y", "--print-uris", "install", "--"};
+  argv.insert(argv.end(), names.begin(), names.end());
+  ORCH_TRY(const sys::Exit exit, root_.run(std::move(argv)));
+  if (!exit.ok()) return base::fail(unresolved(root_, exit));
+  ORCH_TRY(out.packages, located(exit));
+  for (LockedPackage& package : out.packages)
+    package.reason = is_asked(package.name, names) ? "asked" : "required";
+  ORCH_CHECK(check_answer(names, out.packages));
+  ORCH_CHECK(explain(root_, out.packages));
+  return out;
+}
+
+Result<LockedPackage> AptSource::exact(const std::string& name, const std::string& architecture) {
+  ORCH_CHECK(check_requests({name}));
+  if (!architecture.empty() && architecture != "x86_64" && architecture != "amd64" && architecture != "all")
+    return base::fail(ErrorKind::unsupported,
+                      source_label(root_.source()) + " is read for amd64, and package '" + name +
+                          "' is wanted for '" + base::printable(architecture) + "'",
+                      "leave 'arch' out, or name a source of kind \"dnf\"");
+  ORCH_TRY(const sys::Exit exit, root_.run({"apt-get", "-qq", "download", "--print-uris", "--", name}));
+  if (!exit.ok()) return base::fail(unresolved(root_, exit));
+  ORCH_TRY(std::vector<LockedPackage> packages, located(exit));
+  if (packages.size() != 1)
+    return base::fail(ErrorKind::tool, "apt-get names " + std::to_string(packages.size()) +
+                                           " packages for '" + name + "', expected one");
+  packages.front().reason = "asked";
+  ORCH_CHECK(explain(root_, packages));
+  return packages.front();
+}
+
+Result<> AptSource::download(const std::vector<Download>& wanted) {
+  ORCH_TRY(const UriMap uris, listed_uris(root_, wanted));
   std::vector<std::pair<const Download*, std::string>> listed;
   for (const Download& download : wanted) {
     const auto found = uris.find(archive_file_name(download.package));
     if (found != uris.end()) {
       listed.emplace_back(&download, found->second);
-      continue;
+    } else {
+      ORCH_CHECK(download_from_pool(root_, download));
     }
-    ORCH_TRY(const bool there, download_from_pool(root, download));
-    if (!there)
-      return base::fail(
-          ErrorKind::not_found,
-          "source '" + base::printable(root.source().name) + "' no longer has package '" +
-              download.package.name + "' " + download.package.version,
-          "the archive has moved on: take its present versions with 'appimage-orch lock --update'");
   }
   for (std::size_t start = 0; start < listed.size(); start += k_batch) {
     const auto first = listed.begin() + static_cast<std::ptrdiff_t>(start);
     const auto last = listed.begin() + static_cast<std::ptrdiff_t>(std::min(start + k_batch, listed.size()));
-    ORCH_TRY(const sys::Exit exit, run_helper(root, {first, last}));
+    ORCH_TRY(const sys::Exit exit, run_helper(root_, {first, last}));
     if (exit.ok()) continue;
     // Which one it was is found out by the caller, who holds each file against the lock; only without any
     // file is the program's own complaint all there is.
@@ -291,6 +299,13 @@ Result<> download_packages(const AptRoot& root, const std::vector<Download>& wan
     }
   }
   return {};
+}
+
+}  // namespace
+
+Result<std::unique_ptr<PackageSource>> open_apt_source(const Source& source, const Surroundings& around) {
+  ORCH_TRY(AptRoot root, AptRoot::open(source, around));
+  return std::make_unique<AptSource>(std::move(root));
 }
 
 }  // namespace orch::package

@@ -1,13 +1,15 @@
 #include "package/archive_cache.hpp"
 
 #include "base/text.hpp"
-#include "package/apt_source.hpp"
+#include "package/apt_output.hpp"
+#include "package/download.hpp"
 #include "sys/file.hpp"
 
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <memory>
 #include <utility>
 
 namespace orch::package {
@@ -46,12 +48,11 @@ Result<> copy_file(const std::string& from, const std::string& to) {
   return {};
 }
 
-// Verifies what came and moves it to its place in the cache.
-Result<> keep(const Download& download, const std::string& cached) {
+// Holds what came against the lock.
+Result<> check(const Download& download) {
   const LockedPackage& package = download.package;
-  const std::string& file = download.file;
   std::string found;
-  ORCH_TRY(const Verdict verdict, verify(file, package, &found));
+  ORCH_TRY(const Verdict verdict, verify(download.file, package, &found));
   if (verdict == Verdict::absent)
     return base::fail(ErrorKind::tool,
                       "package '" + package.name + "' " + package.version + " did not arrive",
@@ -62,25 +63,67 @@ Result<> keep(const Download& download, const std::string& cached) {
                           " is not what the lock file names: expected " + package.sha256.hex() + " (" +
                           std::to_string(package.size) + " bytes), found " + found,
                       "if the archive has rebuilt it on purpose, take it with 'appimage-orch lock --update'");
+  return {};
+}
+
+// Moves what was checked to its place in the cache.
+Result<> keep(const Download& download, const std::string& cached) {
   const std::string copy = download.file + ".copy";
-  ORCH_CHECK(copy_file(file, copy));
+  ORCH_CHECK(copy_file(download.file, copy));
   return sys::rename_file(copy, cached);
+}
+
+// "package 'NAME' VERSION"
+std::string label(const LockedPackage& package) {
+  return "package '" + package.name + "' " + package.version;
+}
+
+std::vector<Download> absent(const std::vector<Download>& wanted) {
+  std::vector<Download> out;
+  for (const Download& download : wanted)
+    if (!sys::exists(download.file)) out.push_back(download);
+  return out;
+}
+
+// Where the source keeps old packages: below the same paths, by the digest that the lock names.
+Result<> bring_from_archives(const Source& source, const Surroundings& around, const Download& download) {
+  if (download.package.path.empty()) return {};
+  for (const std::string& root : source.archive_uris) {
+    const std::string url = root + (root.ends_with('/') ? "" : "/") + percent_encoded(download.package.path);
+    if (around.log) around.log("looking for " + label(download.package) + " in " + url);
+    const std::string part = download.file + ".part";
+    ORCH_CHECK(sys::remove_tree(part));
+    if (!download_to(url, part)) continue;
+    ORCH_TRY(const Verdict verdict, verify(part, download.package));
+    if (verdict == Verdict::sound) return sys::rename_file(part, download.file);
+  }
+  return {};
 }
 
 Result<> bring(const std::vector<LockedPackage>& missing, const Source& source, const Surroundings& around,
                const std::string& scratch) {
-  ORCH_TRY(AptRoot root, AptRoot::open(source, around));
-  ORCH_CHECK(root.update_if_missing());
   std::vector<Download> wanted;
   std::uint64_t bytes = 0;
   for (const LockedPackage& package : missing) {
     wanted.push_back({package, scratch + "/" + archive_file_name(package)});
     bytes += package.size;
   }
+  ORCH_TRY(const std::unique_ptr<PackageSource> opened, open_source(source, around));
   if (around.log)
     around.log("downloading " + std::to_string(wanted.size()) + " packages (" + base::human_size(bytes) +
                ")");
-  ORCH_CHECK(download_packages(root, wanted));
+  Result<> outcome = opened->refresh_if_missing();
+  if (outcome) outcome = opened->download(wanted);
+  for (const Download& download : absent(wanted)) ORCH_CHECK(bring_from_archives(source, around, download));
+  if (const std::vector<Download> lost = absent(wanted); !lost.empty()) {
+    if (!outcome) return base::fail(outcome.error());
+    return base::fail(
+        ErrorKind::not_found, source_label(source) + " no longer has " + label(lost.front().package),
+        "the archive has moved on: take its present versions with 'appimage-orch lock --update', or "
+        "name a place that keeps old ones in archive_uris of the source");
+  }
+  for (const Download& download : wanted) ORCH_CHECK(check(download));
+  ORCH_CHECK(opened->check_signatures(wanted));
   for (const Download& download : wanted)
     ORCH_CHECK(keep(download, download_path(around.cache_dir, download.package.sha256)));
   return {};

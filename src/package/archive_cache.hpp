@@ -3,9 +3,7 @@
 #pragma once
 
 #include "base/result.hpp"
-#include "package/apt_root.hpp"
-#include "package/locked_package.hpp"
-#include "package/source.hpp"
+#include "package/package_source.hpp"
 
 #include <string>
 #include <vector>

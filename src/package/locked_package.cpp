@@ -57,7 +57,8 @@ Result<> check_names(const Value& table, const LockedPackage& package) {
     return bad(table, "'" + base::printable(package.name) + "' is no package name");
   if (!is_package_version(package.version))
     return bad(table, "'" + base::printable(package.version) + "' is no package version");
-  if (package.architecture != "amd64" && package.architecture != "all" && !is_rpm(package))
+  if (package.architecture != "amd64" && package.architecture != "all" && package.architecture != "arm64" &&
+      !is_rpm(package))
     return bad(table, "package '" + package.name + "' must be for amd64 or all, x86_64 or noarch, found '" +
                           base::printable(package.architecture) + "'");
   const bool plain =
@@ -88,7 +89,12 @@ std::string archive_file_name(const LockedPackage& package) {
 }
 
 bool is_rpm(const LockedPackage& package) {
-  return package.architecture == "x86_64" || package.architecture == "noarch";
+  return package.architecture == "x86_64" || package.architecture == "noarch" ||
+         package.architecture == "aarch64";
+}
+
+bool is_for_x86_64(const LockedPackage& package) {
+  return package.architecture != "arm64" && package.architecture != "aarch64";
 }
 
 bool is_package_name(std::string_view name) {

@@ -32,6 +32,9 @@ struct LockedPackage {
 };
 
 bool is_rpm(const LockedPackage& package);  // by its architecture
+// Whether it may be part of an x86_64 tree: any but "arm64" and "aarch64", which a package that only holds an
+// image may have.
+bool is_for_x86_64(const LockedPackage& package);
 
 // "NAME_VERSION_ARCH.deb" (or ".rpm") as apt writes it: '_', ':' and '%' as %xx, so that it is one safe path
 // component.

@@ -1,5 +1,5 @@
 // A package source: a [source.NAME] table of a profile or of profiles/sources/*.toml, checked and made a
-// plain value. What a source can do (resolve, locate) is in apt_source.hpp.
+// plain value. What a source can do (resolve, download) is in package_source.hpp.
 #pragma once
 
 #include "base/result.hpp"
@@ -13,19 +13,34 @@ namespace orch::package {
 using base::Result;
 using base::Value;
 
-// apt is read; the others are kept as they are for the steps and messages that name them.
 enum class SourceKind { apt, dnf, dir, files };
 
-// Keys of an apt source:
-//   kind        "apt"
-//   host        true: the entries of this machine's own /etc/apt that serve amd64; excludes the keys below
-//   uris        archive roots ("http://…/debian", "file:/srv/repo"); the first that works is apt's choice
-//   suites      "bookworm", "bookworm-updates", …; "./" (or another path that ends in '/') for a flat
-//   repository components  "main", …; none for flat repositories signed_by   absolute path of the archive's
-//   key file; empty: the keys that the host's apt trusts trusted     true: unsigned metadata are accepted
-//   (local repositories only: it gives up apt's signature check)
-// Further keys (distribution, release, description, fingerprints) describe the source for the reader and are
-// kept out of it.
+struct SourceFile {
+  std::string url;
+  std::string sha256;  // 64 hexadecimal digits
+};
+
+// Keys of a source, by the kinds that have them:
+//   kind            "apt", "dnf", "dir" or "files"
+//   host            apt: true means the entries of this machine's own /etc/apt that serve amd64; excludes the
+//   next six uris            apt, dnf: archive roots ("http://…/debian", "file:/srv/repo"); of apt the first
+//   that works is apt's
+//                   choice, of dnf each is a repository of its own
+//   suites          apt: "bookworm", "bookworm-updates", …; "./" (or another path that ends in '/') for a
+//   flat
+//                   repository
+//   components      apt: "main", …; none for flat repositories
+//   metalinks       dnf: each is a repository
+//   signed_by       apt, dnf: absolute path of the archive's key file; empty: the keys that the host's apt
+//   trusts fingerprints    fingerprints that this key file must have allow_unsigned  apt: unsigned metadata
+//   are accepted; dnf: unsigned packages are. For local repositories; recorded in
+//                   the lock file and the manifest. apt's old name for it is trusted
+//   repo_gpgcheck   dnf: the repository's own metadata are signed too, and checked
+//   archive_uris    roots where old packages are kept below the same paths; tried after the source itself
+//   path            dir: the folder
+//   files           files: [{url, sha256}]
+//   distribution, release    ID and VERSION_ID of the os-release that it belongs to; dnf's $releasever
+// Further keys (description) describe the source for the reader and are kept out of it.
 struct Source {
   std::string name;  // in the profile; "auto" is the distribution of the host
   SourceKind kind = SourceKind::apt;
@@ -33,9 +48,16 @@ struct Source {
   std::vector<std::string> uris;
   std::vector<std::string> suites;
   std::vector<std::string> components;
+  std::vector<std::string> metalinks;
   std::string signed_by;
-  bool trusted = false;
-  std::string other;  // kinds that are not read: the table's canonical text, without what names this machine
+  std::vector<std::string> fingerprints;  // upper case, without spaces
+  bool allow_unsigned = false;
+  bool repo_gpgcheck = false;
+  std::vector<std::string> archive_uris;
+  std::string path;
+  std::vector<SourceFile> files;
+  std::string distribution;
+  std::string release;
 
   // What a lock file records of it: equal texts mean "resolve in the same archives". No host path is in it.
   std::string identity() const;

@@ -39,13 +39,16 @@ LayerRequest request(std::string name, std::vector<std::string> packages) {
 
 LockFile sample() {
   LockFile lock;
-  lock.layers.push_back({"base", "auto", "apt host", {"libc6"}, {}, {package("libc6", "2.36-9", "asked")}});
+  lock.layers.push_back(
+      {"base", "auto", "apt host", {"libc6"}, {}, {package("libc6", "2.36-9", "asked")}, {}, false});
   lock.layers.push_back({"deps-jq",
                          "auto",
                          "apt host",
                          {"libjq1"},
-                         {{"libc6", "2.36-9", "base"}},
-                         {package("libjq1", "1:1.6~a+b", "asked")}});
+                         {{"libc6", "2.36-9", "base", ""}},
+                         {package("libjq1", "1:1.6~a+b", "asked")},
+                         {},
+                         false});
   return lock;
 }
 
@@ -70,11 +73,96 @@ TEST_SUITE("package/lock_file") {
     if (!read) FAIL(orch::base::render(read.error()));
     CHECK(*read == sample());
     CHECK(text.find(
-              "version = 1\n\n[[layer]]\nname = \"base\"\nsource = \"auto\"\nsource_identity = \"apt host\"\n"
+              "version = 2\n\n[[layer]]\nname = \"base\"\nsource = \"auto\"\nsource_identity = \"apt host\"\n"
               "packages = [\"libc6\"]\n\n[[layer.package]]\nname = \"libc6\"\nversion = \"2.36-9\"\n"
               "architecture = \"amd64\"\nsha256 = \"") != std::string::npos);
     CHECK(text.find("\n[[layer.provided]]\nname = \"libc6\"\nversion = \"2.36-9\"\nlayer = \"base\"\n") !=
           std::string::npos);
+  }
+
+  TEST_CASE("everything that a lock can hold is written and read back") {
+    LockFile lock = sample();
+    lock.base = {"fedora", "42", "abc"};
+    LockedLayer& layer = lock.layers[1];
+    layer.allow_unsigned = true;
+    layer.auto_packages = {{"liba.so.1", "a-libs"}, {"libb.so.1", "b-libs"}};
+    layer.provided.push_back({"zlib", "", "base", "the base image has usr/lib64/libz.so.1"});
+    layer.packages[0].origin = "Debian/bookworm";
+    layer.packages[0].allow_unsigned = true;
+    layer.packages.push_back(package("zz", "1", "provides liba.so.1"));
+    layer.packages.back().architecture = "x86_64";
+    layer.packages.back().allow_unsigned = true;
+    orch::package::LockedImage image;
+    image.name = "base";
+    image.sha256 = orch::hash::sha256_of("x");
+    image.size = 7;
+    image.fex = "Fedora 42 (SquashFS)";
+    image.url = "https://h/x.sqsh";
+    image.xxh3 = "0123456789abcdef";
+    lock.set_image(image);
+    const std::string text = lock.to_toml();
+    const auto read = LockFile::parse("x.lock.toml", text);
+    if (!read) FAIL(orch::base::render(read.error()));
+    CHECK(*read == lock);
+    CHECK(read->to_toml() == text);
+  }
+
+  TEST_CASE("a file of version 1 is read, and becomes version 2") {
+    const auto old = LockFile::parse("x.lock.toml", with_package(""));
+    if (!old) FAIL(orch::base::render(old.error()));
+    CHECK(old->layers.at(0).packages.at(0).name == "ab");
+    CHECK(old->to_toml().find("version = 2\n") != std::string::npos);
+    CHECK(LockFile::parse("x.lock.toml", old->to_toml()).value() == *old);
+    LockFile required = sample();
+    CHECK(required.layers[0].packages[0].reason == "asked");
+    required.layers[0].packages[0].reason = "required";
+    CHECK(LockFile::parse("x.lock.toml", required.to_toml()).value() == required);
+  }
+
+  TEST_CASE("another base of the distribution is a warning, another distribution an error") {
+    using orch::package::check_base;
+    CHECK_FALSE(check_base({}, {"debian", "12", "a"}).value().has_value());
+    CHECK_FALSE(check_base({"debian", "12", "a"}, {"debian", "12", "a"}).value().has_value());
+    CHECK(check_base({"debian", "12", "a"}, {"debian", "12", "b"}).value().value() ==
+          "the base (debian 12) has other packages than when this was locked: the stack is checked again");
+    CHECK(check_base({"debian", "12", "a"}, {"debian", "13", "a"}).value().value() ==
+          "the base was debian 12 when the packages were locked, and is debian 13 now: the stack is checked "
+          "again");
+    const auto other = check_base({"debian", "12", "a"}, {"fedora", "42", "a"});
+    CHECK(other.error().what ==
+          "the lock file was made against a base of 'debian', and the base is now one of 'fedora'");
+    CHECK(other.error().hint == "resolve for this base with 'appimage-orch lock --update'");
+  }
+
+  TEST_CASE("packages for missing libraries belong to the answer") {
+    LockFile lock = sample();
+    lock.layers[1].auto_packages = {{"liba.so.1", "a-libs"}};
+    auto base = request("base", {"libc6"});
+    auto deps = request("deps-jq", {"libjq1"});
+    CHECK(lock.mismatch({base, deps}).value() ==
+          "layer 'deps-jq' has packages for missing libraries, and the profile no longer says auto = true");
+    deps.automatic = true;
+    CHECK_FALSE(lock.mismatch({base, deps}).has_value());
+    deps.auto_packages = {{"libb.so.1", "b-libs"}};
+    CHECK(lock.mismatch({base, deps}).value() == "layer 'deps-jq' lacks package 'b-libs' for 'libb.so.1'");
+  }
+
+  TEST_CASE("a FEX layer takes the image that it names, and no other") {
+    orch::model::Profile profile;
+    profile.value.set("layers", Value::array());
+    profile.value.find("layers")->push(
+        Value::object({{"name", "base"}, {"kind", "fex"}, {"fex", "Fedora 42"}}));
+    LockFile lock;
+    orch::package::LockedImage image;
+    image.name = "base";
+    image.fex = "Fedora 41";
+    lock.set_image(image);
+    REQUIRE(apply_lock(profile, lock).has_value());
+    CHECK(profile.value.find("layers")->as_array()[0].find("locked_image") == nullptr);
+    image.fex = "Fedora 42";
+    lock.set_image(image);
+    REQUIRE(apply_lock(profile, lock).has_value());
+    CHECK(profile.value.find("layers")->as_array()[0].find("locked_image") != nullptr);
   }
 
   TEST_CASE("saving equal bytes writes nothing") {
@@ -86,7 +174,7 @@ TEST_SUITE("package/lock_file") {
   }
 
   TEST_CASE("mistakes have a place") {
-    CHECK(parse_error("version = 2\n").find("x.lock.toml:1:11: this lock file has version 2") == 0);
+    CHECK(parse_error("version = 3\n").find("x.lock.toml:1:11: this lock file has version 3") == 0);
     CHECK(parse_error("layer = []\n").find(": a lock file begins with 'version', an integer") !=
           std::string::npos);
     CHECK(parse_error("version = 1\nlayers = []\n")
@@ -180,5 +268,11 @@ TEST_SUITE("package/lock_file") {
     CHECK(changes[2].name == "libonig5");
     CHECK(changes[2].before.empty());
     CHECK(compare_locks(sample(), {}).size() == 2);
+    LockFile rebuilt = sample();
+    rebuilt.layers[0].packages[0].sha256 = orch::hash::sha256_of("other");
+    CHECK(compare_locks(sample(), rebuilt).at(0).after == "2.36-9 (other bytes)");
+    LockFile based = sample();
+    based.base = {"debian", "12", "a"};
+    CHECK(compare_locks(sample(), based).at(0).name == "distribution");
   }
 }

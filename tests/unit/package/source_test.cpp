@@ -2,7 +2,7 @@
 
 #include "format/toml.hpp"
 #include "package/apt_entries.hpp"
-#include "package/apt_source.hpp"
+#include "package/apt_output.hpp"
 
 #include <doctest/doctest.h>
 
@@ -53,7 +53,9 @@ TEST_SUITE("package/source") {
     const std::string plain = "kind = 'apt'\nuris = ['http://a']\nsuites = ['s']\ncomponents = ['main']\n";
     CHECK(identity(plain) == identity(plain + "signed_by = '/home/x/key.gpg'\ndescription = 'd'\n"));
     CHECK(identity(plain) != identity(plain + "trusted = true\n"));
-    CHECK(identity("kind = 'dnf'\nmetalinks = ['m']\n") != identity("kind = 'dnf'\nmetalinks = ['n']\n"));
+    const std::string dnf = "kind = 'dnf'\nsigned_by = '/k'\n";
+    CHECK(identity(dnf + "metalinks = ['m']\n") != identity(dnf + "metalinks = ['n']\n"));
+    CHECK(identity("kind = 'dir'\npath = '/a'") == identity("kind = 'dir'\npath = '/b'"));
   }
 
   TEST_CASE("the host serves amd64 on Debian, and on x86_64 of its family") {

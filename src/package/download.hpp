@@ -1,0 +1,33 @@
+// Downloads by address: http, https and file. CACHE/downloads/sha256/HEX holds what was verified,
+// CACHE/downloads/partial/HEX what has come so far: a broken download goes on where it stopped.
+//
+// libcurl is loaded when a download starts, and not linked: it brings some forty libraries, which cost each
+// start of this program 7 ms (measured), and ninja starts it once for every step.
+#pragma once
+
+#include "base/result.hpp"
+#include "hash/digest.hpp"
+
+#include <functional>
+#include <string>
+#include <string_view>
+
+namespace orch::package {
+
+using base::Result;
+
+// Whether it is of a kind that is fetched: https://, http:// or file:///.
+bool is_address(std::string_view url);
+
+// Brings the file into the cache, unless it is there, and gives its path. Safe against other processes. What
+// comes is decided by the digest, not by the address. Errors: not_found where the server says so, corrupt
+// where other bytes came.
+Result<std::string> download_verified(const std::string& url, const hash::Sha256& sha256,
+                                      const std::string& cache_dir,
+                                      const std::function<void(std::string_view)>& log);
+
+// Brings a file that nobody knows the digest of, going on from what `file` holds. The caller verifies it in
+// its own way.
+Result<> download_to(const std::string& url, const std::string& file);
+
+}  // namespace orch::package
