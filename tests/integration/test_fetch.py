@@ -53,6 +53,7 @@ class Fetch(lib.TestCase):
 
     def profile(self, url, sha256=None):
         return self.write("p.toml", 'schema = 1\nextends = "native"\n[stack]\n'
+                                    'compat = "off"\nfinish = "off"\n'
                                     f'base = {{ url = "{url}", sha256 = "{sha256 or self.sha256}" }}\n')
 
     def build(self, url, sha256=None, **options):
