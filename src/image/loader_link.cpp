@@ -128,7 +128,14 @@ class Observer {
       return link_inside(directory, loader);
     // Absent, dangling, or absolute, which FEX follows to the host: a link over nothing or over a link.
     ORCH_TRY(const std::string target, real_directory(top.has_value()));
-    if (target.empty() || join(target, kind_.name) == loader) {
+    std::optional<DirEntry> inside;
+    if (!target.empty()) {
+      ORCH_TRY(const Resolution real, resolve(view_, target, Links::in_root));
+      ORCH_TRY(inside, view_.lookup(real.node, kind_.name));
+    }
+    // What the name should lead to cannot take a link: it leads to the loader's own directory.
+    if (target.empty() || join(target, kind_.name) == loader ||
+        (inside && inside->type != NodeType::symlink)) {
       add_link(std::string(kind_.directory), parent_of(loader));
       return decide(
           Decision::linked,
@@ -136,9 +143,7 @@ class Observer {
                       top ? "is a link that FEX does not follow there" : "is absent", printable(loader)));
     }
     add_link(std::string(kind_.directory), target);
-    ORCH_TRY(const Resolution real, resolve(view_, target, Links::in_root));
-    ORCH_TRY(const std::optional<DirEntry> inside, view_.lookup(real.node, kind_.name));
-    if (!inside || inside->type == NodeType::symlink) add_link(join(target, kind_.name), loader);
+    add_link(join(target, kind_.name), loader);
     return decide(Decision::linked, fmt::format("'{}' does not lead to '{}', and the loader is '{}'",
                                                 kind_.directory, printable(target), printable(loader)));
   }
