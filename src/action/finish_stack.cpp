@@ -21,7 +21,9 @@ namespace orch::action {
 
 namespace {
 
-constexpr std::array<FinishPart, 1> k_parts = {finish_library_cache};
+constexpr std::array<FinishPart, 9> k_parts = {
+    finish_library_cache, finish_schemas, finish_mime,        finish_pixbuf_loaders, finish_input_methods,
+    finish_icons,         finish_fonts,   finish_gio_modules, finish_desktop_entries};
 
 Value report_value(const FinishReport& report) {
   Value out = Value::object();
