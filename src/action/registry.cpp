@@ -7,12 +7,15 @@
 
 namespace orch::action {
 
+Result<> check_stack(Context& context);
 Result<> extract_appimage(Context& context);
 Result<> fetch(Context& context);
 Result<> fetch_packages(Context& context);
 Result<> finish_stack(Context& context);
+Result<> index(Context& context);
 Result<> overlay(Context& context);
 Result<> rootfs_compat(Context& context);
+Result<> verify_stack(Context& context);
 
 namespace {
 
@@ -24,12 +27,15 @@ struct Entry {
 const std::vector<Entry>& table() {
   // clang-format off
   static const std::vector<Entry> k_table = {
+      {"check-stack", check_stack},
       {"extract-appimage", extract_appimage},
       {"fetch", fetch},
       {"fetch-packages", fetch_packages},
       {"finish-stack", finish_stack},
+      {"index", index},
       {"overlay", overlay},
       {"rootfs-compat", rootfs_compat},
+      {"verify-stack", verify_stack},
   };
   // clang-format on
   return k_table;

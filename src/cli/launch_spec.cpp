@@ -7,6 +7,7 @@
 
 #include <fmt/format.h>
 
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -35,6 +36,12 @@ std::string role_of(const Value& profile, std::string_view input) {
   const auto index =
       static_cast<std::size_t>(std::strtoul(std::string(input.substr(open + 1)).c_str(), nullptr, 10));
   return index < layers->as_array().size() ? layers->as_array()[index].string_or("role", "image") : "step";
+}
+
+// An image of zero bytes says that the layer is not needed.
+bool is_absent_layer(const std::string& path) {
+  const auto info = sys::stat_file(path);
+  return info && S_ISREG(info->st_mode) && info->st_size == 0;
 }
 
 }  // namespace
@@ -69,7 +76,7 @@ Result<model::LaunchSpec> launch_spec_from(const Value& profile, const std::vect
   spec.directory = sys::absolute_path(".");
   for (const LaunchInput& input : inputs) {
     if (input.name == "tree") spec.appdir = input.path;
-    if (input.name.starts_with("images"))
+    if (input.name.starts_with("images") && !is_absent_layer(input.path))
       spec.images.push_back({input.path, role_of(profile, input.name), input.sha256});
   }
   return spec;

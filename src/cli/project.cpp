@@ -212,6 +212,19 @@ Result<std::vector<bool>> Project::select(const std::vector<std::string>& only) 
   return wanted;
 }
 
+std::string Project::output_of(const std::string& profile, const std::string& rule, const std::string& output,
+                               const plan::Plan& plan) const {
+  for (std::size_t i = 0; i < graph_.steps.size(); ++i) {
+    const Step& step = graph_.steps[i];
+    if (step.rule != rule ||
+        std::find(step.profiles.begin(), step.profiles.end(), profile) == step.profiles.end())
+      continue;
+    for (std::size_t k = 0; k < step.outputs.size() && k < plan.steps[i].outputs.size(); ++k)
+      if (step.outputs[k].name == output) return store_.data_path(plan.steps[i].outputs[k].artifact);
+  }
+  return {};
+}
+
 Result<std::vector<LaunchInput>> Project::inputs_of(const std::string& profile, const std::string& rule,
                                                     const plan::Plan& plan) {
   std::vector<LaunchInput> out;

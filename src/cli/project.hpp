@@ -103,6 +103,10 @@ class Project {
   // a plan.
   Result<std::vector<LaunchInput>> inputs_of(const std::string& profile, const std::string& rule,
                                              const plan::Plan& plan);
+  // Where the output of a profile's step of that rule lies; empty for a step that there is not, or that is
+  // not built.
+  std::string output_of(const std::string& profile, const std::string& rule, const std::string& output,
+                        const plan::Plan& plan) const;
 
  private:
   explicit Project(const Session& session);

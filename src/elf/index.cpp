@@ -23,8 +23,10 @@ constexpr std::size_t k_most_nodes = 4'000'000;
 constexpr std::uint64_t k_most_script = 64U << 10;
 constexpr std::uint64_t k_most_kept = 4U << 20;  // bytes of one file
 
-// What the loader, and whoever asks which distribution this is, reads of a root file system.
+// What the loader, and whoever asks which distribution this is, reads of a root file system; and what says
+// how an application is started.
 bool is_kept(std::string_view path) {
+  if (path.find('/') == std::string_view::npos && path.ends_with(".desktop")) return true;
   return path == "etc/ld.so.cache" || path == "etc/ld.so.conf" || path == "etc/ld.so.preload" ||
          path == "etc/os-release" || path == "usr/lib/os-release" || path.starts_with("etc/ld.so.conf.d/");
 }
@@ -67,7 +69,10 @@ class IndexBuilder {
 
   Result<> read(std::size_t number) {
     const Found found = found_[number];
-    ORCH_TRY(const NodeInfo info, tree_.stat(found.node));
+    ORCH_TRY(NodeInfo info, tree_.stat(found.node));
+    info.mtime = 0;
+    info.mtime_nsec = info.uid = info.gid = 0;
+    if (info.type == NodeType::directory) info.links = 0;
     index_->nodes_[number].info = info;
     if (found.type == NodeType::directory) return read_directory(number, found);
     if (found.type == NodeType::symlink) {

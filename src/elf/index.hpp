@@ -1,11 +1,13 @@
 // An index of a tree: every path with type, mode and link target, the ELF facts of its files, and the few
-// small files that the loader reads. It answers as the tree itself does, except for the contents of files, so
-// a stack can be looked at without its images. Written once per content (rules index-image, index-tree).
+// small files that the loader reads. It answers as the tree itself does, except for the contents of files,
+// owners and times (which depend on who unpacked a tree, and when), so a stack can be looked at without its
+// images. Written once per content (rules index-image, index-tree).
 //
 // Text, one record a line, fields separated by tabs; in them '\' is "\\", a tab "\t", a line feed "\n". The
 // first line is "appimage-orch index 1". Then for each node, in breadth-first order, the root first:
-//   TYPE mode size mtime nsec uid gid links major minor opaque redirected target
-//                                                TYPE: f d l c b p s; mode octal
+//   TYPE mode size links major minor marks target
+//                                                TYPE: f d l c b p s; mode octal; marks: of "orw", opaque,
+//                                                redirected, whiteout mark; 0 links for directories
 //   > node name                                  entries of a directory, sorted by name; node counts from 0
 //   = bytes                                      the content of a file that is kept
 //   E bytes                                      an ELF file's facts (facts_codec.hpp)
@@ -48,7 +50,8 @@ class Index final : public image::FileTree {
   Result<std::optional<image::DirEntry>> lookup(image::NodeId directory,
                                                 std::string_view name) const override;
   Result<std::string> readlink(image::NodeId symlink) const override;
-  // Only files that are kept (etc/ld.so.*, os-release, small start scripts); unsupported for all others.
+  // Only files that are kept (etc/ld.so.*, os-release, desktop entries, small start scripts); unsupported for
+  // all others.
   Result<std::unique_ptr<image::RandomAccess>> open(image::NodeId file) const override;
 
   // nullptr: no ELF file.

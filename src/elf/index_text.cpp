@@ -62,9 +62,9 @@ std::string Index::serialise() const {
   out += '\n';
   for (const Node& node : nodes_) {
     const NodeInfo& info = node.info;
-    out += fmt::format("{}\t{:o}\t{}\t{}\t{}\t{}\t{}\t{}\t{}\t{}\t{}\t{}", letter_of(info.type), info.mode,
-                       info.size, info.mtime, info.mtime_nsec, info.uid, info.gid, info.links,
-                       info.device_major, info.device_minor, info.opaque ? 1 : 0, info.redirected ? 1 : 0);
+    out += fmt::format("{}\t{:o}\t{}\t{}\t{}\t{}\t{}{}{}", letter_of(info.type), info.mode, info.size,
+                       info.links, info.device_major, info.device_minor, info.opaque ? "o" : "",
+                       info.redirected ? "r" : "", info.whiteout_mark ? "w" : "");
     append_field(out, node.target);
     out += '\n';
     for (const Entry& entry : node.entries) {
@@ -131,11 +131,6 @@ class IndexReader {
     if (error != std::errc() || stop != fields_.data() + end) bad_number_ = true;
     fields_.remove_prefix(std::min(end + 1, fields_.size()));
   }
-  void flag(bool& out) {
-    unsigned value = 0;
-    number(value);
-    out = value != 0;
-  }
   std::vector<std::string> rest() {
     std::vector<std::string> out;
     bool more = true;
@@ -166,15 +161,13 @@ class IndexReader {
       info.type = type;
       number(info.mode, 8);
       number(info.size);
-      number(info.mtime);
-      number(info.mtime_nsec);
-      number(info.uid);
-      number(info.gid);
       number(info.links);
       number(info.device_major);
       number(info.device_minor);
-      flag(info.opaque);
-      flag(info.redirected);
+      const std::string marks = next();
+      info.opaque = marks.find('o') != std::string::npos;
+      info.redirected = marks.find('r') != std::string::npos;
+      info.whiteout_mark = marks.find('w') != std::string::npos;
       node.target = next();
       return true;
     }

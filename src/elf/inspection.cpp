@@ -115,22 +115,6 @@ class Inside {
   unsigned isa_ = 0;
 };
 
-Result<std::optional<DesktopEntry>> find_desktop_entry(const FileTree& tree) {
-  ORCH_TRY(const std::vector<DirEntry> names, tree.list(tree.root()));
-  for (const DirEntry& entry : names) {
-    if (!entry.name.ends_with(".desktop")) continue;
-    ORCH_TRY(const image::Resolution found, image::resolve(tree, entry.name));
-    if (found.outcome != image::Resolution::Outcome::found || found.type != NodeType::file) continue;
-    ORCH_TRY(const std::unique_ptr<RandomAccess> file, tree.open(found.node));
-    const auto size = static_cast<std::size_t>(std::min<std::uint64_t>(file->size(), k_max_desktop));
-    ORCH_TRY(const std::string text, image::read_exact(*file, 0, size));
-    DesktopEntry desktop = parse_desktop_entry(text);
-    desktop.file = entry.name;
-    return std::optional<DesktopEntry>(std::move(desktop));
-  }
-  return std::optional<DesktopEntry>();
-}
-
 Result<std::string> update_information(const RandomAccess& file, const Identity& identity) {
   std::string text;
   if (identity.payload.format == PayloadFormat::iso9660 && file.size() >= k_iso_update_information + 512) {
@@ -267,6 +251,22 @@ DesktopEntry parse_desktop_entry(std::string_view text) {
       if (key == name && value->empty()) *value = std::string(base::trim(line.substr(equals + 1)));
   }
   return out;
+}
+
+Result<std::optional<DesktopEntry>> find_desktop_entry(const FileTree& tree) {
+  ORCH_TRY(const std::vector<DirEntry> names, tree.list(tree.root()));
+  for (const DirEntry& entry : names) {
+    if (!entry.name.ends_with(".desktop")) continue;
+    ORCH_TRY(const image::Resolution found, image::resolve(tree, entry.name));
+    if (found.outcome != image::Resolution::Outcome::found || found.type != NodeType::file) continue;
+    ORCH_TRY(const std::unique_ptr<RandomAccess> file, tree.open(found.node));
+    const auto size = static_cast<std::size_t>(std::min<std::uint64_t>(file->size(), k_max_desktop));
+    ORCH_TRY(const std::string text, image::read_exact(*file, 0, size));
+    DesktopEntry desktop = parse_desktop_entry(text);
+    desktop.file = entry.name;
+    return std::optional<DesktopEntry>(std::move(desktop));
+  }
+  return std::optional<DesktopEntry>();
 }
 
 Result<Inspection> inspect_outside(const RandomAccess& file) {

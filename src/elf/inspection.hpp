@@ -30,6 +30,9 @@ struct DesktopEntry {
 // Keys outside of [Desktop Entry], comments and repeated keys (the first counts) are ignored.
 DesktopEntry parse_desktop_entry(std::string_view text);
 
+// The one of an application's tree (also of its index); nothing where there is none.
+Result<std::optional<DesktopEntry>> find_desktop_entry(const image::FileTree& app);
+
 struct Inspection {
   image::Identity identity;
   std::string arch;                        // of the runtime or ELF file; empty where there is none

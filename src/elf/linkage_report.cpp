@@ -1,7 +1,10 @@
 #include "elf/linkage_report.hpp"
 
 #include "base/text.hpp"
+#include "elf/inspection.hpp"
 #include "elf/loader.hpp"
+#include "image/entry.hpp"
+#include "image/layer_rules.hpp"
 
 #include <algorithm>
 #include <map>
@@ -17,13 +20,34 @@ using image::NodeType;
 
 namespace {
 
+// As image::find_entry(), from what the index knows of the file.
+Result<image::Entry> find_entry(const Index& app) {
+  ORCH_TRY(image::FollowedEntry followed, image::follow_entry(app));
+  if (!followed.file) return std::move(followed.entry);
+  image::Entry& entry = followed.entry;
+  if (const Facts* facts = app.facts(*followed.file)) {
+    entry.kind = image::EntryKind::elf;
+    entry.machine = facts->machine;
+    entry.is_64 = facts->is_64;
+    entry.interpreter = facts->interpreter;
+  } else if (const auto script = app.open(*followed.file)) {
+    ORCH_TRY(const std::string head,
+             image::read_exact(**script, 0, static_cast<std::size_t>((*script)->size())));
+    image::set_script(entry, head);
+  }
+  return std::move(entry);
+}
+
 class Reporter {
  public:
   Reporter(StackFiles& files, const ReportOptions& options)
       : files_(files), options_(options), loader_(files.root(), files, loader_options(options)) {}
 
-  Result<LinkageReport> run(const image::Entry& entry, std::string_view exec) {
-    ORCH_TRY(report_.start, read_app_start(files_.app(), entry, exec, files_.appdir()));
+  Result<LinkageReport> run() {
+    ORCH_TRY(const image::Entry entry, find_entry(files_.app()));
+    ORCH_TRY(const std::optional<DesktopEntry> desktop, find_desktop_entry(files_.app()));
+    ORCH_TRY(report_.start,
+             read_app_start(files_.app(), entry, desktop ? desktop->exec : "", files_.appdir()));
     std::vector<std::string> directories = options_.library_path;
     directories.insert(directories.end(), report_.start.library_path.begin(),
                        report_.start.library_path.end());
@@ -135,8 +159,7 @@ class Reporter {
       provided.insert(entry.path.substr(entry.path.rfind('/') + 1));
       return {};
     }));
-    for (const char* folder :
-         {"/lib64", "/usr/lib64", "/lib/x86_64-linux-gnu", "/usr/lib/x86_64-linux-gnu"}) {
+    for (const std::string_view folder : image::default_library_directories()) {
       ORCH_TRY(const image::Resolution found, image::resolve(files_.root(), folder, image::Links::in_root));
       if (found.outcome != image::Resolution::Outcome::found || found.type != NodeType::directory) continue;
       ORCH_TRY(const std::vector<image::DirEntry> entries, files_.root().list(found.node));
@@ -189,9 +212,8 @@ std::string_view to_string(Severity severity) {
   return "hint";
 }
 
-Result<LinkageReport> report_linkage(StackFiles& files, const image::Entry& entry, std::string_view exec,
-                                     const ReportOptions& options) {
-  return Reporter(files, options).run(entry, exec);
+Result<LinkageReport> report_linkage(StackFiles& files, const ReportOptions& options) {
+  return Reporter(files, options).run();
 }
 
 Value to_value(const LinkageReport& report) {

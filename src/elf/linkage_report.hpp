@@ -7,7 +7,6 @@
 #include "elf/app_start.hpp"
 #include "elf/linkage.hpp"
 #include "elf/stack_files.hpp"
-#include "image/entry.hpp"
 
 #include <string>
 #include <string_view>
@@ -59,9 +58,8 @@ struct LinkageReport {
   std::vector<MissingItem> missing;   // by severity, then object
 };
 
-// `exec`: the Exec line of the desktop entry. Errors only where an index contradicts itself.
-Result<LinkageReport> report_linkage(StackFiles& files, const image::Entry& entry, std::string_view exec,
-                                     const ReportOptions& options);
+// Errors only where an index contradicts itself.
+Result<LinkageReport> report_linkage(StackFiles& files, const ReportOptions& options);
 
 // "appimage-orch/verify/1"
 base::Value to_value(const LinkageReport& report);

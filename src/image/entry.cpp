@@ -67,35 +67,48 @@ std::optional<Shebang> parse_shebang(std::string_view head) {
   return shebang;
 }
 
-Result<Entry> find_entry(const FileTree& tree, std::string_view path) {
-  Entry entry;
+Result<FollowedEntry> follow_entry(const FileTree& tree, std::string_view path) {
+  FollowedEntry out;
+  Entry& entry = out.entry;
   entry.path = std::string(path);
   ORCH_TRY(Resolution resolution, resolve(tree, path));
   entry.links = std::move(resolution.links);
   entry.target = std::move(resolution.path);
   if (resolution.outcome == Resolution::Outcome::outside) entry.kind = EntryKind::outside;
-  if (resolution.outcome != Resolution::Outcome::found) return entry;
+  if (resolution.outcome != Resolution::Outcome::found) return out;
   entry.kind = EntryKind::unknown;
-  if (resolution.type != NodeType::file) return entry;
+  if (resolution.type != NodeType::file) return out;
   ORCH_TRY(const NodeInfo info, tree.stat(resolution.node));
   entry.executable = (info.mode & 0111) != 0;
-  ORCH_TRY(const std::unique_ptr<RandomAccess> file, tree.open(resolution.node));
+  out.file = resolution.node;
+  return out;
+}
+
+void set_script(Entry& entry, std::string_view head) {
+  std::optional<Shebang> shebang = parse_shebang(head.substr(0, k_head_size));
+  entry.kind = shebang ? EntryKind::script : EntryKind::unknown;
+  if (!shebang) return;
+  entry.interpreter = std::move(shebang->interpreter);
+  entry.argument = std::move(shebang->argument);
+}
+
+Result<Entry> find_entry(const FileTree& tree, std::string_view path) {
+  ORCH_TRY(FollowedEntry followed, follow_entry(tree, path));
+  Entry& entry = followed.entry;
+  if (!followed.file) return std::move(entry);
+  ORCH_TRY(const std::unique_ptr<RandomAccess> file, tree.open(*followed.file));
   ORCH_TRY(const std::optional<ElfHeader> elf, read_elf_header(*file));
   if (elf) {
     entry.kind = EntryKind::elf;
     entry.machine = elf->machine;
     entry.is_64 = elf->is_64;
     ORCH_TRY(entry.interpreter, read_elf_interpreter(*file, *elf));
-    return entry;
+    return std::move(entry);
   }
   const auto size = static_cast<std::size_t>(std::min<std::uint64_t>(file->size(), k_head_size));
   ORCH_TRY(const std::string head, read_exact(*file, 0, size));
-  if (std::optional<Shebang> shebang = parse_shebang(head)) {
-    entry.kind = EntryKind::script;
-    entry.interpreter = std::move(shebang->interpreter);
-    entry.argument = std::move(shebang->argument);
-  }
-  return entry;
+  set_script(entry, head);
+  return std::move(entry);
 }
 
 }  // namespace orch::image

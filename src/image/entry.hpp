@@ -47,4 +47,14 @@ struct Entry {
 // Looks at `path` ("AppRun") in the tree. Errors only where the tree cannot be read.
 Result<Entry> find_entry(const FileTree& tree, std::string_view path = "AppRun");
 
+// The part of find_entry() that reads no file: where the path leads (path, target, links, executable).
+// `file`: the regular file there; nothing where there is none, and then `entry.kind` says why.
+struct FollowedEntry {
+  Entry entry;
+  std::optional<NodeId> file;
+};
+Result<FollowedEntry> follow_entry(const FileTree& tree, std::string_view path = "AppRun");
+// Sets what the first bytes of a script say: kind script, or unknown.
+void set_script(Entry& entry, std::string_view head);
+
 }  // namespace orch::image

@@ -1,11 +1,9 @@
 // Whether an application can start on a stack, for integration tests:
 //   verify-driver APPDIR LAYER…     directories, bottom layer first; prints "appimage-orch/verify/1"
 // Everything goes through the text form of the indexes, as in a build.
-#include "elf/inspection.hpp"
 #include "elf/linkage_report.hpp"
 #include "format/json.hpp"
 #include "image/directory_tree.hpp"
-#include "image/entry.hpp"
 
 #include <cstdio>
 #include <memory>
@@ -25,10 +23,6 @@ Result<std::shared_ptr<const elf::Index>> index_of(const std::string& directory,
 }
 
 Result<std::string> report(const std::vector<std::string>& words) {
-  ORCH_TRY(const auto app_tree, image::DirectoryTree::open(words[0]));
-  ORCH_TRY(const image::Entry entry, image::find_entry(*app_tree));
-  elf::Inspection inspection;
-  ORCH_CHECK(elf::inspect_inside(*app_tree, inspection));
   ORCH_TRY(const auto app, index_of(words[0], true));
   std::vector<elf::IndexedLayer> layers;
   for (std::size_t i = 1; i < words.size(); ++i) {
@@ -36,8 +30,7 @@ Result<std::string> report(const std::vector<std::string>& words) {
     layers.push_back({"layer" + std::to_string(i), std::move(index)});
   }
   ORCH_TRY(const auto files, elf::StackFiles::make(layers, app, "/run/app"));
-  const std::string exec = inspection.desktop ? inspection.desktop->exec : "";
-  ORCH_TRY(const elf::LinkageReport found, elf::report_linkage(*files, entry, exec, {}));
+  ORCH_TRY(const elf::LinkageReport found, elf::report_linkage(*files, {}));
   return orch::format::to_json(elf::to_value(found));
 }
 

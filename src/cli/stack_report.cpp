@@ -1,0 +1,175 @@
+#include "cli/stack_report.hpp"
+
+#include "base/text.hpp"
+#include "format/json.hpp"
+#include "sys/file.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+#include <set>
+
+namespace orch::cli {
+
+using base::printable;
+using base::Value;
+
+namespace {
+
+constexpr std::string_view k_appdir = "/AppDir/";  // as action verify-stack has it
+
+Result<Value> read_document(const std::string& path) {
+  ORCH_TRY(std::string text, sys::read_file(path));
+  return format::parse_json({path, std::move(text)});
+}
+
+// {path, kind, layers} and what check-stack says of it.
+Value conflicts_of(const Value& check) {
+  Value out = Value::array();
+  const Value* findings = check.find("findings");
+  if (findings == nullptr || !findings->is_array()) return out;
+  for (const Value& finding : findings->as_array())
+    out.push(Value::object({{"path", finding.string_or("path", "")},
+                            {"kind", finding.string_or("rule", "")},
+                            {"layers", Value::strings({finding.string_or("layer", "")})},
+                            {"overridden", finding.bool_or("overridden", false)},
+                            {"detail", finding.string_or("sentence", "")}}));
+  return out;
+}
+
+std::vector<std::string> texts(const Value& table, std::string_view key) {
+  std::vector<std::string> out;
+  const Value* list = table.find(key);
+  if (list == nullptr || !list->is_array()) return out;
+  for (const Value& item : list->as_array())
+    if (item.is_string()) out.push_back(item.as_string());
+  return out;
+}
+
+const Value::Array& items(const Value& table, std::string_view key) {
+  static const Value::Array k_none;
+  const Value* list = table.find(key);
+  return list != nullptr && list->is_array() ? list->as_array() : k_none;
+}
+
+// Paths of the application as they are in it.
+std::string short_path(const std::string& path) {
+  return printable(path.starts_with(k_appdir) ? std::string_view(path).substr(k_appdir.size())
+                                              : std::string_view(path));
+}
+
+std::string needers(const Value& item) {
+  const std::vector<std::string> paths = texts(item, "needed_by");
+  if (paths.empty()) return {};
+  std::string out = "needed by " + short_path(paths.front());
+  if (paths.size() > 1) out += fmt::format(" and {} more", paths.size() - 1);
+  return out;
+}
+
+// "libfoo.so.1", "GLIBC_2.38 of libc.so.6".
+std::string subject(const Value& item) {
+  const std::string object = printable(item.string_or("soname", ""));
+  const std::string version = printable(item.string_or("version", ""));
+  return version.empty() ? short_path(object) : fmt::format("{} of {}", version, short_path(object));
+}
+
+std::string item_text(const Value& item) {
+  std::string out = fmt::format("  {:<9} {}: {}", item.string_or("severity", ""), item.string_or("kind", ""),
+                                subject(item));
+  if (const std::string by = needers(item); !by.empty()) out += fmt::format(", {}", by);
+  out += '\n';
+  if (const std::string detail = printable(item.string_or("detail", "")); !detail.empty())
+    out += fmt::format("            {}\n", detail);
+  if (const std::vector<std::string> packages = texts(item, "packages"); !packages.empty())
+    out += fmt::format("            in package {}\n", base::join(packages, ", "));
+  return out;
+}
+
+std::size_t count(const Value& report, std::string_view severity) {
+  const Value::Array& list = items(report, "missing");
+  return static_cast<std::size_t>(std::count_if(list.begin(), list.end(), [&](const Value& item) {
+    return item.string_or("severity", "") == severity;
+  }));
+}
+
+std::string quantity(std::size_t number, std::string_view one, std::string_view many) {
+  return fmt::format("{} {}", number, number == 1 ? one : many);
+}
+
+// "120 base, 34 app": which layer gives how many objects.
+std::string provided_text(const Value& report) {
+  std::map<std::string, std::size_t> layers;
+  for (const Value& object : items(report, "objects")) ++layers[object.string_or("layer", "")];
+  std::string out;
+  for (const auto& [layer, number] : layers)
+    out += fmt::format("{}{} {}", out.empty() ? "" : ", ", number, layer);
+  return out;
+}
+
+}  // namespace
+
+Result<Value> stack_report(Project& project, const std::string& profile, const plan::Plan& plan) {
+  const std::string path = project.output_of(profile, "verify-stack", "report", plan);
+  if (path.empty()) return Value();
+  ORCH_TRY(Value report, read_document(path));
+  Value conflicts = Value::array();
+  if (const std::string check = project.output_of(profile, "check-stack", "check", plan); !check.empty()) {
+    ORCH_TRY(const Value document, read_document(check));
+    conflicts = conflicts_of(document);
+  }
+  report.set("conflicts", std::move(conflicts));
+  return report;
+}
+
+std::vector<std::string> required_sonames(const Value& report) {
+  std::vector<std::string> out;
+  for (const Value& item : items(report, "missing"))
+    if (item.string_or("severity", "") == "required" && item.string_or("kind", "") == "missing library")
+      out.push_back(item.string_or("soname", ""));
+  return out;
+}
+
+std::string stack_report_text(const std::string& profile, const Value& report, bool all) {
+  const std::size_t required = count(report, "required");
+  const std::size_t optional = count(report, "optional");
+  const std::size_t hints = count(report, "hint");
+  std::string out = fmt::format(
+      "{}: {}\n", printable(profile),
+      required == 0
+          ? "can start on its stack"
+          : "cannot start: " + quantity(required, "requirement is", "requirements are") + " not met");
+  for (const Value& item : items(report, "missing"))
+    if (all || item.string_or("severity", "") != "hint") out += item_text(item);
+  if (hints > 0 && !all)
+    out += fmt::format("  hint      {} that may be loaded by dlopen (--verbose shows them)\n",
+                       quantity(hints, "name", "names"));
+  for (const Value& conflict : items(report, "conflicts"))
+    out += fmt::format("  {:<9} {}\n", conflict.bool_or("overridden", false) ? "allowed" : "noted",
+                       printable(conflict.string_or("detail", "")));
+  for (const std::string& note : texts(report, "notes"))
+    out += fmt::format("  note      {}\n", printable(note));
+  out += fmt::format("  {} looked at: {}; {} optional missing\n",
+                     quantity(items(report, "objects").size(), "ELF file", "ELF files"),
+                     provided_text(report), optional);
+  return out;
+}
+
+std::optional<base::Error> stack_problem(const std::string& profile, const Value& report) {
+  if (report.is_null() || report.bool_or("ok", false)) return std::nullopt;
+  std::string what;
+  for (const Value& item : items(report, "missing")) {
+    if (item.string_or("severity", "") != "required") continue;
+    const std::string by = needers(item);
+    what = fmt::format("{}: {}{}{}", item.string_or("kind", ""), subject(item), by.empty() ? "" : ", ", by);
+    break;
+  }
+  const std::size_t required = count(report, "required");
+  if (required > 1) what += fmt::format(" (and {} more)", required - 1);
+  return base::Error(base::ErrorKind::step,
+                     fmt::format("'{}' cannot start on its stack: {}", printable(profile), what),
+                     "'appimage-orch verify' shows all of it; --auto-deps adds packages; [verify] ignore and "
+                     "mode = \"warn\" let it start all the same");
+}
+
+}  // namespace orch::cli

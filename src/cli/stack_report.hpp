@@ -1,0 +1,28 @@
+// What steps found out about an application and its stack: the document of `verify`, as JSON and as text, and
+// what of it stops a launch.
+#pragma once
+
+#include "base/error.hpp"
+#include "base/value.hpp"
+#include "cli/project.hpp"
+
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace orch::cli {
+
+// "appimage-orch/verify/1" of a profile: what verify-stack found, with the conflicts that check-stack found.
+// Null where the profile has no application, does not ask ([verify] mode = "off"), or nothing is built.
+Result<base::Value> stack_report(Project& project, const std::string& profile, const plan::Plan& plan);
+
+// Sonames that are missing and required, each once, in the order of the report.
+std::vector<std::string> required_sonames(const base::Value& report);
+
+// For people; `all`: hints and objects too.
+std::string stack_report_text(const std::string& profile, const base::Value& report, bool all);
+
+// What keeps the application from starting, as an Error with the first of it; nothing where it can start.
+std::optional<base::Error> stack_problem(const std::string& profile, const base::Value& report);
+
+}  // namespace orch::cli
