@@ -3,6 +3,7 @@
 #include "base/text.hpp"
 #include "cli/launch_app.hpp"
 #include "cli/launch_spec.hpp"
+#include "cli/stack_report.hpp"
 #include "hash/stat_cache.hpp"
 #include "launch/launcher.hpp"
 #include "store/store.hpp"
@@ -60,6 +61,12 @@ Result<int> preflight(const model::LaunchSpec& launch_spec, const Session& sessi
   return status;
 }
 
+std::string path_of(const std::vector<LaunchInput>& inputs, std::string_view name) {
+  for (const LaunchInput& input : inputs)
+    if (input.name == name) return input.path;
+  return {};
+}
+
 }  // namespace
 
 bool is_always_step(const model::StepSpec& spec) {
@@ -84,6 +91,9 @@ Result<int> run_always_step(const model::StepSpec& spec, const store::BuildFolde
   if (const Value* evidence = spec.settings.find("evidence"))
     start.evidence_setting = evidence->string_or("dir", "auto");
   ORCH_TRY(AppRun run, AppRun::begin(session, start));
+  ORCH_TRY(const Value report, stack_report(path_of(inputs, "verify"), path_of(inputs, "check")));
+  const Value* verify = spec.settings.find("verify");
+  run.set_stack(report, verify != nullptr ? verify->string_or("mode", "stop") : "stop");
   return run.launch(launch_spec);
 }
 

@@ -1,6 +1,7 @@
 #include "cli/launch_app.hpp"
 
 #include "base/text.hpp"
+#include "cli/stack_report.hpp"
 #include "evidence/host_facts.hpp"
 #include "sys/clock.hpp"
 #include "sys/file.hpp"
@@ -163,6 +164,17 @@ void AppRun::take_outcome(const launch::Outcome& outcome) {
   report_.advice.insert(report_.advice.end(), outcome.advice.begin(), outcome.advice.end());
 }
 
+void AppRun::set_stack(const Value& report, const std::string& mode) {
+  if (report.is_null()) return;
+  report_.verify = stack_summary(report);
+  std::optional<base::Error> problem = stack_problem(start_.profile, report);
+  if (!problem) return;
+  if (mode == "warn")
+    report_.warnings.push_back(problem->what);
+  else
+    stack_problem_ = std::move(problem);
+}
+
 Result<int> AppRun::launch(const model::LaunchSpec& spec) {
   sys::SystemProcessRunner processes;
   const launch::Host host = launch::this_host(session_->environment, session_->cache_dir, processes);
@@ -179,7 +191,9 @@ Result<int> AppRun::launch(const model::LaunchSpec& spec) {
     if (check.status == launch::Check::Status::warning) report_.warnings.push_back(check.detail);
   }
   end_phase("preflight");
-  if (std::optional<base::Error> refused = first_failure(checks)) {
+  std::optional<base::Error> refused = first_failure(checks);
+  if (!refused) refused = std::move(stack_problem_);
+  if (refused) {
     report_.outcome = "preflight_failed";
     report_.advice.push_back(refused->hint);
     say(*refused);

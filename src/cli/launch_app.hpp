@@ -10,6 +10,7 @@
 #include "model/launch.hpp"
 
 #include <chrono>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -39,6 +40,9 @@ class AppRun {
   Result<int> build_failed(const base::Error& error);
   // Ends the run as "interrupted" by a signal before the application ran; the exit status is 128 + signal.
   Result<int> interrupted(int signal);
+  // What `verify` found (a stack report, may be null), for the evidence. A problem stops launch() after the
+  // launcher's own checks, or is a warning where `mode` ([verify] mode) is "warn".
+  void set_stack(const base::Value& report, const std::string& mode);
   // Checks, launches and reports; the result is this tool's exit status. An Error: evidence could not be
   // written.
   Result<int> launch(const model::LaunchSpec& spec);
@@ -58,6 +62,7 @@ class AppRun {
   RunStart start_;
   evidence::RunReport report_;
   std::chrono::steady_clock::time_point phase_start_;
+  std::optional<base::Error> stack_problem_;
 };
 
 }  // namespace orch::cli

@@ -5,6 +5,7 @@
 #include "cli/launch_app.hpp"
 #include "cli/launch_spec.hpp"
 #include "cli/options.hpp"
+#include "cli/stack_report.hpp"
 #include "elf/inspection.hpp"
 #include "evidence/redact.hpp"
 #include "format/json.hpp"
@@ -35,6 +36,7 @@ struct RunArguments {
   std::string target;  // PROFILE or APPIMAGE
   std::string out_dir;
   std::string timeout;
+  std::string verify;  // [verify] mode; empty: the profile's
   std::vector<std::string> environment;
   std::vector<std::string> guest_pre;
   bool force = false;
@@ -92,6 +94,7 @@ Result<std::string> profile_of(const Session& session, const load::AppFacts& fac
 
 Result<ProjectOptions> project_options(const Session& session, const RunArguments& arguments) {
   ProjectOptions options = arguments.profile.to_options();
+  if (!arguments.verify.empty()) options.overrides.verify = arguments.verify;
   if (!is_application(arguments.target)) {
     if (arguments.target.empty()) return options;
     if (!options.profiles.empty())
@@ -177,6 +180,7 @@ base::Error build_error(const Project& project, const BuildReport& report) {
 
 struct Built {
   std::optional<model::LaunchSpec> spec;
+  Value stack;  // see stack_report()
   std::optional<base::Error> error;
   int interrupted = 0;
 };
@@ -190,7 +194,9 @@ Built build_for(const Session& session, Project& project, const LaunchOverrides&
     out.interrupted = report.interrupted;
     if (!report.ok()) return fail(build_error(project, report));
     ORCH_TRY(const plan::Plan plan, project.make_plan());
-    ORCH_TRY(out.spec, make_launch_spec(project, project.profiles().front(), plan, overrides));
+    const model::Profile& profile = project.profiles().front();
+    ORCH_TRY(out.spec, make_launch_spec(project, profile, plan, overrides));
+    ORCH_TRY(out.stack, stack_report(project, profile.name, plan));
     return {};
   };
   if (Result<> done = attempt(); !done) out.error = std::move(done.error());
@@ -221,6 +227,8 @@ Result<int> run_profile(const Session& session, const RunArguments& arguments) {
   app.end_phase("build");
   if (built.interrupted != 0) return app.interrupted(built.interrupted);
   if (built.error) return app.build_failed(*built.error);
+  const Value* verify = profile.value.find("verify");
+  app.set_stack(built.stack, verify != nullptr ? verify->string_or("mode", "stop") : "stop");
   return app.launch(*built.spec);
 }
 
@@ -263,6 +271,11 @@ void add_run(CLI::App& app, Session& session) {
       ->type_name("CMD")
       ->allow_extra_args(false);
   command->add_flag("-n,--dry-run", arguments->dry_run, "show what would be launched, start nothing");
+  command
+      ->add_option("--verify", arguments->verify,
+                   "what a missing library does: stop (default), warn, or off: do not look")
+      ->type_name("MODE")
+      ->check(CLI::IsMember({"stop", "warn", "off"}));
   add_format(*command, arguments->format);
   command->callback(
       [&session, arguments] { session.action = [&session, arguments] { return run(session, *arguments); }; });

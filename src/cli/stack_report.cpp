@@ -20,8 +20,8 @@ namespace {
 constexpr std::string_view k_appdir = "/AppDir/";  // as action verify-stack has it
 
 Result<Value> read_document(const std::string& path) {
-  ORCH_TRY(std::string text, sys::read_file(path));
-  return format::parse_json({path, std::move(text)});
+  ORCH_TRY(const std::string text, sys::read_file(path));
+  return format::parse_json(text, path);
 }
 
 // {path, kind, layers} and what check-stack says of it.
@@ -109,17 +109,28 @@ std::string provided_text(const Value& report) {
 
 }  // namespace
 
-Result<Value> stack_report(Project& project, const std::string& profile, const plan::Plan& plan) {
-  const std::string path = project.output_of(profile, "verify-stack", "report", plan);
-  if (path.empty()) return Value();
-  ORCH_TRY(Value report, read_document(path));
+Result<Value> stack_report(const std::string& verify, const std::string& check) {
+  if (verify.empty()) return Value();
+  ORCH_TRY(Value report, read_document(verify));
   Value conflicts = Value::array();
-  if (const std::string check = project.output_of(profile, "check-stack", "check", plan); !check.empty()) {
+  if (!check.empty()) {
     ORCH_TRY(const Value document, read_document(check));
     conflicts = conflicts_of(document);
   }
   report.set("conflicts", std::move(conflicts));
   return report;
+}
+
+Result<Value> stack_report(const Project& project, const std::string& profile, const plan::Plan& plan) {
+  return stack_report(project.output_of(profile, "verify-stack", "report", plan),
+                      project.output_of(profile, "check-stack", "check", plan));
+}
+
+Value stack_summary(const Value& report) {
+  Value missing = Value::array();
+  for (const Value& item : items(report, "missing"))
+    if (item.string_or("severity", "") != "hint") missing.push(item);
+  return Value::object({{"ok", report.bool_or("ok", false)}, {"missing", std::move(missing)}});
 }
 
 std::vector<std::string> required_sonames(const Value& report) {

@@ -14,7 +14,12 @@ namespace orch::cli {
 
 // "appimage-orch/verify/1" of a profile: what verify-stack found, with the conflicts that check-stack found.
 // Null where the profile has no application, does not ask ([verify] mode = "off"), or nothing is built.
-Result<base::Value> stack_report(Project& project, const std::string& profile, const plan::Plan& plan);
+Result<base::Value> stack_report(const Project& project, const std::string& profile, const plan::Plan& plan);
+// The same from the paths of the two documents; an empty path: there is none.
+Result<base::Value> stack_report(const std::string& verify, const std::string& check);
+
+// {ok, missing} without hints: what a run's report keeps of it.
+base::Value stack_summary(const base::Value& report);
 
 // Sonames that are missing and required, each once, in the order of the report.
 std::vector<std::string> required_sonames(const base::Value& report);

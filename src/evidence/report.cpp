@@ -64,6 +64,7 @@ Value to_value(const RunReport& report) {
       {"raw", report.raw},
       {"environment", report.environment.is_null() ? Value::object() : report.environment},
       {"checks", report.checks.is_null() ? Value::array() : report.checks},
+      {"verify", report.verify},
   });
 }
 

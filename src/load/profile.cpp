@@ -177,16 +177,15 @@ Value merged(std::vector<Document>& chain) {
 
 // ---- overrides ----
 
-Result<> override_choice(Value& launch, const char* key, const std::optional<std::string>& word) {
+Result<> override_choice(Value& value, const char* table, const char* key, std::string_view option,
+                         const std::optional<std::string>& word) {
   if (!word) return {};
-  const Key& known = *profile_schema().root().child("launch")->child(key)->key;
+  const Key& known = *profile_schema().root().child(table)->child(key)->key;
   for (const std::string_view one : base::split(known.allowed, '|')) {
     if (one != *word) continue;
-    launch.set(key, *word);
+    value.find(table)->set(key, *word);
     return {};
   }
-  std::string option = std::string("--") + key;
-  std::replace(option.begin(), option.end(), '_', '-');
   return base::fail(ErrorKind::usage, fmt::format("expected {} for {}, found '{}'",
                                                   spoken_list(known.allowed), option, printable(*word)));
 }
@@ -200,8 +199,9 @@ Result<std::string> existing(const std::string& path, std::string_view option) {
 
 Result<> apply_overrides(Value& value, const Overrides& overrides) {
   Value& launch = *value.find("launch");
-  ORCH_CHECK(override_choice(launch, "launcher", overrides.launcher));
-  ORCH_CHECK(override_choice(launch, "gpu_mode", overrides.gpu_mode));
+  ORCH_CHECK(override_choice(value, "launch", "launcher", "--launcher", overrides.launcher));
+  ORCH_CHECK(override_choice(value, "launch", "gpu_mode", "--gpu-mode", overrides.gpu_mode));
+  ORCH_CHECK(override_choice(value, "verify", "mode", "--verify", overrides.verify));
   if (overrides.muvm) {
     ORCH_TRY(const std::string muvm, existing(*overrides.muvm, "--muvm"));
     launch.set("muvm", muvm);
