@@ -153,4 +153,10 @@ Result<Sha256> sha256_fd(int fd, std::string_view name) {
   return hasher.finish();
 }
 
+std::array<std::uint8_t, 20> sha1_of(std::string_view bytes) {
+  std::array<std::uint8_t, 20> out{};
+  ::SHA1(reinterpret_cast<const unsigned char*>(bytes.data()), bytes.size(), out.data());
+  return out;
+}
+
 }  // namespace orch::hash

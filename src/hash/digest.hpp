@@ -67,6 +67,9 @@ class Sha256Hasher {
   std::unique_ptr<State> state_;
 };
 
+// SHA-1 is no identity of anything here: the fingerprints of OpenPGP keys of version 4 are made of it.
+std::array<std::uint8_t, 20> sha1_of(std::string_view bytes);
+
 // Content of an open regular file from its start to its end.
 Result<Digest> digest_fd(int fd, std::string_view name);
 Result<Sha256> sha256_fd(int fd, std::string_view name);

@@ -51,6 +51,7 @@ using base::Result;
   X(archive_read_support_format_ar)      \
   X(archive_read_support_format_cpio)    \
   X(archive_read_support_format_iso9660) \
+  X(archive_read_support_format_raw)     \
   X(archive_read_support_format_tar)     \
   X(archive_set_error)
 

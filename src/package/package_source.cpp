@@ -2,6 +2,7 @@
 
 #include "base/text.hpp"
 #include "package/apt_source.hpp"
+#include "package/dnf_source.hpp"
 
 #include <algorithm>
 
@@ -12,13 +13,14 @@ Result<std::unique_ptr<PackageSource>> open_source(const Source& source, const S
     case SourceKind::apt:
       return open_apt_source(source, around);
     case SourceKind::dnf:
+      return open_dnf_source(source, around);
     case SourceKind::dir:
     case SourceKind::files:
       break;
   }
   return base::fail(base::ErrorKind::unsupported,
                     source_label(source) + " is of a kind that this version cannot read",
-                    "use a source of kind \"apt\"");
+                    "use a source of kind \"apt\" or \"dnf\"");
 }
 
 std::string source_label(const Source& source) {
