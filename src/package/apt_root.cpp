@@ -3,6 +3,7 @@
 #include "base/text.hpp"
 #include "hash/digest.hpp"
 #include "package/apt_entries.hpp"
+#include "package/key_file.hpp"
 
 #include <sys/utsname.h>
 
@@ -197,6 +198,7 @@ std::string last_lines(const std::string& text, std::size_t count) {
 
 Result<AptRoot> AptRoot::open(const Source& source, const Surroundings& around) {
   ORCH_CHECK(program(around, "apt-get"));
+  ORCH_CHECK(check_key_file(source));
   std::vector<EntryFile> entries = own_entries(source);
   if (source.host) {
     ORCH_TRY(entries, host_entries(around));

@@ -110,8 +110,8 @@ Result<> bring(const std::vector<LockedPackage>& missing, const Source& source, 
   }
   ORCH_TRY(const std::unique_ptr<PackageSource> opened, open_source(source, around));
   if (around.log)
-    around.log("downloading " + std::to_string(wanted.size()) + " packages (" + base::human_size(bytes) +
-               ")");
+    around.log("downloading " + std::to_string(wanted.size()) +
+               (wanted.size() == 1 ? " package (" : " packages (") + base::human_size(bytes) + ")");
   Result<> outcome = opened->refresh_if_missing();
   if (outcome) outcome = opened->download(wanted);
   for (const Download& download : absent(wanted)) ORCH_CHECK(bring_from_archives(source, around, download));

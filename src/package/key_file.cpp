@@ -138,8 +138,12 @@ Result<std::vector<std::string>> key_fingerprints(const std::string& path, std::
 
 Result<> check_key_file(const Source& source) {
   if (source.fingerprints.empty() || source.signed_by.empty()) return {};
-  ORCH_TRY(const std::string bytes, sys::read_file(source.signed_by));
-  ORCH_TRY(const std::vector<std::string> found, key_fingerprints(source.signed_by, bytes));
+  const auto bytes = sys::read_file(source.signed_by);
+  if (!bytes)
+    return base::fail(base::Error(bytes.error())
+                          .with_hint("install the package that has the key file (ubuntu-keyring, "
+                                     "distribution-gpg-keys), or name another file in signed_by"));
+  ORCH_TRY(const std::vector<std::string> found, key_fingerprints(source.signed_by, *bytes));
   for (const std::string& wanted : source.fingerprints) {
     if (std::find(found.begin(), found.end(), wanted) != found.end()) continue;
     return base::fail(ErrorKind::profile,

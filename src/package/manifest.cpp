@@ -4,6 +4,8 @@
 
 #include <fmt/format.h>
 
+#include <utility>
+
 namespace orch::package {
 
 namespace {
@@ -37,14 +39,17 @@ Value package_records(const std::vector<LockedPackage>& packages, const Unpacked
   Value list = Value::array();
   for (std::size_t i = 0; i < packages.size(); ++i) {
     const LockedPackage& package = packages[i];
-    list.push(Value::object({{"name", package.name},
-                             {"version", package.version},
-                             {"architecture", package.architecture},
-                             {"sha256", package.sha256.hex()},
-                             {"size", package.size},
-                             {"reason", package.reason},
-                             {"files", files[i]},
-                             {"bytes", bytes[i]}}));
+    Value record = Value::object({{"name", package.name},
+                                  {"version", package.version},
+                                  {"architecture", package.architecture},
+                                  {"sha256", package.sha256.hex()},
+                                  {"size", package.size},
+                                  {"reason", package.reason},
+                                  {"files", files[i]},
+                                  {"bytes", bytes[i]}});
+    if (!package.origin.empty()) record.set("origin", package.origin);
+    if (package.allow_unsigned) record.set("allow_unsigned", true);
+    list.push(std::move(record));
   }
   return list;
 }

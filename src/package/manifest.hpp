@@ -27,7 +27,7 @@ struct ImageFacts {
 
 // schema "appimage-orch/image-manifest/1": {schema, role, class, image: {sha256, size, uuid, block_size,
 // compressor, cluster}, tool, tree: {xxh3, entries, bytes}, packages: [{name, version, architecture, sha256,
-// size, reason, files, bytes}], files: [{path, type, mode, size, target, package}], skipped: [{path, package,
+// size, reason, files, bytes; origin and allow_unsigned where known and so}], files: [{path, type, mode, size, target, package}], skipped: [{path, package,
 // reason}], notes: [{path, package, note}], findings: see layer_check.hpp}.
 Value image_manifest(const ImageFacts& facts, const std::vector<LockedPackage>& packages,
                      const UnpackedTree& tree, const std::vector<image::Finding>& findings);

@@ -3,6 +3,7 @@
 #include "base/text.hpp"
 #include "package/apt_source.hpp"
 #include "package/dnf_source.hpp"
+#include "package/file_sources.hpp"
 
 #include <algorithm>
 
@@ -16,11 +17,9 @@ Result<std::unique_ptr<PackageSource>> open_source(const Source& source, const S
       return open_dnf_source(source, around);
     case SourceKind::dir:
     case SourceKind::files:
-      break;
+      return open_file_source(source, around);
   }
-  return base::fail(base::ErrorKind::unsupported,
-                    source_label(source) + " is of a kind that this version cannot read",
-                    "use a source of kind \"apt\" or \"dnf\"");
+  return base::fail(base::ErrorKind::internal, source_label(source) + " is of no kind");
 }
 
 std::string source_label(const Source& source) {

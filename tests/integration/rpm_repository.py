@@ -1,0 +1,110 @@
+"""A small RPM repository of a test's own: packages by rpmbuild, signed with a key of the test, listed by createrepo_c."""
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+from tests.integration import lib
+
+SPEC = """Name: {name}
+Version: {version}
+Release: {release}
+Summary: of a test
+License: MIT
+AutoReqProv: no
+{lines}
+%description
+Of a test.
+%prep
+%build
+%install
+mkdir -p %{{buildroot}}
+cp -a {tree}/. %{{buildroot}}
+%files -f {list}
+"""
+
+
+class RpmRepository:
+    """Packages in a folder; publish() writes what dnf reads."""
+
+    def __init__(self, folder, signed=True):
+        self.folder, self.work = Path(folder), Path(f"{folder}-work")
+        (self.folder / "Packages").mkdir(parents=True)
+        self.work.mkdir()
+        self.home = self.work / "gnupg"
+        self.key, self.fingerprint = self.make_key("key") if signed else (None, None)
+
+    def run(self, *argv):
+        env = {"PATH": os.environ["PATH"] + ":/usr/sbin", "LC_ALL": "C.UTF-8", "TZ": "UTC", "HOME": str(self.work),
+               "GNUPGHOME": str(self.home), "SOURCE_DATE_EPOCH": "1000000000"}
+        ran = subprocess.run([str(a) for a in argv], capture_output=True, text=True, env=env, cwd=self.work,
+                             stdin=subprocess.DEVNULL, timeout=120)
+        assert ran.returncode == 0, f"{argv}: {ran.stdout}{ran.stderr}"
+        return ran.stdout
+
+    def make_key(self, name):
+        """(path of the key file, fingerprint) of a new signing key."""
+        self.home.mkdir(mode=0o700, exist_ok=True)
+        self.run("gpg", "--batch", "--quiet", "--pinentry-mode", "loopback", "--passphrase", "", "--quick-generate-key",
+                 f"{name} <{name}@example.invalid>", "rsa2048", "sign", "never")
+        path = self.work / f"{name}.asc"
+        path.write_text(self.run("gpg", "--armor", "--export", f"{name}@example.invalid"))
+        listed = self.run("gpg", "--list-keys", "--with-colons", f"{name}@example.invalid")
+        return path, next(line.split(":")[9] for line in listed.splitlines() if line.startswith("fpr:"))
+
+    def close(self):
+        """Ends the agent that gpg started for the keys."""
+        if self.home.exists():
+            self.run("gpgconf", "--kill", "all")
+
+    def add(self, name, version, files, release="1.fc42", lines="", sign=True, architecture="x86_64"):
+        """Adds a package; `files` as in repository.tar_of, paths absolute; `lines`: further lines of its head."""
+        tree = self.work / f"tree-{name}"
+        shutil.rmtree(tree, ignore_errors=True)
+        listed = []
+        for path, content in files.items():
+            place = tree / path.lstrip("/")
+            place.parent.mkdir(parents=True, exist_ok=True)
+            if isinstance(content, tuple):
+                place.symlink_to(content[1])
+            elif isinstance(content, Path):
+                shutil.copy2(content, place)
+            else:
+                place.write_bytes(content)
+            listed.append(path)
+        tree.mkdir(exist_ok=True)
+        (self.work / "list").write_text("".join(f'"{p}"\n' for p in listed))
+        spec = self.work / f"{name}.spec"
+        spec.write_text(SPEC.format(name=name, version=version, release=release, lines=lines, tree=tree,
+                                    list=self.work / "list"))
+        self.run("rpmbuild", "-bb", "--quiet", "--target", f"{architecture}-linux", "--define", f"_topdir {self.work}/top",
+                 "--define", f"_rpmdir {self.folder}/Packages", "--define", "_build_id_links none",
+                 "--define", "__os_install_post %{nil}", "--define", "_rpmfilename %{NAME}-%{VERSION}-%{RELEASE}.%{ARCH}.rpm",
+                 "--define", "_buildhost test", spec)
+        path = self.folder / f"Packages/{name}-{version}-{release}.{architecture}.rpm"
+        if sign and self.key:
+            self.sign(path, self.fingerprint)
+        return path
+
+    def sign(self, path, fingerprint):
+        self.run("rpmsign", "--define", f"_gpg_name {fingerprint}", "--define", f"_gpg_path {self.home}",
+                 "--define", f"__gpg {shutil.which('gpg')}", "--resign", path)
+
+    def remove(self, name):
+        for path in self.folder.glob(f"Packages/{name}-*.rpm"):
+            path.unlink()
+
+    def publish(self):
+        shutil.rmtree(self.folder / "repodata", ignore_errors=True)
+        self.run("createrepo_c", "--quiet", self.folder)
+        return self
+
+    def table(self, more=""):
+        """The source table, in TOML."""
+        keys = f'signed_by = "{self.key}"\nfingerprints = ["{self.fingerprint}"]\n' if self.key else ""
+        return f'kind = "dnf"\nuris = ["file://{self.folder}"]\nrelease = "42"\n{keys}{more}'
+
+
+def needs_rpm_tools(test):
+    return lib.needs_tool("dnf", "rpmbuild", "rpmsign", "createrepo_c", "gpg", "mkfs.erofs")(test)

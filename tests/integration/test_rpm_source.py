@@ -1,0 +1,195 @@
+"""Sources of RPM packages: a signed repository of the test's own through dnf, and reading .rpm files."""
+
+import hashlib
+import json
+import shutil
+import subprocess
+import tomllib
+import unittest
+from pathlib import Path
+
+from tests.integration import lib
+from tests.integration.rpm_repository import RpmRepository, needs_rpm_tools
+
+
+def debian_library():
+    """A real library of this machine's distribution."""
+    return next(Path("/usr/lib/x86_64-linux-gnu").glob("libz.so.1.*"))
+
+
+class WithRepository(lib.TestCase):
+    def setUp(self):
+        self.repository = RpmRepository(self.tmp / "repository")
+        self.addCleanup(self.repository.close)
+        library = debian_library()
+        self.repository.add("zlib", "1.2", {f"/usr/lib64/{library.name}": library, "/usr/lib64/libz.so.1": ("link", library.name)},
+                            lines="Epoch: 1\nProvides: libz.so.1()(64bit)")
+        self.repository.add("tool", "2.0", {"/usr/bin/tool": b"#!/bin/sh\n"},
+                            lines="Requires: libz.so.1()(64bit)\nRequires: data\nRecommends: extra")
+        self.repository.add("data", "1.0", {"/usr/share/data/a": b"a"}, architecture="noarch")
+        self.repository.add("extra", "1.0", {"/usr/share/extra": b"e"}, architecture="noarch")
+        self.repository.publish()
+        self.lock = self.tmp / "p.lock.toml"
+
+    def profile(self, table=None, base='["tool"]', deps=None, folder=None):
+        more = f'[[stack.deps]]\nname = "x"\nsource = "own"\npackages = {deps}\n' if deps else ""
+        return self.write(f"{folder or '.'}/p.toml", 'schema = 1\nextends = "native"\n[stack]\ncompat = "off"\nfinish = "off"\n'
+                          f'base = {{ packages = {base}, source = "own" }}\n{more}'
+                          f'[source.own]\n{table or self.repository.table()}')
+
+    def packages(self, lock=None):
+        return {p["name"]: p for layer in tomllib.loads((lock or self.lock).read_text())["layer"]
+                for p in layer.get("package", [])}
+
+    def manifest(self, home=None):
+        store = Path(home or self.tmp) / "cache/appimage-orch/store"
+        documents = [json.loads(p.read_text()) for p in store.glob("cas/document/*/*/*")]
+        return next(d for d in documents if d.get("schema") == "appimage-orch/image-manifest/1")
+
+
+@needs_rpm_tools
+class Dnf(WithRepository):
+    def test_the_lock_has_the_exact_closure_with_origin_and_reasons(self):
+        profile = self.profile()
+        ran = self.orch("lock", profile)
+        self.assertIn("  + data 1.0-1.fc42 (base), required by tool\n", ran.stdout)
+        found = self.packages()
+        self.assertEqual({n: (p["version"], p["architecture"], p["origin"], p["reason"]) for n, p in found.items()},
+                         {"tool": ("2.0-1.fc42", "x86_64", "repo-1", "asked"),
+                          "zlib": ("1:1.2-1.fc42", "x86_64", "repo-1", "required by tool"),
+                          "data": ("1.0-1.fc42", "noarch", "repo-1", "required by tool")})
+        for package in found.values():
+            data = (self.repository.folder / package["path"]).read_bytes()
+            self.assertEqual((hashlib.sha256(data).hexdigest(), len(data)), (package["sha256"], package["size"]))
+        self.assertNotIn("\nallow_unsigned", self.lock.read_text())
+        before = self.lock.read_bytes()
+        self.assertIn("unchanged", self.orch("lock", profile, "--update").stdout)
+        self.assertEqual(self.lock.read_bytes(), before)
+
+    def test_build_makes_an_image_of_the_packages_that_were_locked(self):
+        self.orch("build", self.profile())
+        files = {f["path"]: f for f in self.manifest()["files"]}
+        library = debian_library()
+        self.assertEqual(files[f"usr/lib64/{library.name}"]["size"], library.stat().st_size)
+        self.assertEqual(files["usr/lib64/libz.so.1"]["target"], library.name)
+        self.assertEqual(files["usr/bin/tool"]["package"], "tool")
+        self.assertNotIn("usr/share/extra", files)
+
+    def test_an_ordinary_user_gets_the_same_lock_and_image(self):
+        if not lib.is_root() or not lib.user_namespaces():
+            self.skipTest("needs root, to be two users, and user namespaces")
+        self.orch("build", self.profile())
+        user, home = self.as_user()
+        lib.run_command(["cp", "-a", self.repository.work / "key.asc", home / "key.asc"])
+        own = self.profile(folder="user")
+        lib.run_command(["chown", str(user), own])
+        self.repository.work.chmod(0o755)
+        self.orch("build", own, user=user, home=home)
+        self.assertEqual((home / "p.lock.toml").read_bytes(), self.lock.read_bytes())
+        self.assertEqual(self.manifest(home)["image"]["sha256"], self.manifest()["image"]["sha256"])
+
+    def test_an_overlay_leaves_out_what_the_base_has(self):
+        self.orch("lock", self.profile(base='["zlib"]', deps='["tool"]'))
+        layers = {layer["name"]: layer for layer in tomllib.loads(self.lock.read_text())["layer"]}
+        self.assertEqual([p["name"] for p in layers["deps-x"]["package"]], ["data", "tool"])
+        self.assertEqual(layers["deps-x"]["provided"], [{"name": "zlib", "version": "1:1.2-1.fc42", "layer": "base"}])
+
+    def test_an_unsigned_package_is_refused_until_the_source_says_otherwise(self):
+        self.repository.add("bare", "1.0", {"/usr/share/bare": b"b"}, sign=False, architecture="noarch")
+        self.repository.publish()
+        ran = self.orch("build", self.profile(base='["bare"]'), ok=False)
+        self.golden("rpm/unsigned.txt", self.failure(ran))
+        self.orch("build", self.profile(self.repository.table("allow_unsigned = true\n"), base='["bare"]'))
+        layer, = tomllib.loads(self.lock.read_text())["layer"]
+        self.assertIs(layer["allow_unsigned"], True)
+        self.assertEqual([(p["name"], p.get("allow_unsigned")) for p in self.manifest()["packages"]], [("bare", True)])
+
+    def test_a_key_that_the_package_is_not_signed_with_is_refused(self):
+        other, fingerprint = self.repository.make_key("other")
+        table = self.repository.table().replace(str(self.repository.key), str(other))
+        ran = self.orch("lock", self.profile(table), ok=False)
+        self.golden("rpm/wrong-fingerprint.txt", ran.stderr, {self.repository.fingerprint: "KEY", fingerprint: "OTHER"})
+        table = table.replace(self.repository.fingerprint, fingerprint)
+        ran = self.orch("build", self.profile(table, base='["data"]'), ok=False)
+        self.golden("rpm/wrong-key.txt", self.failure(ran))
+
+    def test_allow_unsigned_does_not_let_a_wrong_signature_through(self):
+        other, fingerprint = self.repository.make_key("other")
+        self.repository.sign(next(self.repository.folder.glob("Packages/data-*")), fingerprint)
+        self.repository.publish()
+        ran = self.orch("build", self.profile(self.repository.table("allow_unsigned = true\n"), base='["data"]'), ok=False)
+        self.assertIn("is not signed by a key of", ran.stderr)
+
+    def test_a_repository_that_moved_on_is_named_with_the_package(self):
+        self.orch("lock", self.profile())
+        self.keep_old()
+        self.repository.remove("data")
+        self.repository.add("data", "1.1", {"/usr/share/data/a": b"b"}, architecture="noarch")
+        self.repository.publish()
+        ran = self.orch("build", self.profile(), "--locked", ok=False)
+        self.golden("rpm/moved-on.txt", self.failure(ran))
+        # Where old packages are kept, the lock still builds.
+        table = self.repository.table(f'archive_uris = ["file://{self.tmp}/old"]\n')
+        self.orch("build", self.profile(table), "--locked")
+        ran = self.orch("lock", self.profile(), "--update")
+        self.assertIn("  ~ data 1.0-1.fc42 -> 1.1-1.fc42 (base)\n", ran.stdout)
+
+    def keep_old(self):
+        shutil.copytree(self.repository.folder / "Packages", self.tmp / "old/Packages")
+
+    def test_a_package_whose_bytes_differ_from_the_lock_is_refused_by_name(self):
+        self.orch("lock", self.profile(base='["data"]'))
+        path = next(self.repository.folder.glob("Packages/data-*"))
+        path.write_bytes(path.read_bytes()[:-1] + b"!")
+        ran = self.orch("build", self.profile(base='["data"]'), ok=False)
+        self.assertIn("package 'data' 1.0-1.fc42 is not what the lock file names", ran.stderr)
+
+    def test_an_unknown_package_gets_the_nearest_name(self):
+        ran = self.orch("lock", self.profile(base='["tol"]'), status=2)
+        self.golden("rpm/unknown-package.txt", ran.stderr)
+
+    def test_a_contradiction_says_what_dnf_says(self):
+        self.repository.add("broken", "1.0", {"/usr/share/broken": b"b"}, lines="Requires: nobody-has-this")
+        self.repository.publish()
+        ran = self.orch("lock", self.profile(base='["broken"]'), ok=False)
+        self.assertIn("the packages cannot be resolved in source 'own'", ran.stderr)
+        self.assertIn("nothing provides nobody-has-this needed by broken-1.0-1.fc42.x86_64", ran.stderr)
+
+    def test_lists_that_cannot_be_had_are_an_error(self):
+        shutil.rmtree(self.repository.folder / "repodata")
+        ran = self.orch("lock", self.profile(), ok=False)
+        self.assertIn("the package lists of source 'own' cannot be updated", ran.stderr)
+        self.assertFalse(self.lock.exists())
+
+    def failure(self, ran):
+        """The message of the failed step, without its name and times."""
+        text = ran.stderr[ran.stderr.index("failed: "):]
+        return "\n".join(line for line in text.splitlines() if line.startswith("  ") and "log:" not in line) + "\n"
+
+
+@needs_rpm_tools
+@lib.needs_tool("bsdtar")
+class Reading(WithRepository):
+    def test_a_package_is_read_as_bsdtar_reads_it(self):
+        files = {"/usr/share/deep/x": b"x" * 300000, "/usr/share/deep/link": ("link", "/absolute"), "/usr/bin/run": b"run"}
+        self.repository.add("mixed", "1", files)
+        self.repository.publish()
+        self.orch("build", self.profile(base='["mixed", "tool"]'))
+        listed = {}
+        for package in self.repository.folder.glob("Packages/*.rpm"):
+            if package.name.startswith("extra-"):
+                continue
+            with open(package, "rb") as archive:
+                names = subprocess.run(["bsdtar", "-tvf", "-"], stdin=archive, capture_output=True, text=True, check=True)
+            for line in names.stdout.splitlines():
+                words = line.split(None, 8)
+                path, _, target = words[8].partition(" -> ")
+                listed[path.removeprefix("./")] = (words[0][0], int(words[4]), target or None)
+        kinds = {"file": "-", "symlink": "l", "directory": "d"}
+        ours = {f["path"]: (kinds[f["type"]], f["size"], f.get("target")) for f in self.manifest()["files"]}
+        for path, facts in listed.items():
+            self.assertEqual(ours[path], facts, msg=path)
+
+
+if __name__ == "__main__":
+    unittest.main()
