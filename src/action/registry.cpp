@@ -8,6 +8,7 @@
 namespace orch::action {
 
 Result<> check_stack(Context& context);
+Result<> convert_image(Context& context);
 Result<> extract_appimage(Context& context);
 Result<> fetch(Context& context);
 Result<> fetch_packages(Context& context);
@@ -28,6 +29,7 @@ const std::vector<Entry>& table() {
   // clang-format off
   static const std::vector<Entry> k_table = {
       {"check-stack", check_stack},
+      {"convert-image", convert_image},
       {"extract-appimage", extract_appimage},
       {"fetch", fetch},
       {"fetch-packages", fetch_packages},

@@ -38,9 +38,9 @@ std::string_view outcome_name(FexPath::Outcome outcome) {
   return "unknown";
 }
 
-Value links_value(const std::vector<image::PlannedLink>& links) {
+Value links_value(const std::vector<image::LoaderLink>& links) {
   Value out = Value::array();
-  for (const image::PlannedLink& link : links)
+  for (const image::LoaderLink& link : links)
     out.push(Value::object({{"path", link.path}, {"target", link.target}}));
   return out;
 }
@@ -104,7 +104,7 @@ Result<> rootfs_compat(Context& context) {
     ORCH_TRY(seen, image::observe_loaders(*view));
     for (const LoaderObservation& one : seen) {
       context.log(fmt::format("{}: {}: {}", one.path, to_string(one.decision), one.reason));
-      for (const image::PlannedLink& link : one.links) {
+      for (const image::LoaderLink& link : one.links) {
         context.log(
             fmt::format("link '{}' -> '{}'", base::printable(link.path), base::printable(link.target)));
         tree.emplace(link.path, image::SmallEntry{true, link.target, 0777});

@@ -14,10 +14,10 @@
 namespace orch::image {
 
 // A symbolic link to make: `path` relative to the root, `target` relative to where the link lies.
-struct PlannedLink {
+struct LoaderLink {
   std::string path;
   std::string target;
-  friend bool operator==(const PlannedLink&, const PlannedLink&) = default;
+  friend bool operator==(const LoaderLink&, const LoaderLink&) = default;
 };
 
 struct LoaderObservation {
@@ -35,7 +35,7 @@ struct LoaderObservation {
   std::vector<std::string> elsewhere;  // other places of a loader of that machine, as FEX finds them
   Decision decision = Decision::no_loader;
   std::string reason;              // a sentence without full stop
-  std::vector<PlannedLink> links;  // linked
+  std::vector<LoaderLink> links;  // linked
 };
 
 // "resolves", "linked", "no-loader", "other-machine", "blocked".

@@ -105,6 +105,10 @@ Result<NodeInfo> SquashfsTree::stat(NodeId node) const {
   info.mode = inode.mode;
   info.mtime = inode.mtime;
   if (inode.type == NodeType::file || inode.type == NodeType::symlink) info.size = inode.size;
+  ORCH_TRY(info.uid, meta_->id(inode.owner));
+  ORCH_TRY(info.gid, meta_->id(inode.group));
+  info.device_major = inode.device >> 8 & 0xfff;
+  info.device_minor = (inode.device & 0xff) | (inode.device >> 12 & 0xfff00);
   return info;
 }
 

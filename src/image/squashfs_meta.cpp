@@ -17,6 +17,7 @@ using base::fail;
 namespace {
 
 constexpr std::size_t k_block_size = 8192;
+constexpr std::size_t k_ids_per_block = 2048;
 constexpr std::size_t k_max_kept = 8192;  // decoded blocks: 64 MiB
 constexpr std::size_t k_max_target = 65535;
 constexpr std::size_t k_fragments_per_block = k_block_size / 16;
@@ -116,11 +117,18 @@ Result<SquashfsInode> SquashfsMeta::inode(std::uint64_t reference) {
   SquashfsInode inode;
   inode.type = *type;
   inode.mode = load_u16(head.data() + 2) & 07777;
+  inode.owner = load_u16(head.data() + 4);
+  inode.group = load_u16(head.data() + 6);
   inode.mtime = load_u32(head.data() + 8);
   const bool extended = number > 7;
   if (*type == NodeType::file) ORCH_CHECK(read_file(cursor, extended, inode));
   if (*type == NodeType::directory) ORCH_CHECK(read_directory(cursor, extended, inode));
   if (*type == NodeType::symlink) ORCH_CHECK(read_symlink(cursor, inode));
+  if (*type == NodeType::char_device || *type == NodeType::block_device) {
+    std::array<std::uint8_t, 8> raw{};  // number of names, device
+    ORCH_CHECK(read(cursor, raw.data(), raw.size()));
+    inode.device = load_u32(raw.data() + 4);
+  }
   return inode;
 }
 
@@ -239,6 +247,21 @@ Result<SquashfsFragment> SquashfsMeta::fragment(std::uint32_t index) {
       size > super_.bytes_used - fragment.start)
     return corrupt(fmt::format("fragment {} lies outside of the file system", index));
   return fragment;
+}
+
+Result<std::uint32_t> SquashfsMeta::id(std::uint16_t index) {
+  if (index >= super_.id_count) return corrupt("the number of an owner is out of range");
+  while (ids_.size() <= index) {
+    // A metadata block holds 2048 of them; where each block begins stands in a list.
+    std::array<std::uint8_t, 8> place{};
+    ORCH_CHECK(read_full(*payload_, super_.id_table + ids_.size() / k_ids_per_block * 8, place));
+    Cursor cursor{load_u64(place.data()), 0};
+    const std::size_t count = std::min(k_ids_per_block, super_.id_count - ids_.size());
+    std::vector<std::uint8_t> raw(count * 4);
+    ORCH_CHECK(read(cursor, raw.data(), raw.size()));
+    for (std::size_t i = 0; i < count; ++i) ids_.push_back(load_u32(raw.data() + i * 4));
+  }
+  return ids_[index];
 }
 
 }  // namespace orch::image

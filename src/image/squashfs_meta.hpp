@@ -22,7 +22,10 @@ struct SquashfsInode {
   NodeType type = NodeType::file;
   std::uint16_t mode = 0;   // 0..07777
   std::uint32_t mtime = 0;  // seconds
-  std::uint64_t size = 0;   // files: bytes; directories: bytes of their table entries; symlinks: length
+  std::uint16_t owner = 0;  // indexes for SquashfsMeta::id
+  std::uint16_t group = 0;
+  std::uint32_t device = 0;  // device nodes: as Linux encodes them in 32 bits
+  std::uint64_t size = 0;    // files: bytes; directories: bytes of their table entries; symlinks: length
   // Files: where their blocks begin and the size of each on disk (bit 24: stored as is; 0: a hole).
   std::uint64_t blocks_start = 0;
   std::vector<std::uint32_t> blocks;
@@ -61,6 +64,8 @@ class SquashfsMeta {
   // reference.
   Result<std::vector<DirEntry>> entries(const SquashfsInode& directory);
   Result<SquashfsFragment> fragment(std::uint32_t index);
+  // The number of a user or group.
+  Result<std::uint32_t> id(std::uint16_t index);
 
  private:
   struct Block {
@@ -85,6 +90,7 @@ class SquashfsMeta {
   SquashfsSuper super_;
   SquashfsCodec codec_;
   std::unordered_map<std::uint64_t, Block> blocks_;
+  std::vector<std::uint32_t> ids_;  // the table, once it was asked for
 };
 
 }  // namespace orch::image

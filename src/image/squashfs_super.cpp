@@ -88,6 +88,8 @@ Result<SquashfsSuper> read_squashfs_super(const RandomAccess& data, std::uint64_
   super.inode_table = u64(64);
   super.directory_table = u64(72);
   super.fragment_table = u64(80);
+  super.id_count = u16(26);
+  super.id_table = u64(48);
   if (super.block_size < k_min_block || super.block_size > k_max_block || u16(22) > 20 ||
       super.block_size != 1U << u16(22))
     return wrong(fmt::format("block size {} with logarithm {}", super.block_size, u16(22)));

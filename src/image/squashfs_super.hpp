@@ -25,11 +25,13 @@ struct SquashfsSuper {
   std::uint32_t fragment_count = 0;
   SquashfsCompressor compressor = SquashfsCompressor::gzip;
   std::uint16_t flags = 0;
+  std::uint16_t id_count = 0;    // owners and groups, in one table
   std::uint64_t root_inode = 0;  // block << 16 | offset
   std::uint64_t bytes_used = 0;
   std::uint64_t inode_table = 0;
   std::uint64_t directory_table = 0;
   std::uint64_t fragment_table = k_squashfs_absent;
+  std::uint64_t id_table = k_squashfs_absent;
 };
 
 // Reads and checks the superblock at `offset`: version, block size, compressor, every table inside

@@ -8,6 +8,9 @@
 
 #include <fmt/format.h>
 
+#include <fcntl.h>
+#include <sys/stat.h>
+
 #include <algorithm>
 
 namespace orch::load {
@@ -243,6 +246,45 @@ Result<Value> make_layers(const Value& profile, const Surroundings& surroundings
   return LayerMaker(profile, surroundings).make();
 }
 
+namespace {
+
+// Whether a file or directory that the profile names needs convert-image: a directory, SquashFS, or EROFS
+// that a guest with 4 KiB pages (and, for muvm, no decompressor but LZ4) cannot mount. What is neither is
+// left to those who use it. Format: Linux, fs/erofs/erofs_fs.h.
+bool needs_conversion(const std::string& path, bool only_lz4) {
+  constexpr std::uint64_t k_super = 1024;
+  constexpr unsigned k_most_block_bits = 12;
+  constexpr unsigned k_compression_configs = 2;  // of feature_incompat
+  constexpr unsigned k_lz4 = 1;
+  const auto info = sys::stat_file(path);
+  if (!info) return false;
+  if (S_ISDIR(info->st_mode)) return true;
+  const auto fd = sys::open_file(path, O_RDONLY);
+  if (!S_ISREG(info->st_mode) || !fd) return false;
+  const auto head = sys::read_at(fd->get(), 0, 4, path);
+  if (head && *head == "hsqs") return true;
+  const auto super = sys::read_at(fd->get(), k_super, 128, path);
+  if (!super || super->size() < 128 || !super->starts_with("\xE2\xE1\xF5\xE0")) return false;
+  const auto byte = [&](std::size_t at) {
+    return static_cast<unsigned>(static_cast<unsigned char>((*super)[at]));
+  };
+  if (byte(12) > k_most_block_bits) return true;
+  const bool lists_compressors = (byte(80) & k_compression_configs) != 0;
+  return only_lz4 && lists_compressors && ((byte(84) & ~k_lz4) != 0 || byte(85) != 0);
+}
+
+// Fetched images are looked at when they are there; the step costs nothing where there is nothing to do.
+void mark_conversion(Value& layer, const Host& host) {
+  const std::string kind = layer.string_or("kind", "");
+  const bool only_lz4 = host.launcher == "muvm";
+  const bool fetched = kind == "url" || kind == "fex" || kind == "package";
+  if (!fetched && (kind != "file" || !needs_conversion(layer.string_or("image", ""), only_lz4))) return;
+  layer.set("convert", true);
+  layer.set("only_lz4", only_lz4);
+}
+
+}  // namespace
+
 Result<> resolve_auto_layers(model::Profile& profile, const Host& host) {
   Value layers = Value::array();
   for (const Value& layer : profile.value.find("layers")->as_array()) {
@@ -260,6 +302,7 @@ Result<> resolve_auto_layers(model::Profile& profile, const Host& host) {
     for (const std::string& image : images)
       layers.push(file_layer(image, role == "base" ? "base" : "gpu-" + stem(image), role, layer.span));
   }
+  for (Value& layer : layers.as_array()) mark_conversion(layer, host);
   // Nothing can be made from nothing: a stack without other layers has none at all.
   const bool has_content = std::any_of(layers.as_array().begin(), layers.as_array().end(), is_content);
   profile.value.set("layers", has_content || adds_layers(profile) ? std::move(layers) : Value::array());

@@ -22,7 +22,8 @@ struct Host {
 // Puts real layers in the place of those of kind "auto": for muvm the images that it would use by itself
 // (base RootFS/default.erofs, gpu overlays/mesa-i386.erofs and overlays/mesa-x86_64.erofs), each where it
 // exists; native has none. A base that is not found is an error that says what to do, unless the profile
-// names no application. Also refuses what the launcher cannot mount.
+// names no application. Also refuses what the launcher cannot mount, and marks layers for convert-image
+// (`convert`, `only_lz4`): those that are fetched, and files that the launcher's kernel would not mount.
 Result<> resolve_auto_layers(model::Profile& profile, const Host& host);
 
 }  // namespace orch::load

@@ -16,6 +16,7 @@ namespace orch::model {
 //      role   "base" | "gpu" | "compat" | "deps" | "image" | "finish" | "step"
 //      kind   "file" | "url" | "packages" | "package" | "fex" | "compat" | "finish"
 //      image  kind "file": absolute path of a ready-made image; for the others provided by a step
+//      convert, only_lz4: the image goes through convert-image (load/layers.hpp)
 //      url, sha256 (kind "url"); packages, source, source_name, class, auto (kind "packages");
 //      compressor: text for mkfs.erofs -z ("lz4", "" for none); cluster: bytes (0: one block)
 //      locked: filled in from the lock file by the caller, absent before; see src/package

@@ -17,7 +17,7 @@ namespace {
 using orch::image::FexPath;
 using orch::image::LoaderObservation;
 using orch::image::NodeId;
-using orch::image::PlannedLink;
+using orch::image::LoaderLink;
 using orch::test::MemoryTree;
 using Decision = LoaderObservation::Decision;
 
@@ -65,7 +65,7 @@ LoaderObservation observe(const std::map<std::string, std::string>& content, std
   if (one.decision == Decision::linked) {
     // The links, laid over the tree, are what is needed, and none hides a directory.
     std::map<std::string, std::string> layer;
-    for (const PlannedLink& link : one.links) {
+    for (const LoaderLink& link : one.links) {
       layer[link.path] = "-> " + link.target;
       const auto below =
           orch::image::resolve(*tree, link.path, orch::image::Links::in_root, orch::image::LastLink::keep);
@@ -82,7 +82,7 @@ LoaderObservation observe(const std::map<std::string, std::string>& content, std
   return one;
 }
 
-std::vector<PlannedLink> links(const std::map<std::string, std::string>& content, std::size_t which = 0) {
+std::vector<LoaderLink> links(const std::map<std::string, std::string>& content, std::size_t which = 0) {
   return observe(content, which).links;
 }
 
@@ -104,41 +104,41 @@ TEST_CASE("a path that leads to the loader needs nothing") {
 TEST_CASE("without the top directory it becomes a link to where the loader is") {
   const LoaderObservation seen = observe({{"usr/lib64/" + k_loader, elf(62)}});
   CHECK(seen.found.outcome == FexPath::Outcome::missing);
-  CHECK(seen.links == std::vector<PlannedLink>{{"lib64", "usr/lib64"}});
+  CHECK(seen.links == std::vector<LoaderLink>{{"lib64", "usr/lib64"}});
   CHECK(seen.reason == "'lib64' is absent, and the loader is 'usr/lib64/ld-linux-x86-64.so.2'");
   CHECK(links({{"usr/lib/x86_64-linux-gnu/" + k_loader, elf(62)}}) ==
-        std::vector<PlannedLink>{{"lib64", "usr/lib/x86_64-linux-gnu"}});
+        std::vector<LoaderLink>{{"lib64", "usr/lib/x86_64-linux-gnu"}});
 }
 
 TEST_CASE("an absolute link leads FEX to the host, so a relative one takes its place") {
   const LoaderObservation seen = observe({{"lib64", "-> /usr/lib64"}, {"usr/lib64/" + k_loader, elf(62)}});
   CHECK(seen.found.outcome == FexPath::Outcome::escapes);
-  CHECK(seen.links == std::vector<PlannedLink>{{"lib64", "usr/lib64"}});
+  CHECK(seen.links == std::vector<LoaderLink>{{"lib64", "usr/lib64"}});
   CHECK(seen.reason ==
         "'lib64' is a link that FEX does not follow there, and the loader is "
         "'usr/lib64/ld-linux-x86-64.so.2'");
   CHECK(links({{"lib64", "-> nowhere"}, {"usr/lib64/" + k_loader, elf(62)}}) ==
-        std::vector<PlannedLink>{{"lib64", "usr/lib64"}});
+        std::vector<LoaderLink>{{"lib64", "usr/lib64"}});
   // What the old link meant stays reachable.
   CHECK(links({{"lib64", "-> /usr/lib64"},
                {"usr/lib64/libx.so.1", "x"},
                {"usr/lib/x86_64-linux-gnu/" + k_loader, elf(62)}}) ==
-        std::vector<PlannedLink>{{"lib64", "usr/lib64"},
+        std::vector<LoaderLink>{{"lib64", "usr/lib64"},
                                  {"usr/lib64/" + k_loader, "../lib/x86_64-linux-gnu/" + k_loader}});
 }
 
 TEST_CASE("a real directory is never hidden: the loader's link goes into it") {
   CHECK(links({{"lib64/libdrm.so.2", "x"}, {"usr/lib64/" + k_loader, elf(62)}}) ==
-        std::vector<PlannedLink>{{"lib64/" + k_loader, "../usr/lib64/" + k_loader}});
+        std::vector<LoaderLink>{{"lib64/" + k_loader, "../usr/lib64/" + k_loader}});
   CHECK(links({{"lib64/", ""}, {"usr/lib64/" + k_loader, elf(62)}}) ==
-        std::vector<PlannedLink>{{"lib64/" + k_loader, "../usr/lib64/" + k_loader}});
+        std::vector<LoaderLink>{{"lib64/" + k_loader, "../usr/lib64/" + k_loader}});
   CHECK(links({{"lib64", "-> usr/lib64"},
                {"usr/lib64/libx.so.1", "x"},
                {"usr/lib/x86_64-linux-gnu/" + k_loader, elf(62)}}) ==
-        std::vector<PlannedLink>{{"usr/lib64/" + k_loader, "../lib/x86_64-linux-gnu/" + k_loader}});
+        std::vector<LoaderLink>{{"usr/lib64/" + k_loader, "../lib/x86_64-linux-gnu/" + k_loader}});
   // A link of the loader's name that leads nowhere is replaced.
   CHECK(links({{"lib64/" + k_loader, "-> nowhere"}, {"usr/lib64/" + k_loader, elf(62)}}) ==
-        std::vector<PlannedLink>{{"lib64/" + k_loader, "../usr/lib64/" + k_loader}});
+        std::vector<LoaderLink>{{"lib64/" + k_loader, "../usr/lib64/" + k_loader}});
 }
 
 TEST_CASE("what cannot be mended by a link is only said") {
@@ -161,14 +161,14 @@ TEST_CASE("what cannot be mended by a link is only said") {
 TEST_CASE("a loader for another machine is none to link to") {
   CHECK(observe({{"usr/lib64/" + k_loader, elf(183)}}).decision == Decision::no_loader);
   CHECK(links({{"usr/lib64/" + k_loader, elf(183)}, {"usr/lib/x86_64-linux-gnu/" + k_loader, elf(62)}}) ==
-        std::vector<PlannedLink>{{"lib64", "usr/lib/x86_64-linux-gnu"}});
+        std::vector<LoaderLink>{{"lib64", "usr/lib/x86_64-linux-gnu"}});
 }
 
 TEST_CASE("the i386 loader is looked for in the same way") {
   CHECK(observe({{"usr/lib64/" + k_loader, elf(62)}}, 1).decision == Decision::no_loader);
-  CHECK(links({{"usr/lib/ld-linux.so.2", elf(3)}}, 1) == std::vector<PlannedLink>{{"lib", "usr/lib"}});
+  CHECK(links({{"usr/lib/ld-linux.so.2", elf(3)}}, 1) == std::vector<LoaderLink>{{"lib", "usr/lib"}});
   CHECK(links({{"lib", "-> usr/lib"}, {"usr/lib/x", "x"}, {"usr/lib32/ld-linux.so.2", elf(3)}}, 1) ==
-        std::vector<PlannedLink>{{"usr/lib/ld-linux.so.2", "../lib32/ld-linux.so.2"}});
+        std::vector<LoaderLink>{{"usr/lib/ld-linux.so.2", "../lib32/ld-linux.so.2"}});
 }
 
 TEST_CASE("targets are relative to the link's directory") {
