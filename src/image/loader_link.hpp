@@ -34,7 +34,7 @@ struct LoaderObservation {
   std::string found_kind;              // found: "x86_64", "aarch64", "no ELF file", "directory"
   std::vector<std::string> elsewhere;  // other places of a loader of that machine, as FEX finds them
   Decision decision = Decision::no_loader;
-  std::string reason;              // a sentence without full stop
+  std::string reason;             // a sentence without full stop
   std::vector<LoaderLink> links;  // linked
 };
 

@@ -15,9 +15,9 @@ TEST_SUITE_BEGIN("image/loader_link");
 namespace {
 
 using orch::image::FexPath;
+using orch::image::LoaderLink;
 using orch::image::LoaderObservation;
 using orch::image::NodeId;
-using orch::image::LoaderLink;
 using orch::test::MemoryTree;
 using Decision = LoaderObservation::Decision;
 
@@ -124,7 +124,7 @@ TEST_CASE("an absolute link leads FEX to the host, so a relative one takes its p
                {"usr/lib64/libx.so.1", "x"},
                {"usr/lib/x86_64-linux-gnu/" + k_loader, elf(62)}}) ==
         std::vector<LoaderLink>{{"lib64", "usr/lib64"},
-                                 {"usr/lib64/" + k_loader, "../lib/x86_64-linux-gnu/" + k_loader}});
+                                {"usr/lib64/" + k_loader, "../lib/x86_64-linux-gnu/" + k_loader}});
 }
 
 TEST_CASE("a real directory is never hidden: the loader's link goes into it") {
