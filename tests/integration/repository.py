@@ -69,7 +69,7 @@ class Repository:
     def __init__(self, folder):
         self.folder = Path(folder)
         (self.folder / "pool").mkdir(parents=True, exist_ok=True)
-        self.packages = {}
+        self.packages, self.paths = {}, {}
 
     def add(self, name, version, files, depends="", file=None):
         """Adds a package, or another version in place of the one that is there; `file`: the archive's name."""
@@ -78,6 +78,7 @@ class Repository:
         (self.folder / path).write_bytes(data)
         self.packages[name] = (f"{control}Filename: ./{path}\nSize: {len(data)}\n"
                                f"SHA256: {hashlib.sha256(data).hexdigest()}\n", path)
+        self.paths[name] = sorted(f.removeprefix("./") for f, content in files.items() if content is not None)
         return self
 
     def remove(self, name):
@@ -85,10 +86,17 @@ class Repository:
         return self
 
     def publish(self):
-        index = "\n".join(text for text, _ in self.packages.values()).encode()
-        (self.folder / "Packages").write_bytes(index)
-        (self.folder / "Release").write_text(
-            f"Codename: test\nSHA256:\n {hashlib.sha256(index).hexdigest()} {len(index)} Packages\n")
+        """Writes the index of the packages, and the one of their files, by which libraries are found."""
+        holders = {}
+        for name in self.packages:
+            for path in self.paths[name]:
+                holders.setdefault(path, []).append(f"libs/{name}")
+        indices = {"Packages": "\n".join(text for text, _ in self.packages.values()).encode(),
+                   "Contents-amd64": "".join(f"{p} {','.join(holders[p])}\n" for p in sorted(holders)).encode()}
+        for name, index in indices.items():
+            (self.folder / name).write_bytes(index)
+        sums = "".join(f" {hashlib.sha256(i).hexdigest()} {len(i)} {n}\n" for n, i in indices.items())
+        (self.folder / "Release").write_text(f"Origin: Own\nCodename: test\nSHA256:\n{sums}")
         return self
 
     def table(self):

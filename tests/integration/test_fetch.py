@@ -57,7 +57,7 @@ class Fetch(lib.TestCase):
                                     f'base = {{ url = "{url}", sha256 = "{sha256 or self.sha256}" }}\n')
 
     def build(self, url, sha256=None, **options):
-        return self.orch("build", self.profile(url, sha256), env={"no_proxy": "127.0.0.1"}, **options)
+        return self.orch("build", self.profile(url, sha256), "--only", "fetch", env={"no_proxy": "127.0.0.1"}, **options)
 
     def test_a_file_is_brought_once_and_kept_by_its_digest(self):
         self.build(self.url())

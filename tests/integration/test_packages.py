@@ -104,13 +104,23 @@ class OwnArchive(Driven):
         self.resolve("base=base-one", scope="all")
         self.assertIn("2.0", [p["version"] for p in self.layers()["base"]["package"]])
 
+    def test_libraries_are_found_in_the_index_of_contents(self):
+        self.repository.add("x-compat", "1.0", {"./usr/lib/libx.so.1": b"y", "./usr/lib/private/libp.so": b"p"}).publish()
+        ran = self.drive("providers", self.cache, self.source, "libx.so.1", "libp.so")
+        self.assertEqual(ran.stdout, "libp.so: \nlibx.so.1: lib-x x-compat\n")
+        (self.repository.folder / "Contents-amd64").unlink()
+        release = self.repository.folder / "Release"
+        release.write_text("".join(line for line in release.read_text().splitlines(True) if "Contents" not in line))
+        ran = self.drive("providers", self.tmp / "other", self.source, "libx.so.1", ok=False)
+        self.assertIn("source 'test' has no Contents index, which says what packages hold", ran.stderr)
+
     def test_only_the_package_that_changed_is_downloaded(self):
         self.resolve("base=base-one")
         self.assertIn("downloading 2 packages", self.image("base", "base", "first").stderr)
         self.assertNotIn("downloading", self.image("base", "base", "again").stderr)
         self.repository.add("base-two", "2.1", {"./usr/share/two": b"new"}).publish()
         self.resolve("base=base-one", scope="all")
-        self.assertIn("downloading 1 packages", self.image("base", "base", "second").stderr)
+        self.assertIn("downloading 1 package ", self.image("base", "base", "second").stderr)
 
     def test_a_package_in_the_cache_that_was_damaged_is_brought_again(self):
         self.resolve("base=base-one")

@@ -9,6 +9,7 @@ import unittest
 from pathlib import Path
 
 from tests.integration import lib
+from tests.integration.repository import driver
 from tests.integration.rpm_repository import RpmRepository, needs_rpm_tools
 
 
@@ -160,6 +161,33 @@ class Dnf(WithRepository):
         ran = self.orch("lock", self.profile(), ok=False)
         self.assertIn("the package lists of source 'own' cannot be updated", ran.stderr)
         self.assertFalse(self.lock.exists())
+
+    def test_libraries_are_found_by_what_packages_provide(self):
+        source = self.write("source.toml", self.repository.table())
+        ran = lib.run_command([driver(), "providers", self.tmp / "cache", source, "libz.so.1", "libnone.so.1"],
+                              env=self.environment(), cwd=self.tmp)
+        self.assertEqual(ran.stdout, "libnone.so.1: \nlibz.so.1: zlib\n", msg=str(ran))
+
+    def test_a_folder_of_packages_is_a_source_too(self):
+        table = f'kind = "dir"\npath = "{self.repository.folder}/Packages"\n'
+        self.orch("build", self.profile(table))
+        found = self.packages()
+        self.assertEqual({n: (p["origin"], p["reason"]) for n, p in found.items()},
+                         {"tool": ("dir", "asked"), "zlib": ("dir", "required by tool"), "data": ("dir", "required by tool")})
+        next(self.repository.folder.glob("Packages/data-*")).unlink()
+        ran = self.orch("lock", self.profile(table), "--update")
+        self.assertIn("layer 'base': 'tool' needs 'data', which source 'own' has not", ran.stderr)
+        self.assertIn("  - data 1.0-1.fc42 (base)\n", ran.stdout)
+
+    def test_addresses_with_digests_are_a_source_too(self):
+        files = ", ".join(f'{{ url = "file://{p}", sha256 = "{hashlib.sha256(p.read_bytes()).hexdigest()}" }}'
+                          for p in sorted(self.repository.folder.glob("Packages/*.rpm")))
+        self.orch("build", self.profile(f'kind = "files"\nfiles = [{files}]\n'))
+        self.assertEqual(sorted(self.packages()), ["data", "tool", "zlib"])
+        digest = "0" * 64
+        wrong = files.replace(files.split('"')[3], digest)
+        ran = self.orch("lock", self.profile(f'kind = "files"\nfiles = [{wrong}]\n'), "--update", ok=False)
+        self.assertIn("is not what the profile names: expected sha256 " + digest, ran.stderr)
 
     def failure(self, ran):
         """The message of the failed step, without its name and times."""

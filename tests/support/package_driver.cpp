@@ -4,11 +4,13 @@
 //   layer package-driver image CACHE LOCK SOURCE LAYER ROLE DIRECTORY JOBS       DIRECTORY gets image,
 //   manifest and archives/; a further argument NAME,NAME… is what the layer may break; $ORCH_MKFS is the
 //   mkfs.erofs to use
+//   package-driver providers CACHE SOURCE SONAME…                             who has these libraries
 // Prints errors as the program does; exits 0 or 1.
 #include "action/context.hpp"
 #include "base/text.hpp"
 #include "format/toml.hpp"
 #include "package/lock_file.hpp"
+#include "package/package_source.hpp"
 #include "package/resolve.hpp"
 #include "sys/file.hpp"
 
@@ -135,10 +137,23 @@ Result<> image_command(const std::vector<std::string>& args) {
   return sys::remove_tree(context.scratch);
 }
 
+// "SONAME: NAME NAME" for each.
+Result<> providers_command(const std::vector<std::string>& args) {
+  ORCH_TRY(const Value table, source_table(args[1]));
+  ORCH_TRY(const package::Source source, package::source_from_value(source_name(args[1]), table));
+  ORCH_TRY(const auto opened, package::open_source(source, around(args[0])));
+  ORCH_CHECK(opened->refresh_if_missing());
+  ORCH_TRY(const auto found, opened->providers({args.begin() + 2, args.end()}));
+  for (const auto& [soname, names] : found)
+    std::printf("%s: %s\n", soname.c_str(), base::join(names, " ").c_str());
+  return {};
+}
+
 Result<> run(const std::string& command, const std::vector<std::string>& args) {
   if (command == "lock" && args.size() >= 5) return lock_command(args);
   if (command == "fetch" && args.size() == 5) return fetch_into(args, args[4]);
   if (command == "image" && args.size() >= 7) return image_command(args);
+  if (command == "providers" && args.size() >= 3) return providers_command(args);
   return base::fail(base::ErrorKind::usage, "see the head of package_driver.cpp");
 }
 
