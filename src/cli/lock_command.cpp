@@ -1,6 +1,7 @@
 // appimage-orch lock: resolves the packages of a profile's layers into its lock file.
 #include "cli/build_view.hpp"
 #include "cli/command.hpp"
+#include "cli/locked_images.hpp"
 #include "cli/options.hpp"
 #include "cli/paths.hpp"
 #include "format/json.hpp"
@@ -12,6 +13,7 @@
 #include <fmt/format.h>
 
 #include <memory>
+#include <utility>
 
 namespace orch::cli {
 
@@ -26,6 +28,7 @@ struct LockArguments {
   ProfileArguments profile;
   OutputFormat format = OutputFormat::text;
   bool update = false;
+  bool images = false;
 };
 
 struct LockOutcome {
@@ -80,7 +83,7 @@ std::string change_text(const LockChange& change) {
 }
 
 std::string outcome_text(const LockOutcome& outcome) {
-  if (outcome.lock.layers.empty() && !outcome.written)
+  if (outcome.lock.layers.empty() && outcome.lock.images.empty() && !outcome.written)
     return fmt::format("{}: no layer is built from packages, nothing to lock\n", outcome.profile);
   std::size_t packages = 0;
   for (const package::LockedLayer& layer : outcome.lock.layers) packages += layer.packages.size();
@@ -164,6 +167,38 @@ Value outcome_json(const std::vector<LockOutcome>& outcomes) {
   return Value::object({{"schema", "appimage-orch/lock/1"}, {"profiles", std::move(profiles)}});
 }
 
+// Builds the images of the layers and writes their digests.
+Result<> lock_images(Project& project, BuildView& view, std::vector<LockOutcome>& outcomes) {
+  ORCH_CHECK(project.prepare(LockPolicy::resolve, view));
+  std::vector<std::vector<ImageStep>> steps;
+  BuildOptions options;
+  for (const model::Profile& profile : project.profiles()) {
+    steps.push_back(image_steps(project.graph(), profile));
+    for (const ImageStep& item : steps.back())
+      options.only.push_back(project.graph().steps[item.step.value].id);
+  }
+  if (options.only.empty()) return {};
+  ORCH_TRY(const BuildReport report, project.build(options, view));
+  if (report.error) return base::fail(*report.error);
+  if (!report.ok())
+    return base::fail(base::ErrorKind::step, "the images cannot be locked, because a step failed",
+                      "'appimage-orch build' shows the same failure with its log");
+  for (std::size_t i = 0; i < outcomes.size(); ++i) {
+    ORCH_TRY(std::vector<package::LockedImage> images, finished_images(project, steps[i], report.plan));
+    const LockFile before = outcomes[i].lock;
+    std::erase_if(outcomes[i].lock.images,
+                  [](const package::LockedImage& image) { return image.url.empty(); });
+    for (package::LockedImage& image : images)
+      if (outcomes[i].lock.find_image(image.name) == nullptr) outcomes[i].lock.set_image(std::move(image));
+    for (LockChange& change : package::compare_locks(before, outcomes[i].lock))
+      outcomes[i].changes.push_back(std::move(change));
+    ORCH_CHECK(sys::make_dirs(sys::parent_path(outcomes[i].path)));
+    ORCH_TRY(const bool written, outcomes[i].lock.save(outcomes[i].path));
+    outcomes[i].written = outcomes[i].written || written;
+  }
+  return {};
+}
+
 Result<int> lock_profiles(const Session& session, const LockArguments& arguments) {
   ORCH_TRY(const std::unique_ptr<Project> project, Project::open(session, arguments.profile.to_options()));
   const std::unique_ptr<BuildView> view = make_build_view(session);
@@ -177,6 +212,7 @@ Result<int> lock_profiles(const Session& session, const LockArguments& arguments
     ORCH_TRY(LockOutcome outcome, lock_one(session, profile, arguments.update, around));
     outcomes.push_back(std::move(outcome));
   }
+  if (arguments.images) ORCH_CHECK(lock_images(*project, *view, outcomes));
   if (arguments.format == OutputFormat::json) {
     ORCH_CHECK(print_out(format::to_json(outcome_json(outcomes))));
     return 0;
@@ -194,6 +230,7 @@ void add_lock(CLI::App& app, Session& session) {
   add_profile_arguments(*command, arguments->profile, Positional::many);
   add_format(*command, arguments->format);
   command->add_flag("--update", arguments->update, "take the newest versions that the sources have");
+  command->add_flag("--images", arguments->images, "build, and write the SHA-256 of the finished images too");
   command->callback([&session, arguments] {
     session.action = [&session, arguments] { return lock_profiles(session, *arguments); };
   });

@@ -204,12 +204,14 @@ Result<LockFile> resolve_lock(const std::vector<LayerRequest>& requests, const s
   }
   if (!old) return lock;
   lock.base = old->base;
+  const bool all_same = old->layers == lock.layers;
   for (const LockedImage& image : old->images) {
+    // What a layer without packages has may be made of all the others (the finish layer is).
     const LockedLayer* before = old->find(image.name);
     const LockedLayer* after = lock.find(image.name);
-    const bool same =
-        before != nullptr && after != nullptr ? before->packages == after->packages : before == after;
-    if (same) lock.set_image(image);
+    const bool both = before != nullptr && after != nullptr;
+    if (all_same || !image.url.empty() || (both && before->packages == after->packages))
+      lock.set_image(image);
   }
   return lock;
 }

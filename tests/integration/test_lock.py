@@ -1,5 +1,6 @@
 """`lock`, and what `build` does with a lock file: a small archive of the test's own stands in for a distribution."""
 
+import hashlib
 import tomllib
 import unittest
 
@@ -80,6 +81,22 @@ class Lock(lib.TestCase):
         self.assertEqual(set(results) & {"fetch-packages", "deps-overlay", "base-image"},
                          {"fetch-packages", "deps-overlay"})
         self.assertEqual(self.orch_json("build", self.profile)["executed"], 0)
+
+    def test_images_are_locked_by_their_digests_until_their_packages_change(self):
+        document = self.orch_json("lock", self.profile, "--images")["profiles"][0]
+        images = {i["name"]: (i["sha256"], i["size"]) for i in document["images"]}
+        self.assertLessEqual({"base", "deps-x"}, set(images))
+        store = self.tmp / "cache/appimage-orch/store/cas/image"
+        built = {hashlib.sha256(p.read_bytes()).hexdigest(): p.stat().st_size for p in store.glob("*/*/*.erofs")}
+        for sha256, size in images.values():
+            self.assertEqual(built[sha256], size)
+        self.assertIn(("image", "base", None), [(c["kind"], c["name"], c["before"]) for c in document["changes"]])
+        self.assertIn("unchanged", self.orch("lock", self.profile, "--images").stdout)
+        self.repository.add("lib-x", "1.1", {"./usr/lib/libx.so.1": b"newer"}).publish()
+        ran = self.orch("lock", self.profile, "--update")
+        self.assertIn(f"  - image deps-x {images['deps-x'][0]}\n", ran.stdout)
+        left = [i["name"] for i in tomllib.loads(self.lock.read_text())["image"]]
+        self.assertEqual(left, ["base"])
 
     def test_a_lock_that_cannot_be_read_is_an_error_with_a_place(self):
         self.orch("lock", self.profile)
