@@ -100,6 +100,10 @@ class RpmRepository:
         self.run("createrepo_c", "--quiet", self.folder)
         return self
 
+    def sign_lists(self):
+        self.run("gpg", "--batch", "--yes", "--armor", "--detach-sign", "--local-user", self.fingerprint,
+                 self.folder / "repodata/repomd.xml")
+
     def table(self, more=""):
         """The source table, in TOML."""
         keys = f'signed_by = "{self.key}"\nfingerprints = ["{self.fingerprint}"]\n' if self.key else ""

@@ -1,6 +1,7 @@
 """`lock`, and what `build` does with a lock file: a small archive of the test's own stands in for a distribution."""
 
 import hashlib
+import shutil
 import tomllib
 import unittest
 
@@ -104,6 +105,22 @@ class Lock(lib.TestCase):
         ran = self.orch("build", self.profile, status=2)
         self.assertRegex(ran.stderr, r"p\.lock\.toml:\d+:\d+: error: package 'base-one' needs 'size'")
         self.assertIn("lock --update", ran.stderr)
+
+    def test_old_packages_are_taken_from_where_they_are_kept(self):
+        self.orch("lock", self.profile)
+        shutil.copytree(self.repository.folder / "pool", self.tmp / "old/pool")
+        self.repository.remove("lib-x").add("lib-x", "1.1", {"./usr/lib/libx.so.1": b"newer"}).publish()
+        ran = self.orch("build", self.profile, "--locked", ok=False)
+        self.assertIn("source 'own' no longer has package 'lib-x' 1.0", ran.stderr)
+        self.assertIn("lock --update", ran.stderr)
+        self.profile.write_text(self.profile.read_text() + f'archive_uris = ["file://{self.tmp}/none", "file://{self.tmp}/old"]\n')
+        self.orch("build", self.profile, "--locked")
+
+    def test_fingerprints_are_held_against_the_key_file(self):
+        key = self.write("key.gpg", b"\x98\x06\x04\x01\x02\x03\x04\x01")
+        self.profile.write_text(self.profile.read_text() + f'signed_by = "{key}"\nfingerprints = ["{"0" * 40}"]\n')
+        ran = self.orch("lock", self.profile, ok=False)
+        self.assertIn(f"the key file '{key}' of source 'own' has no key {'0' * 40}, it has ", ran.stderr)
 
     def test_an_unknown_package_is_named_with_its_layer_and_the_nearest_name(self):
         self.write_profile('["base-oen"]')

@@ -168,6 +168,27 @@ class Dnf(WithRepository):
                               env=self.environment(), cwd=self.tmp)
         self.assertEqual(ran.stdout, "libnone.so.1: \nlibz.so.1: zlib\n", msg=str(ran))
 
+    def test_one_package_is_found_for_another_architecture_too(self):
+        self.repository.add("data", "1.10", {"/usr/share/data/a": b"a"}, architecture="noarch")
+        self.repository.add("rootfs", "1", {"/usr/share/rootfs": b"r"}, architecture="aarch64")
+        self.repository.publish()
+        source = self.write("source.toml", self.repository.table())
+
+        def exact(name, architecture):
+            return lib.run_command([driver(), "exact", self.tmp / "cache", source, name, architecture],
+                                   env=self.environment(), cwd=self.tmp)
+        self.assertEqual(exact("rootfs", "aarch64").stdout, "rootfs 1-1.fc42 aarch64 repo-1\n")
+        self.assertEqual(exact("data", "x86_64").stdout, "data 1.10-1.fc42 noarch repo-1\n")
+        self.assertIn("source 'test' has no package 'rootfs' for x86_64", exact("rootfs", "").stderr)
+
+    def test_signed_lists_are_checked_where_the_source_says_so(self):
+        table = self.repository.table("repo_gpgcheck = true\n")
+        ran = self.orch("lock", self.profile(table), ok=False)
+        self.assertIn("the package lists of source 'own' cannot be updated", ran.stderr)
+        self.repository.sign_lists()
+        self.orch("lock", self.profile(table))
+        self.assertIn("tool", self.packages())
+
     def test_a_folder_of_packages_is_a_source_too(self):
         table = f'kind = "dir"\npath = "{self.repository.folder}/Packages"\n'
         self.orch("build", self.profile(table))

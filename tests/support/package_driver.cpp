@@ -5,6 +5,7 @@
 //   manifest and archives/; a further argument NAME,NAME… is what the layer may break; $ORCH_MKFS is the
 //   mkfs.erofs to use
 //   package-driver providers CACHE SOURCE SONAME…                             who has these libraries
+//   package-driver exact CACHE SOURCE NAME ARCHITECTURE                       one package by itself
 // Prints errors as the program does; exits 0 or 1.
 #include "action/context.hpp"
 #include "base/text.hpp"
@@ -149,11 +150,24 @@ Result<> providers_command(const std::vector<std::string>& args) {
   return {};
 }
 
+// "NAME VERSION ARCHITECTURE ORIGIN"
+Result<> exact_command(const std::vector<std::string>& args) {
+  ORCH_TRY(const Value table, source_table(args[1]));
+  ORCH_TRY(const package::Source source, package::source_from_value(source_name(args[1]), table));
+  ORCH_TRY(const auto opened, package::open_source(source, around(args[0])));
+  ORCH_CHECK(opened->refresh_if_missing());
+  ORCH_TRY(const package::LockedPackage found, opened->exact(args[2], args[3]));
+  std::printf("%s %s %s %s\n", found.name.c_str(), found.version.c_str(), found.architecture.c_str(),
+              found.origin.c_str());
+  return {};
+}
+
 Result<> run(const std::string& command, const std::vector<std::string>& args) {
   if (command == "lock" && args.size() >= 5) return lock_command(args);
   if (command == "fetch" && args.size() == 5) return fetch_into(args, args[4]);
   if (command == "image" && args.size() >= 7) return image_command(args);
   if (command == "providers" && args.size() >= 3) return providers_command(args);
+  if (command == "exact" && args.size() == 4) return exact_command(args);
   return base::fail(base::ErrorKind::usage, "see the head of package_driver.cpp");
 }
 
