@@ -165,6 +165,8 @@ Result<> overlay(Context& context) {
   ORCH_TRY(package::ImageFacts facts, describe_image(image, options));
   facts.role = parameters.string_or("role", "deps");
   facts.layer_class = parameters.string_or("class", "deps");
+  if (const Value* provided = parameters.find("provided"); provided != nullptr && provided->is_array())
+    facts.provided = *provided;
   ORCH_TRY(facts.tool, image::erofs_writer_identity(program, *context.processes));
   context.log("image of " + base::human_size(facts.size) + ", sha256 " + facts.sha256);
   const Value manifest = package::image_manifest(facts, order.packages, tree, findings);

@@ -9,8 +9,8 @@
 
 namespace orch::cli {
 
-// The steps that make the last image of each layer of the profile; layers that are brought by address and used as they
-// are have their digest in the profile, and are left out.
+// The steps that make the last image of each layer of the profile; layers that are brought by address and
+// used as they are have their digest in the profile, and are left out.
 struct ImageStep {
   std::string layer;
   model::StepIndex step;
@@ -18,7 +18,8 @@ struct ImageStep {
 };
 std::vector<ImageStep> image_steps(const graph::Graph& graph, const model::Profile& profile);
 
-// Their images. Needs a built project; layers that turned out not to be needed (images of no bytes) are left out.
+// Their images. Needs a built project; layers that turned out not to be needed (images of no bytes) are left
+// out.
 Result<std::vector<package::LockedImage>> finished_images(const Project& project,
                                                           const std::vector<ImageStep>& steps,
                                                           const plan::Plan& plan);

@@ -1,10 +1,11 @@
-// Sources that are a heap of packages without an index: "dir" (a folder of .deb or .rpm files) and "files" (addresses
-// with SHA-256). Every package is opened to see what it is and needs.
+// Sources that are a heap of packages without an index: "dir" (a folder of .deb or .rpm files) and "files"
+// (addresses with SHA-256). Every package is opened to see what it is and needs.
 //
-// The rule by which dependencies are found: of what was asked for, every dependency is looked up among the packages of
-// the heap, by name and by what they provide (.rpm: by file too), without versions; all that fit are taken, and so on
-// for those. What nobody has is a note, not an error: a base below may have it. Where a name stands several times,
-// only its newest version counts (.rpm by RPM's order, .deb by Debian's). A heap holds one format.
+// The rule by which dependencies are found: of what was asked for, every dependency is looked up among the
+// packages of the heap, by name and by what they provide (.rpm: by file too), without versions; all that fit
+// are taken, and so on for those. What nobody has is a note, not an error: a base below may have it. Where a
+// name stands several times, only its newest version counts (.rpm by RPM's order, .deb by Debian's). A heap
+// holds one format.
 #pragma once
 
 #include "base/result.hpp"

@@ -18,6 +18,17 @@ bool has_package(const LockedLayer& layer, std::string_view name) {
                      [&](const LockedPackage& package) { return package.name == name; });
 }
 
+// Without versions: another version below must not rebuild this layer.
+Value provided_value(const LockedLayer& layer) {
+  Value list = Value::array();
+  for (const ProvidedPackage& item : layer.provided) {
+    Value record = Value::object({{"name", item.name}, {"layer", item.layer}});
+    if (!item.why.empty()) record.set("why", item.why);
+    list.push(std::move(record));
+  }
+  return list;
+}
+
 }  // namespace
 
 Result<std::vector<LayerRequest>> layer_requests(const model::Profile& profile) {
@@ -160,8 +171,10 @@ Result<> apply_lock(model::Profile& profile, const LockFile& lock) {
     const bool fits = !lock.mismatch(request, lower).has_value();
     lower.push_back(request.name);
     for (Value& layer : layers->as_array())
-      if (fits && layer.string_or("name", "") == request.name)
+      if (fits && layer.string_or("name", "") == request.name) {
         layer.set("locked", to_value(lock.find(request.name)->packages));
+        layer.set("provided", provided_value(*lock.find(request.name)));
+      }
   }
   for (Value& layer : layers->as_array()) {
     const LockedImage* image = lock.find_image(layer.string_or("name", ""));

@@ -4,9 +4,11 @@
 //
 //   version = 2
 //
-//   [base]                           what the base image was when this was resolved; absent where nobody
-//   could say distribution = "fedora"          ID of its os-release release = "42" VERSION_ID package_set =
-//   "…"                digest of what it holds
+//   [base]                           what the base image was when this was resolved; absent where
+//                                    nobody could say
+//   distribution = "fedora"          ID of its os-release
+//   release = "42"                   VERSION_ID
+//   package_set = "…"                digest of what it holds
 //   [[layer]]                        one for each layer of the profile that takes packages, bottom first
 //   name = "deps-jq"                 the layer's name in the profile
 //   source = "auto"                  the name of its source
@@ -18,17 +20,16 @@
 //   ]
 //   [[layer.provided]]               packages of the closure that the stack has below: left out of this layer
 //   name = "libc6"                   sorted by name
-//   version = "2.36-9"               the version there; empty where files, not a package, say that it is
-//   there layer = "base"                   where why = "…"                        only if that layer has no
-//   package of the name: how it was seen
+//   version = "2.36-9"               the version there; empty where files, not a package, say so
+//   layer = "base"                   where
+//   why = "…"                        only if that layer has no package of the name: how it was seen
 //   [[layer.package]]                sorted by name
 //   name = "libjq1"                  …, version, architecture, sha256, size, path, origin, reason: see
-//   LockedPackage
+//                                    LockedPackage
 //   [[image]]                        finished images, sorted by name; of `lock --images`, and of FEX's list
 //   name = "deps-jq"                 the layer that it is of
 //   sha256 = "…"                     size = …
-//   fex, url, xxh3                   only for FEX's: the name in the list, where it is, and the sum that the
-//   list has
+//   fex, url, xxh3                   only for FEX's: the name in the list, where it is, and the list's sum
 //
 // History: 1 (first; no base, auto, why, origin, allow_unsigned, image; reasons "asked" and "required"),
 // which is read and becomes 2 when it is next written; 2. A file of another version is an error: it pins what
@@ -155,9 +156,10 @@ struct LockFile {
 // "NAME.lock.toml" in the profile's directory; for built-in profiles, in `user_profiles`.
 std::string lock_path(const model::Profile& profile, const std::string& user_profiles);
 
-// Sets `locked` (see locked_package.hpp) in each layer with packages that the lock answers, and
-// `locked_image`, a table {sha256, size, url, xxh3}, in each layer that has an image in it (of a FEX layer:
-// if it is the one that the layer names); the other layers keep none, and their steps are unresolved.
+// Sets `locked` (see locked_package.hpp) and `provided`, [{name, layer, why}], in each layer with packages
+// that the lock answers, and `locked_image`, a table {sha256, size, url, xxh3}, in each layer that has an image
+// in it (of a FEX layer: if it is the one that the layer names); the other layers keep none, and their steps
+// are unresolved.
 Result<> apply_lock(model::Profile& profile, const LockFile& lock);
 
 }  // namespace orch::package

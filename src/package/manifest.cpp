@@ -96,6 +96,7 @@ Value image_manifest(const ImageFacts& facts, const std::vector<LockedPackage>& 
                                                 {"entries", std::uint64_t{tree.listing.entries.size()}},
                                                 {"bytes", tree.listing.total_bytes()}})},
                         {"packages", package_records(packages, tree)},
+                        {"provided", facts.provided},
                         {"files", file_records(packages, tree)},
                         {"skipped", std::move(skipped)},
                         {"notes", std::move(notes)},

@@ -22,24 +22,25 @@ struct SourceFile {
 
 // Keys of a source, by the kinds that have them:
 //   kind            "apt", "dnf", "dir" or "files"
-//   host            apt: true means the entries of this machine's own /etc/apt that serve amd64; excludes the
-//   next six uris            apt, dnf: archive roots ("http://…/debian", "file:/srv/repo"); of apt the first
-//   that works is apt's
-//                   choice, of dnf each is a repository of its own
+//   host            apt: true means the entries of this machine's own /etc/apt that serve amd64; excludes
+//                   uris, suites, components and signed_by
+//   uris            apt, dnf: archive roots ("http://…/debian", "file:/srv/repo"); of apt the first that
+//                   works is apt's choice, of dnf each is a repository of its own
 //   suites          apt: "bookworm", "bookworm-updates", …; "./" (or another path that ends in '/') for a
-//   flat
-//                   repository
+//                   flat repository
 //   components      apt: "main", …; none for flat repositories
 //   metalinks       dnf: each is a repository
 //   signed_by       apt, dnf: absolute path of the archive's key file; empty: the keys that the host's apt
-//   trusts fingerprints    fingerprints that this key file must have allow_unsigned  apt: unsigned metadata
-//   are accepted; dnf: unsigned packages are. For local repositories; recorded in
-//                   the lock file and the manifest. apt's old name for it is trusted
+//                   trusts
+//   fingerprints    fingerprints that this key file must have
+//   allow_unsigned  apt: unsigned metadata are accepted; dnf: unsigned packages are. For local
+//                   repositories; recorded in the lock file and the manifest. apt's old name is trusted
 //   repo_gpgcheck   dnf: the repository's own metadata are signed too, and checked
 //   archive_uris    roots where old packages are kept below the same paths; tried after the source itself
 //   path            dir: the folder
 //   files           files: [{url, sha256}]
-//   distribution, release    ID and VERSION_ID of the os-release that it belongs to; dnf's $releasever
+//   distribution    ID of the os-release that it belongs to
+//   release         VERSION_ID of that os-release; dnf's $releasever
 // Further keys (description) describe the source for the reader and are kept out of it.
 struct Source {
   std::string name;  // in the profile; "auto" is the distribution of the host

@@ -1,11 +1,11 @@
 // Drives src/package and the overlay actions without a profile, for integration tests:
-//   package-driver lock CACHE LOCK all|missing SOURCE LAYER=NAME,NAME …    SOURCE: "auto", or a TOML file of
-//   one source table package-driver fetch CACHE LOCK SOURCE LAYER DIRECTORY                 the archives of a
-//   layer package-driver image CACHE LOCK SOURCE LAYER ROLE DIRECTORY JOBS       DIRECTORY gets image,
-//   manifest and archives/; a further argument NAME,NAME… is what the layer may break; $ORCH_MKFS is the
-//   mkfs.erofs to use
+//   package-driver lock CACHE LOCK all|missing SOURCE LAYER=NAME,NAME …
+//   package-driver fetch CACHE LOCK SOURCE LAYER DIRECTORY                    the archives of a layer
+//   package-driver image CACHE LOCK SOURCE LAYER ROLE DIRECTORY JOBS [ALLOW]  image, manifest, archives/
 //   package-driver providers CACHE SOURCE SONAME…                             who has these libraries
 //   package-driver exact CACHE SOURCE NAME ARCHITECTURE                       one package by itself
+// SOURCE: "auto", or a TOML file of one source table. ALLOW: NAME,NAME…, what the layer may break; $ORCH_MKFS
+// is the mkfs.erofs to use.
 // Prints errors as the program does; exits 0 or 1.
 #include "action/context.hpp"
 #include "base/text.hpp"
