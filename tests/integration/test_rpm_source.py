@@ -18,6 +18,32 @@ def debian_library():
     return next(Path("/usr/lib/x86_64-linux-gnu").glob("libz.so.1.*"))
 
 
+# Stands in for dnf 5: what its sources say of command line, cache and table, and nothing more.
+DNF5 = """#!/usr/bin/env python3
+import configparser, os, shutil, sys
+args = sys.argv[1:]
+if "--version" in args:
+    sys.exit(print("{version}"))
+options = dict(a.split("=", 1) for a in args if a.startswith("--") and "=" in a)
+assert options["--forcearch"] == "x86_64" and options["--releasever"] == "42", args
+assert int(os.environ["DNF5_FORCE_COLUMNS"]) > 1000 and os.environ["LC_ALL"].startswith("C")
+conf = configparser.ConfigParser(interpolation=None)
+conf.read(options["--config"])
+assert conf["main"]["system_cachedir"] == "/cache" and "--verbose" not in args
+if "makecache" in args:
+    place = options["--installroot"] + "/cache/repo-1-0123456789abcdef/repodata"
+    shutil.rmtree(place, ignore_errors=True)
+    shutil.copytree(conf["repo-1"]["baseurl"].removeprefix("file://") + "repodata", place)
+elif args[-3:] == ["install", "--assumeno", "tool"]:
+    print("Package  Arch   Version      Repository  Size\\nInstalling:\\n tool    x86_64 0:2.0-1.fc42 repo-1 10.0   B")
+    print("Installing dependencies:\\n data    noarch 0:1.0-1.fc42 repo-1  1.0   B")
+    print(" zlib    x86_64 1:1.2-1.fc42 repo-1 99.0 KiB\\n\\nTransaction Summary:\\n Installing: 3 packages\\n")
+    sys.exit("Operation aborted by the user.")
+else:
+    sys.exit("No match for argument: " + args[-1])
+"""
+
+
 class WithRepository(lib.TestCase):
     def setUp(self):
         self.repository = RpmRepository(self.tmp / "repository")
@@ -210,6 +236,24 @@ class Dnf(WithRepository):
         wrong = files.replace(files.split('"')[3], digest)
         ran = self.orch("lock", self.profile(f'kind = "files"\nfiles = [{wrong}]\n'), "--update", ok=False)
         self.assertIn("is not what the profile names: expected sha256 " + digest, ran.stderr)
+
+    def with_dnf5(self, version="dnf5 version 5.2.8.1"):
+        self.write("bin/dnf", DNF5.replace("{version}", version), mode=0o755)
+        return {"PATH": f"{self.tmp}/bin:{self.environment()['PATH']}"}
+
+    def test_what_dnf5_answers_makes_the_same_lock(self):
+        self.orch("lock", self.profile())
+        expected = self.lock.read_bytes()
+        self.lock.unlink()
+        self.orch("--cache-dir", self.tmp / "other", "lock", self.profile(), env=self.with_dnf5())
+        self.assertEqual(self.lock.read_bytes(), expected)
+        ran = self.orch("lock", self.profile(base='["tol"]'), env=self.with_dnf5(), status=2)
+        self.assertIn("source 'own' has no package 'tol'", ran.stderr)
+        self.assertIn("did you mean 'tool'?", ran.stderr)
+
+    def test_a_dnf_of_another_generation_is_refused(self):
+        ran = self.orch("lock", self.profile(), env=self.with_dnf5("yum 3.4.3"), ok=False)
+        self.golden("rpm/unknown-dnf.txt", ran.stderr)
 
     def failure(self, ran):
         """The message of the failed step, without its name and times."""
