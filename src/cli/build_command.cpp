@@ -36,9 +36,11 @@ Result<int> build(const Session& session, const BuildArguments& arguments) {
   const LockPolicy policy = arguments.locked    ? LockPolicy::demand
                             : arguments.dry_run ? LockPolicy::leave
                                                 : LockPolicy::resolve;
-  ORCH_CHECK(project->prepare(policy, *view));
-  if (arguments.dry_run) return dry_run(*project, arguments);
-  ORCH_TRY(const BuildReport report, project->build(arguments.build, *view));
+  if (arguments.dry_run) {
+    ORCH_CHECK(project->prepare(policy, *view));
+    return dry_run(*project, arguments);
+  }
+  ORCH_TRY(const BuildReport report, project->complete(policy, arguments.build, *view));
   if (arguments.format == OutputFormat::json)
     ORCH_CHECK(print_out(format::to_json(build_json(*project, report))));
   if (report.error) return base::fail(*report.error);

@@ -1,4 +1,5 @@
 // appimage-orch lock: resolves the packages of a profile's layers into its lock file.
+#include "cli/auto_packages.hpp"
 #include "cli/build_view.hpp"
 #include "cli/command.hpp"
 #include "cli/locked_images.hpp"
@@ -12,6 +13,7 @@
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <memory>
 #include <utility>
 
@@ -39,19 +41,41 @@ struct LockOutcome {
   bool written = false;
 };
 
-Result<LockOutcome> lock_one(const Session& session, const model::Profile& profile, bool update,
-                             const package::Surroundings& around) {
+// A profile without layers of packages needs no lock; one that is left from before says nothing any more.
+Result<> drop_leftover(const model::Profile& profile, const std::optional<LockFile>& old,
+                       const std::string& path) {
+  ORCH_TRY(const std::vector<package::LayerRequest> requests, package::layer_requests(profile));
+  if (!requests.empty() || !old) return {};
+  ORCH_CHECK(LockFile().save(path));
+  return {};
+}
+
+// Resolves, and where a profile takes packages for missing libraries, builds what shows which are missing.
+Result<bool> bring_up_to_date(Project& project, LockPolicy policy, BuildView& view) {
+  const auto& profiles = project.profiles();
+  const bool automatic = std::any_of(profiles.begin(), profiles.end(), [](const model::Profile& profile) {
+    return !automatic_layer(profile).empty() && load::require_app(profile);
+  });
+  if (!automatic) {
+    ORCH_CHECK(project.prepare(policy, view));
+    return true;
+  }
+  BuildOptions options;
+  options.only = {"verify-stack"};
+  ORCH_TRY(const BuildReport report, project.complete(policy, options, view));
+  if (report.error) return base::fail(*report.error);
+  return report.ok();
+}
+
+Result<LockOutcome> outcome_of(const model::Profile& profile, const std::string& path,
+                               const std::optional<LockFile>& old) {
   LockOutcome outcome;
   outcome.profile = profile.name;
-  outcome.path = package::lock_path(profile, user_profiles(session));
-  ORCH_TRY(const std::vector<package::LayerRequest> requests, package::layer_requests(profile));
-  ORCH_TRY(const std::optional<LockFile> old, LockFile::load(outcome.path));
-  if (requests.empty() && !old) return outcome;
-  const auto scope = update ? package::ResolveScope::all : package::ResolveScope::missing;
-  ORCH_TRY(outcome.lock, package::resolve_lock(requests, old, scope, around));
+  outcome.path = path;
+  ORCH_TRY(const std::optional<LockFile> now, LockFile::load(path));
+  outcome.lock = now.value_or(LockFile());
   outcome.changes = package::compare_locks(old.value_or(LockFile()), outcome.lock);
-  ORCH_CHECK(sys::make_dirs(sys::parent_path(outcome.path)));
-  ORCH_TRY(outcome.written, outcome.lock.save(outcome.path));
+  outcome.written = now && (!old || now->to_toml() != old->to_toml());
   return outcome;
 }
 
@@ -202,23 +226,27 @@ Result<> lock_images(Project& project, BuildView& view, std::vector<LockOutcome>
 Result<int> lock_profiles(const Session& session, const LockArguments& arguments) {
   ORCH_TRY(const std::unique_ptr<Project> project, Project::open(session, arguments.profile.to_options()));
   const std::unique_ptr<BuildView> view = make_build_view(session);
-  package::Surroundings around;
-  around.cache_dir = session.cache_dir;
-  around.processes = &project->processes();
-  around.environment = session.environment;
-  around.log = [&view](std::string_view line) { view->note(std::string(line)); };
-  std::vector<LockOutcome> outcomes;
+  std::vector<std::optional<LockFile>> before;
+  std::vector<std::string> paths;
   for (const model::Profile& profile : project->profiles()) {
-    ORCH_TRY(LockOutcome outcome, lock_one(session, profile, arguments.update, around));
+    paths.push_back(package::lock_path(profile, user_profiles(session)));
+    ORCH_TRY(before.emplace_back(), LockFile::load(paths.back()));
+    ORCH_CHECK(drop_leftover(profile, before.back(), paths.back()));
+  }
+  ORCH_TRY(const bool built,
+           bring_up_to_date(*project, arguments.update ? LockPolicy::update : LockPolicy::resolve, *view));
+  std::vector<LockOutcome> outcomes;
+  for (std::size_t i = 0; i < paths.size(); ++i) {
+    ORCH_TRY(LockOutcome outcome, outcome_of(project->profiles()[i], paths[i], before[i]));
     outcomes.push_back(std::move(outcome));
   }
   if (arguments.images) ORCH_CHECK(lock_images(*project, *view, outcomes));
   if (arguments.format == OutputFormat::json) {
     ORCH_CHECK(print_out(format::to_json(outcome_json(outcomes))));
-    return 0;
+    return built ? 0 : 1;
   }
   for (const LockOutcome& outcome : outcomes) ORCH_CHECK(print_out(outcome_text(outcome)));
-  return 0;
+  return built ? 0 : 1;
 }
 
 }  // namespace

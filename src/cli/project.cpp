@@ -122,36 +122,13 @@ Result<> Project::load_all(const ProjectOptions& options) {
   return {};
 }
 
-Result<> Project::lock_profile(model::Profile& profile, LockPolicy policy, BuildView& view) {
-  ORCH_TRY(const std::vector<package::LayerRequest> requests, package::layer_requests(profile));
-  if (requests.empty()) return {};
-  const std::string path = package::lock_path(profile, user_profiles(session_));
-  ORCH_TRY(std::optional<package::LockFile> lock, package::LockFile::load(path));
-  const std::optional<std::string> mismatch =
-      lock ? lock->mismatch(requests) : std::optional<std::string>("there is no lock file");
-  if (mismatch && policy == LockPolicy::demand)
-    return fail(ErrorKind::profile,
-                fmt::format("the lock file '{}' does not fit the profile: {}", path, *mismatch),
-                fmt::format("run 'appimage-orch lock {}' and keep the file with the profile", profile.path));
-  if (mismatch && policy == LockPolicy::resolve) {
-    view.note(fmt::format("resolving packages of '{}': {}", profile.name, *mismatch));
-    package::Surroundings around;
-    around.cache_dir = session_.cache_dir;
-    around.processes = &processes_;
-    around.environment = session_.environment;
-    around.log = [&view](std::string_view line) { view.note(std::string(line)); };
-    ORCH_TRY(package::LockFile resolved,
-             package::resolve_lock(requests, lock, package::ResolveScope::missing, around));
-    ORCH_CHECK(sys::make_dirs(sys::parent_path(path)));
-    ORCH_CHECK(resolved.save(path));
-    lock = std::move(resolved);
-  }
-  if (lock) ORCH_CHECK(package::apply_lock(profile, *lock));
-  return {};
-}
-
 Result<> Project::prepare(LockPolicy policy, BuildView& view) {
-  for (model::Profile& profile : profiles_) ORCH_CHECK(lock_profile(profile, policy, view));
+  if (!locker_)
+    locker_ = std::make_unique<Locker>(
+        Locker::Parts{session_, processes_,
+                      [this, &view](const model::Profile& profile) { return lower_indexes(profile, view); },
+                      [&view](std::string_view line) { view.note(std::string(line)); }});
+  for (model::Profile& profile : profiles_) ORCH_CHECK(locker_->lock(profile, policy, autos_[profile.path]));
   std::vector<std::string> folders;
   for (const model::Profile& profile : profiles_) folders.push_back(profile.directory);
   ORCH_TRY(graph_, graph::expand(profiles_, rules_, graph::common_folder(folders)));
@@ -403,6 +380,7 @@ Result<BuildReport> Project::build(const BuildOptions& options, BuildView& view)
         report.plan.steps[i].status == Status::fresh)
       report.steps[i].result = "fresh";
   ORCH_CHECK(remember(report));
+  if (report.ok()) ORCH_CHECK(check_bases(report.plan, view));
   return report;
 }
 

@@ -3,6 +3,7 @@
 
 #include "base/result.hpp"
 #include "cli/command.hpp"
+#include "cli/locker.hpp"
 #include "graph/graph.hpp"
 #include "hash/stat_cache.hpp"
 #include "load/profile.hpp"
@@ -24,13 +25,6 @@ namespace orch::cli {
 struct ProjectOptions {
   std::vector<std::string> profiles;  // paths or names; empty: ./profile.toml
   load::Overrides overrides;
-};
-
-// What to do about layers of packages whose lock is missing or does not match.
-enum class LockPolicy {
-  leave,    // their steps are unresolved (plan)
-  resolve,  // resolve and write the lock file (build, run)
-  demand,   // an error (--locked)
 };
 
 struct BuildOptions {
@@ -85,8 +79,12 @@ class Project {
   Result<> prepare(LockPolicy policy, BuildView& view);
   // A status for every step; needs prepare().
   Result<plan::Plan> make_plan(store::Repair repair = store::Repair::no);
-  // Needs prepare(). Failed steps are in the report; an Error is what kept the build from running at all.
+  // Needs prepare(). Failed steps are in the report; an Error is what kept the build from running at all, or a
+  // lock that was made on another distribution.
   Result<BuildReport> build(const BuildOptions& options, BuildView& view);
+  // prepare() and build(), and where the profile takes packages for missing libraries (auto = true) and the
+  // policy may resolve, both again until nothing more is found.
+  Result<BuildReport> complete(LockPolicy policy, const BuildOptions& options, BuildView& view);
 
   const std::vector<model::Profile>& profiles() const { return profiles_; }
   const graph::Graph& graph() const { return graph_; }
@@ -111,7 +109,10 @@ class Project {
  private:
   explicit Project(const Session& session);
   Result<> load_all(const ProjectOptions& options);
-  Result<> lock_profile(model::Profile& profile, LockPolicy policy, BuildView& view);
+  Result<std::vector<LayerIndex>> lower_indexes(const model::Profile& profile, BuildView& view);
+  std::vector<LayerIndex> indexes_of(const model::Profile& profile, const plan::Plan& plan);
+  Result<> check_bases(const plan::Plan& plan, BuildView& view);
+  Result<bool> add_missing(const plan::Plan& plan, BuildView& view);
   Result<> write_folder(const plan::Plan& plan);
   Result<> run_round(const BuildOptions& options, int lock_fd, BuildView& view, BuildReport& report);
   Result<> remember(const BuildReport& report);
@@ -125,6 +126,9 @@ class Project {
   std::unique_ptr<hash::StatCache> stat_cache_;
   std::unique_ptr<plan::ToolFinder> tools_;
   sys::SystemProcessRunner processes_;
+  std::unique_ptr<Locker> locker_;
+  // Packages for missing libraries that were found in this run: by profile, then layer.
+  std::map<std::string, std::map<std::string, std::vector<package::AutoPackage>>> autos_;
 };
 
 }  // namespace orch::cli

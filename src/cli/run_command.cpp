@@ -189,8 +189,7 @@ Built build_for(const Session& session, Project& project, const LaunchOverrides&
   Built out;
   const std::unique_ptr<BuildView> view = make_build_view(session);
   const auto attempt = [&]() -> Result<> {
-    ORCH_CHECK(project.prepare(LockPolicy::resolve, *view));
-    ORCH_TRY(const BuildReport report, project.build({}, *view));
+    ORCH_TRY(const BuildReport report, project.complete(LockPolicy::resolve, {}, *view));
     out.interrupted = report.interrupted;
     if (!report.ok()) return fail(build_error(project, report));
     ORCH_TRY(const plan::Plan plan, project.make_plan());

@@ -1,4 +1,5 @@
 // appimage-orch verify: holds the application against the merged view of its stack, before anything boots.
+#include "cli/auto_packages.hpp"
 #include "cli/build_view.hpp"
 #include "cli/command.hpp"
 #include "cli/options.hpp"
@@ -24,19 +25,38 @@ struct VerifyArguments {
   bool locked = false;
 };
 
+// Which packages have what is missing. That nobody could be asked is worth a note, not a failure.
+void name_packages(const Session& session, Project& project, Value& report, BuildView& view) {
+  const std::vector<std::string> sonames = wanted_sonames(report);
+  if (sonames.empty()) return;
+  package::Surroundings around;
+  around.cache_dir = session.cache_dir;
+  around.processes = &project.processes();
+  around.environment = session.environment;
+  around.log = [&view](std::string_view line) { view.note(std::string(line)); };
+  const model::Profile& profile = project.profiles().front();
+  const auto answer = find_providers(profile, automatic_layer(profile), sonames, around);
+  if (answer)
+    add_packages(report, answer->providers);
+  else
+    view.note("which packages have what is missing could not be found out: " +
+              base::one_line(answer.error()));
+}
+
 Result<int> verify(const Session& session, const VerifyArguments& arguments) {
   ORCH_TRY(const std::unique_ptr<Project> project, Project::open(session, arguments.profile.to_options()));
   const std::unique_ptr<BuildView> view = make_build_view(session);
   const std::string name = project->profiles().front().name;
   ORCH_CHECK(load::require_app(project->profiles().front()));
-  ORCH_CHECK(project->prepare(arguments.locked ? LockPolicy::demand : LockPolicy::resolve, *view));
   BuildOptions options;
   options.only = {"verify-stack", "check-stack"};
-  ORCH_TRY(const BuildReport built, project->build(options, *view));
+  const LockPolicy policy = arguments.locked ? LockPolicy::demand : LockPolicy::resolve;
+  ORCH_TRY(const BuildReport built, project->complete(policy, options, *view));
   if (built.error) return fail(*built.error);
   if (built.interrupted != 0) return 128 + built.interrupted;
   if (!built.ok()) return 1;  // the view has shown which step failed
-  ORCH_TRY(const Value report, stack_report(*project, name, built.plan));
+  ORCH_TRY(Value report, stack_report(*project, name, built.plan));
+  name_packages(session, *project, report, *view);
   if (arguments.format == OutputFormat::json) {
     ORCH_CHECK(print_out(format::to_json(report)));
   } else {

@@ -81,9 +81,9 @@ struct LayerRequest {
   std::string architecture;                // of form package; empty: the source's own
   bool automatic = false;                  // auto = true: packages may be added for missing libraries
   std::vector<AutoPackage> auto_packages;  // those to add, as far as the caller knows them
-  // Whether the stack below has what this package would bring (its files, say); name and version of the
-  // answer are ignored. May be empty. Packages of lower layers in the same lock are found without it.
-  std::function<std::optional<ProvidedPackage>(const LockedPackage&)> provided;
+  // Which packages of the closure the stack below has already (by their files, say), each with a reason. May be
+  // empty. Packages of lower layers in the same lock are found without it.
+  std::function<Result<std::vector<ProvidedPackage>>(const std::vector<LockedPackage>&)> provided;
   base::SourceSpan span;
 };
 

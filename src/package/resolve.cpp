@@ -22,18 +22,24 @@ const LockedPackage& package_in(const LockedLayer& layer, const std::string& nam
                        [&](const LockedPackage& package) { return package.name == name; });
 }
 
-// Who has the package below this layer, if anybody has.
-std::optional<ProvidedPackage> provided_below(const LayerRequest& request, const LockFile& lower,
-                                              const LockedPackage& package) {
-  if (const LockedLayer* below = provider(lower, package.name))
-    return ProvidedPackage{package.name, package_in(*below, package.name).version, below->name, {}};
-  if (!request.provided) return std::nullopt;
-  std::optional<ProvidedPackage> found = request.provided(package);
-  if (!found) return std::nullopt;
-  found->name = package.name;
-  found->version.clear();
-  if (found->why.empty()) found->why = "the layer has its files";
-  return found;
+// Moves what the stack has below this layer from the layer's packages to what is provided.
+Result<> leave_out_provided(const LayerRequest& request, const LockFile& lower, LockedLayer& layer) {
+  if (request.form != LayerForm::packages) return {};
+  std::map<std::string, ProvidedPackage> there;
+  std::vector<LockedPackage> open;
+  for (const LockedPackage& package : layer.packages) {
+    if (const LockedLayer* below = provider(lower, package.name))
+      there[package.name] = {package.name, package_in(*below, package.name).version, below->name, {}};
+    else
+      open.push_back(package);
+  }
+  if (request.provided) {
+    ORCH_TRY(const std::vector<ProvidedPackage> found, request.provided(open));
+    for (const ProvidedPackage& item : found) there.emplace(item.name, item);
+  }
+  std::erase_if(layer.packages, [&](const LockedPackage& package) { return there.contains(package.name); });
+  for (auto& [name, item] : there) layer.provided.push_back(std::move(item));
+  return {};
 }
 
 // What to ask the source for: the names of the profile, and those that were found for missing libraries.
@@ -89,14 +95,9 @@ Result<LockedLayer> resolve_layer(const LayerRequest& request, std::vector<AutoP
   layer.auto_packages = std::move(autos);
   for (LockedPackage& package : closure->packages) {
     package.allow_unsigned = layer.allow_unsigned;
-    std::optional<ProvidedPackage> below;
-    if (request.form == LayerForm::packages) below = provided_below(request, lower, package);
-    if (below) {
-      layer.provided.push_back(*std::move(below));
-    } else {
-      layer.packages.push_back(std::move(package));
-    }
+    layer.packages.push_back(std::move(package));
   }
+  ORCH_CHECK(leave_out_provided(request, lower, layer));
   return layer;
 }
 

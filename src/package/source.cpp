@@ -162,6 +162,8 @@ Result<std::vector<std::string>> fingerprints_of(const Source& source, const Val
   return out;
 }
 
+}  // namespace
+
 std::string_view os_release_field(std::string_view text, std::string_view key) {
   for (std::string_view line : base::split(text, '\n')) {
     if (line.size() <= key.size() || !line.starts_with(key) || line[key.size()] != '=') continue;
@@ -171,8 +173,6 @@ std::string_view os_release_field(std::string_view text, std::string_view key) {
   }
   return {};
 }
-
-}  // namespace
 
 std::string Source::identity() const {
   if (host) return "apt host";

@@ -67,6 +67,9 @@ struct Source {
 // `table` may be null for "auto": the host's own archives. Errors carry the place of the key.
 Result<Source> source_from_value(std::string_view name, const Value& table);
 
+// A field of an os-release file ("ID", "VERSION_ID"), without quotes; empty where it is absent.
+std::string_view os_release_field(std::string_view text, std::string_view key);
+
 // Whether "auto" means something on a machine with this os-release text and architecture (uname -m): Debian
 // and Ubuntu on x86_64, and Debian elsewhere, whose archive has all architectures in one place.
 Result<> check_host_serves_amd64(std::string_view os_release, std::string_view machine);

@@ -1,0 +1,64 @@
+#include "cli/base_facts.hpp"
+
+#include "elf/index.hpp"
+#include "package/source.hpp"
+#include "sys/file.hpp"
+
+#include <utility>
+
+namespace orch::cli {
+
+using base::Value;
+
+namespace {
+
+Result<std::string> os_release(const image::FileTree& view) {
+  for (const char* path : {"etc/os-release", "usr/lib/os-release"}) {
+    ORCH_TRY(const image::Resolution found, image::resolve(view, path, image::Links::in_root));
+    if (found.outcome != image::Resolution::Outcome::found || found.type != image::NodeType::file) continue;
+    const auto file = view.open(found.node);
+    if (!file) continue;  // an index keeps it only under its usual names
+    return image::read_exact(**file, 0, static_cast<std::size_t>((*file)->size()));
+  }
+  return std::string();
+}
+
+}  // namespace
+
+std::vector<std::string> image_layers_below(const model::Profile& profile) {
+  std::vector<std::string> out;
+  const Value* layers = profile.value.find("layers");
+  if (layers == nullptr || !layers->is_array()) return out;
+  for (const Value& layer : layers->as_array()) {
+    const std::string kind = layer.string_or("kind", "");
+    if (kind == "packages") return out;
+    if (kind != "compat" && kind != "finish") out.push_back(layer.string_or("name", ""));
+  }
+  return {};  // nothing is made from packages
+}
+
+std::string package_set_of(const std::vector<LayerIndex>& indexes) {
+  hash::Sha256Hasher hasher;
+  for (const LayerIndex& index : indexes) hasher.update(index.sha256);
+  return hasher.finish().hex();
+}
+
+Result<BaseFacts> read_base_facts(const std::vector<LayerIndex>& indexes) {
+  BaseFacts facts;
+  std::vector<image::Layer> layers;
+  for (const LayerIndex& index : indexes) {
+    ORCH_TRY(const std::string text, sys::read_file(index.path));
+    if (text.empty()) continue;
+    ORCH_TRY(std::shared_ptr<const image::FileTree> tree, elf::Index::parse(text));
+    layers.push_back({index.layer, std::move(tree)});
+  }
+  if (layers.empty()) return facts;
+  ORCH_TRY(facts.view, image::MergedView::make(std::move(layers), image::OneLayer::overlay));
+  ORCH_TRY(const std::string text, os_release(*facts.view));
+  facts.identity.distribution = package::os_release_field(text, "ID");
+  facts.identity.release = package::os_release_field(text, "VERSION_ID");
+  facts.identity.package_set = package_set_of(indexes);
+  return facts;
+}
+
+}  // namespace orch::cli

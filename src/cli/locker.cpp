@@ -1,0 +1,203 @@
+#include "cli/locker.hpp"
+
+#include "base/text.hpp"
+#include "cli/paths.hpp"
+#include "load/sources.hpp"
+#include "package/provided.hpp"
+#include "sys/file.hpp"
+
+#include <fmt/format.h>
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <thread>
+#include <utility>
+
+namespace orch::cli {
+
+using base::ErrorKind;
+using base::fail;
+using base::Value;
+using package::BaseIdentity;
+using package::LayerRequest;
+using package::LockFile;
+
+namespace {
+
+bool takes_packages(const Value& layer) {
+  const std::string kind = layer.string_or("kind", "");
+  return kind == "packages" || kind == "package";
+}
+
+// "auto" without a table of its own: still to be found.
+bool is_open_source(const Value& layer) {
+  return takes_packages(layer) && layer.string_or("source_name", "auto") == "auto" &&
+         layer.find("source") == nullptr;
+}
+
+bool is_host(const BaseIdentity& base, const package::Surroundings& around) {
+  const auto text = sys::read_file(around.os_release);
+  return text && package::os_release_field(*text, "ID") == base.distribution &&
+         package::os_release_field(*text, "VERSION_ID") == base.release;
+}
+
+// The source file of that distribution and release.
+Result<Value> source_of(const BaseIdentity& base, const load::Surroundings& around) {
+  for (const std::string& name : load::source_names(around)) {
+    ORCH_TRY(Value table, load::read_source(name, around));
+    if (table.string_or("distribution", "") == base.distribution &&
+        table.string_or("release", "") == base.release)
+      return table;
+  }
+  return Value();
+}
+
+// What a lock that was made on packages alone was made against.
+BaseIdentity identity_of_packages(const LayerRequest& request, const LockFile& lock,
+                                  const std::string& os_release) {
+  BaseIdentity out;
+  const package::LockedLayer* layer = lock.find(request.name);
+  if (request.role != "base" || layer == nullptr) return out;
+  out.distribution = request.source.distribution;
+  out.release = request.source.release;
+  if (request.source.host) {
+    out.distribution = package::os_release_field(os_release, "ID");
+    out.release = package::os_release_field(os_release, "VERSION_ID");
+  }
+  hash::Sha256Hasher hasher;
+  for (const package::LockedPackage& item : layer->packages)
+    hasher.update(fmt::format("{} {} {}\n", item.name, item.version, item.architecture));
+  out.package_set = hasher.finish().hex();
+  return out;
+}
+
+}  // namespace
+
+package::Surroundings Locker::surroundings() const {
+  package::Surroundings around;
+  around.cache_dir = parts_.session.cache_dir;
+  around.processes = &parts_.processes;
+  around.environment = parts_.session.environment;
+  around.log = parts_.log;
+  return around;
+}
+
+Result<BaseFacts> Locker::facts_of(const model::Profile& profile) {
+  const auto known = facts_.find(profile.path);
+  if (known != facts_.end()) return known->second;
+  BaseFacts facts;
+  if (!image_layers_below(profile).empty()) {
+    ORCH_TRY(const std::vector<LayerIndex> indexes, parts_.lower_indexes(profile));
+    ORCH_TRY(facts, read_base_facts(indexes));
+  }
+  facts_[profile.path] = facts;
+  return facts;
+}
+
+// "auto" is the distribution of the base: the source of a base that is made from packages, or the one of the
+// image's os-release; else what this machine itself uses.
+Result<> Locker::resolve_auto_sources(model::Profile& profile, const BaseIdentity& base) const {
+  Value* layers = profile.value.find("layers");
+  if (layers == nullptr || !layers->is_array()) return {};
+  Value table;
+  for (const Value& layer : layers->as_array())
+    if (layer.string_or("role", "") == "base" && takes_packages(layer) && layer.find("source") != nullptr)
+      table = *layer.find("source");
+  const load::Surroundings around{&parts_.session.environment, parts_.session.config_dir,
+                                  parts_.session.data_dir};
+  for (Value& layer : layers->as_array()) {
+    if (!is_open_source(layer) || layer.string_or("role", "") == "base") continue;
+    if (table.is_null() && base.known() && !is_host(base, surroundings())) {
+      ORCH_TRY(table, source_of(base, around));
+      if (table.is_null())
+        return fail(
+            base::Error(ErrorKind::profile,
+                        fmt::format("layer '{}' takes packages of the base image's distribution, which is {} "
+                                    "{}, and there is no source for it",
+                                    layer.string_or("name", ""), base::printable(base.distribution),
+                                    base::printable(base.release)),
+                        "describe it in [source.NAME] and write source = \"NAME\"")
+                .at(layer.span));
+    }
+    if (!table.is_null()) layer.set("source", table);
+  }
+  return {};
+}
+
+std::vector<LayerRequest> Locker::with_autos(
+    std::vector<LayerRequest> requests,
+    const std::map<std::string, std::vector<package::AutoPackage>>& autos) const {
+  for (LayerRequest& request : requests)
+    if (const auto found = autos.find(request.name); found != autos.end())
+      request.auto_packages = found->second;
+  return requests;
+}
+
+Result<LockFile> Locker::resolve(model::Profile& profile, const std::optional<LockFile>& old,
+                                 std::vector<LayerRequest> requests, LockPolicy policy) {
+  ORCH_TRY(const BaseFacts facts, facts_of(profile));
+  const package::Surroundings around = surroundings();
+  const std::string scratch = fmt::format("{}/scratch/lock-{}", around.cache_dir, ::getpid());
+  if (facts.view) {
+    for (LayerRequest& request : requests) {
+      if (request.form != package::LayerForm::packages) continue;
+      request.provided = [view = facts.view, source = request.source, around,
+                          scratch](const std::vector<package::LockedPackage>& packages)
+          -> Result<std::vector<package::ProvidedPackage>> {
+        ORCH_CHECK(sys::remove_tree(scratch));
+        ORCH_CHECK(sys::make_dirs(scratch, 0700));
+        if (around.log)
+          around.log(fmt::format("holding {} packages against the images below", packages.size()));
+        return package::provided_by(*view, packages, source, around, scratch,
+                                    std::max(1U, std::thread::hardware_concurrency()));
+      };
+    }
+  }
+  const auto scope =
+      policy == LockPolicy::update ? package::ResolveScope::all : package::ResolveScope::missing;
+  auto resolved = package::resolve_lock(requests, old, scope, around);
+  (void)sys::remove_tree(scratch);
+  if (!resolved) return resolved;
+  const auto os_release = sys::read_file(around.os_release);
+  resolved->base = facts.view
+                       ? facts.identity
+                       : identity_of_packages(requests.front(), *resolved, os_release ? *os_release : "");
+  return resolved;
+}
+
+Result<> Locker::lock(model::Profile& profile, LockPolicy policy,
+                      const std::map<std::string, std::vector<package::AutoPackage>>& autos) {
+  const std::string path = package::lock_path(profile, user_profiles(parts_.session));
+  ORCH_TRY(std::optional<LockFile> lock, LockFile::load(path));
+  const bool may_resolve = policy == LockPolicy::resolve || policy == LockPolicy::update;
+  BaseIdentity base = lock ? lock->base : BaseIdentity();
+  const Value* layers = profile.value.find("layers");
+  const bool open = layers != nullptr && layers->is_array() &&
+                    std::any_of(layers->as_array().begin(), layers->as_array().end(), is_open_source);
+  if (open && may_resolve && (!base.known() || policy == LockPolicy::update)) {
+    ORCH_TRY(const BaseFacts facts, facts_of(profile));
+    base = facts.identity;
+  }
+  ORCH_CHECK(resolve_auto_sources(profile, base));
+  ORCH_TRY(std::vector<LayerRequest> requests, package::layer_requests(profile));
+  if (requests.empty()) return {};
+  requests = with_autos(std::move(requests), autos);
+  const std::optional<std::string> mismatch =
+      lock ? lock->mismatch(requests) : std::optional<std::string>("there is no lock file");
+  if (mismatch && policy == LockPolicy::demand)
+    return fail(ErrorKind::profile,
+                fmt::format("the lock file '{}' does not fit the profile: {}", path, *mismatch),
+                fmt::format("run 'appimage-orch lock {}' and keep the file with the profile", profile.path));
+  if (may_resolve && (mismatch || policy == LockPolicy::update)) {
+    if (mismatch) parts_.log(fmt::format("resolving packages of '{}': {}", profile.name, *mismatch));
+    ORCH_TRY(LockFile resolved, resolve(profile, lock, std::move(requests), policy));
+    ORCH_CHECK(sys::make_dirs(sys::parent_path(path)));
+    ORCH_CHECK(resolved.save(path));
+    lock = std::move(resolved);
+  }
+  if (lock) ORCH_CHECK(package::apply_lock(profile, *lock));
+  return {};
+}
+
+}  // namespace orch::cli

@@ -1,0 +1,60 @@
+// From a profile to the exact packages of its layers: reads its lock file, and resolves and writes it where the
+// policy says so. What build, run, verify and lock share.
+#pragma once
+
+#include "base/result.hpp"
+#include "cli/base_facts.hpp"
+#include "cli/command.hpp"
+#include "model/profile.hpp"
+#include "package/lock_file.hpp"
+#include "package/resolve.hpp"
+#include "sys/process.hpp"
+
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace orch::cli {
+
+// What to do about layers of packages whose lock is missing or does not match.
+enum class LockPolicy {
+  leave,    // their steps are unresolved (plan)
+  resolve,  // resolve and write the lock file (build, run, lock)
+  update,   // the same, and take the newest of everything (lock --update)
+  demand,   // an error (--locked)
+};
+
+class Locker {
+ public:
+  struct Parts {
+    const Session& session;
+    sys::ProcessRunner& processes;
+    // Builds, where they are not there, the indexes of the ready-made layers below the packages.
+    std::function<Result<std::vector<LayerIndex>>(const model::Profile&)> lower_indexes;
+    std::function<void(std::string_view)> log;
+  };
+  explicit Locker(Parts parts) : parts_(std::move(parts)) {}
+
+  // Brings the lock file up to date as the policy says, and puts `locked` into the profile's layers. `autos`:
+  // packages to add for missing libraries, by layer.
+  Result<> lock(model::Profile& profile, LockPolicy policy,
+                const std::map<std::string, std::vector<package::AutoPackage>>& autos);
+
+  package::Surroundings surroundings() const;
+
+ private:
+  Result<> resolve_auto_sources(model::Profile& profile, const package::BaseIdentity& base) const;
+  Result<BaseFacts> facts_of(const model::Profile& profile);
+  Result<package::LockFile> resolve(model::Profile& profile, const std::optional<package::LockFile>& old,
+                                    std::vector<package::LayerRequest> requests, LockPolicy policy);
+  std::vector<package::LayerRequest> with_autos(
+      std::vector<package::LayerRequest> requests,
+      const std::map<std::string, std::vector<package::AutoPackage>>& autos) const;
+
+  Parts parts_;
+  std::map<std::string, BaseFacts> facts_;  // by profile
+};
+
+}  // namespace orch::cli

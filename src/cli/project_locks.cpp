@@ -1,0 +1,126 @@
+// The part of Project that goes between builds and locks: a lock needs the indexes of the images below, and what a
+// build finds missing goes into the lock.
+#include "base/text.hpp"
+#include "cli/auto_packages.hpp"
+#include "cli/base_facts.hpp"
+#include "cli/paths.hpp"
+#include "cli/project.hpp"
+#include "cli/stack_report.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace orch::cli {
+
+using base::fail;
+using base::Value;
+
+namespace {
+
+// How often packages are added before a build says what is still missing. A package brings what it needs itself,
+// so one round is the rule.
+constexpr int k_auto_rounds = 8;
+
+// A build that nobody watches: the indexes of a base, made on the way to a lock.
+class QuietView final : public BuildView {
+ public:
+  explicit QuietView(BuildView& outer) : outer_(outer) {}
+  void begin(const graph::Graph& /*graph*/, std::size_t /*expected*/) override {}
+  void started(const model::Step& /*step*/) override {}
+  void finished(const model::Step& /*step*/, const StepReport& report, const std::string& log_path) override {
+    if (report.result == "failed") outer_.note(fmt::format("{} (log: {})", report.message, log_path));
+  }
+  void tick() override {}
+  void note(const std::string& text) override { outer_.note(text); }
+  void end() override {}
+
+ private:
+  BuildView& outer_;
+};
+
+}  // namespace
+
+std::vector<LayerIndex> Project::indexes_of(const model::Profile& profile, const plan::Plan& plan) {
+  std::vector<LayerIndex> out;
+  for (const std::string& layer : image_layers_below(profile)) {
+    const std::string slot = fmt::format("{}/index-image/{}", profile.name, layer);
+    for (std::size_t i = 0; i < graph_.steps.size(); ++i) {
+      if (graph_.steps[i].slot != slot || plan.steps[i].outputs.empty()) continue;
+      const model::ArtifactRef& artifact = plan.steps[i].outputs.front().artifact;
+      const auto sha256 = store_.sha256(artifact);
+      out.push_back({layer, store_.data_path(artifact), sha256 ? *sha256 : std::string()});
+    }
+  }
+  return out;
+}
+
+Result<std::vector<LayerIndex>> Project::lower_indexes(const model::Profile& profile, BuildView& view) {
+  ORCH_TRY(graph_, graph::expand({&profile, 1}, rules_, profile.directory));
+  BuildOptions options;
+  for (const std::string& layer : image_layers_below(profile))
+    options.only.push_back(fmt::format("{}/index-image/{}", profile.name, layer));
+  view.note(fmt::format("looking at the images of '{}'", profile.name));
+  QuietView quiet(view);
+  ORCH_TRY(const BuildReport report, build(options, quiet));
+  if (report.error) return fail(*report.error);
+  if (!report.ok())
+    return fail(base::ErrorKind::step, fmt::format("the images of '{}' could not be looked at", profile.name),
+                "the packages of its layers are chosen by what these images have");
+  return indexes_of(profile, report.plan);
+}
+
+Result<> Project::check_bases(const plan::Plan& plan, BuildView& view) {
+  for (const model::Profile& profile : profiles_) {
+    if (image_layers_below(profile).empty()) continue;
+    ORCH_TRY(const auto lock, package::LockFile::load(package::lock_path(profile, user_profiles(session_))));
+    if (!lock || !lock->base.known()) continue;
+    const std::vector<LayerIndex> indexes = indexes_of(profile, plan);
+    if (indexes.empty() || package_set_of(indexes) == lock->base.package_set) continue;
+    ORCH_TRY(const BaseFacts facts, read_base_facts(indexes));
+    ORCH_TRY(const auto warning, package::check_base(lock->base, facts.identity));
+    if (warning) view.note("warning: " + *warning);
+  }
+  return {};
+}
+
+// Packages for what the profiles miss; whether there are any that were not known before.
+Result<bool> Project::add_missing(const plan::Plan& plan, BuildView& view) {
+  bool added = false;
+  for (const model::Profile& profile : profiles_) {
+    const std::string layer = automatic_layer(profile);
+    if (layer.empty()) continue;
+    ORCH_TRY(const Value report, stack_report(*this, profile.name, plan));
+    const std::vector<std::string> sonames = required_sonames(report);
+    if (sonames.empty()) continue;
+    ORCH_TRY(const SonameAnswer answer, find_providers(profile, layer, sonames, locker_->surroundings()));
+    std::vector<package::AutoPackage>& known = autos_[profile.path][layer];
+    for (const std::string& soname : sonames) {
+      const auto found = answer.providers.find(soname);
+      if (found == answer.providers.end() || found->second.empty()) {
+        view.note(fmt::format("no package of {} has '{}'", answer.source, base::printable(soname)));
+        continue;
+      }
+      const package::AutoPackage wanted{soname, found->second.front()};
+      if (std::find(known.begin(), known.end(), wanted) != known.end()) continue;
+      view.note(fmt::format("'{}' is missing: taking package '{}'", base::printable(soname), wanted.package));
+      known.push_back(wanted);
+      added = true;
+    }
+  }
+  return added;
+}
+
+Result<BuildReport> Project::complete(LockPolicy policy, const BuildOptions& options, BuildView& view) {
+  ORCH_CHECK(prepare(policy, view));
+  const bool may_add = policy == LockPolicy::resolve || policy == LockPolicy::update;
+  for (int round = 1;; ++round) {
+    ORCH_TRY(BuildReport report, build(options, view));
+    if (!may_add || !report.ok() || round == k_auto_rounds) return report;
+    ORCH_TRY(const bool added, add_missing(report.plan, view));
+    if (!added) return report;
+    ORCH_CHECK(prepare(LockPolicy::resolve, view));
+  }
+}
+
+}  // namespace orch::cli
