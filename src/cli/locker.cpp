@@ -80,6 +80,7 @@ package::Surroundings Locker::surroundings() const {
   around.processes = &parts_.processes;
   around.environment = parts_.session.environment;
   around.log = parts_.log;
+  around.refreshed = &refreshed_;
   return around;
 }
 
@@ -175,7 +176,7 @@ Result<> Locker::lock(model::Profile& profile, LockPolicy policy,
   const Value* layers = profile.value.find("layers");
   const bool open = layers != nullptr && layers->is_array() &&
                     std::any_of(layers->as_array().begin(), layers->as_array().end(), is_open_source);
-  if (open && may_resolve && (!base.known() || policy == LockPolicy::update)) {
+  if (open && may_resolve && (!lock || policy == LockPolicy::update)) {
     ORCH_TRY(const BaseFacts facts, facts_of(profile));
     base = facts.identity;
   }

@@ -13,6 +13,7 @@
 #include <functional>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -42,6 +43,7 @@ class Locker {
   Result<> lock(model::Profile& profile, LockPolicy policy,
                 const std::map<std::string, std::vector<package::AutoPackage>>& autos);
 
+  // Refers to this object.
   package::Surroundings surroundings() const;
 
  private:
@@ -55,6 +57,7 @@ class Locker {
 
   Parts parts_;
   std::map<std::string, BaseFacts> facts_;  // by profile
+  mutable std::set<std::string> refreshed_;  // see package::Surroundings
 };
 
 }  // namespace orch::cli

@@ -174,7 +174,7 @@ base::Error build_error(const Project& project, const BuildReport& report) {
       return {ErrorKind::step,
               fmt::format("step '{}' failed: {}", project.graph().steps[i].id,
                           base::printable(report.steps[i].message)),
-              "see the step's log above"};
+              report.steps[i].hint.empty() ? "see the step's log above" : report.steps[i].hint};
   return {ErrorKind::step, "the build did not finish", "run 'appimage-orch build'"};
 }
 

@@ -11,6 +11,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -25,6 +26,8 @@ struct Surroundings {
   std::string host_apt = "/etc/apt";  // for tests
   std::string os_release = "/etc/os-release";
   std::function<void(std::string_view)> log;  // may be empty
+  // Sources whose lists this process has brought up to date: it does so once. May be null.
+  std::set<std::string>* refreshed = nullptr;
 };
 
 // Packages that answer a request, sorted, with their reasons; `notes` say what the answer leaves open.

@@ -27,6 +27,7 @@ bool is_library_place(std::string_view place) {
 struct Places {
   std::vector<std::string> libraries;
   std::vector<std::string> others;
+  std::vector<std::string> copyrights;  // all that some packages have
 };
 
 Result<Places> places_of(const std::vector<UnpackedEntry>& entries) {
@@ -36,8 +37,10 @@ Result<Places> places_of(const std::vector<UnpackedEntry>& entries) {
   for (const UnpackedEntry& item : entries) {
     if (item.entry.kind == EntryKind::directory || item.entry.kind == EntryKind::other) continue;
     ORCH_TRY(std::string place, entry_place(item.entry.path));
-    if (place.empty() || place.ends_with("/copyright") || !skip_reason(rules, place).empty()) continue;
-    (is_library_place(place) ? out.libraries : out.others).push_back(std::move(place));
+    if (place.empty() || !skip_reason(rules, place).empty()) continue;
+    const bool copyright = place.ends_with("/copyright");
+    (copyright ? out.copyrights : is_library_place(place) ? out.libraries : out.others)
+        .push_back(std::move(place));
   }
   return out;
 }
@@ -68,7 +71,9 @@ Result<std::optional<ProvidedPackage>> provided_by(const image::MergedView& view
                                          "loader, C library and compiler runtime belong to the base alone"});
   ORCH_TRY(const Places places, places_of(entries));
   const bool by_libraries = !places.libraries.empty();
-  const std::vector<std::string>& needed = by_libraries ? places.libraries : places.others;
+  const std::vector<std::string>& needed = by_libraries             ? places.libraries
+                                           : places.others.empty() ? places.copyrights
+                                                                   : places.others;
   if (needed.empty()) return std::optional<ProvidedPackage>();
   ORCH_TRY(const std::optional<std::size_t> layer, layer_with(view, needed));
   if (!layer) return std::optional<ProvidedPackage>();

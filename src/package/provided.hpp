@@ -16,7 +16,8 @@ namespace orch::package {
 // A package counts as there
 //   - if it belongs to the ABI boundary (image::is_abi_package), which is the base's alone; or
 //   - if it has files below library directories, and the view has a file or link of each of these names; or
-//   - if it has none there, and the view has all of its files but documentation.
+//   - if it has none there, and the view has all of its files but documentation; or
+//   - if it has nothing but documentation, and the view has its copyright file.
 // Nothing where the package has no such files at all. Versions are not compared: `verify` says whether symbol
 // versions suffice.
 Result<std::optional<ProvidedPackage>> provided_by(const image::MergedView& view,

@@ -187,7 +187,8 @@ void compare_layers(const std::string& name, const LockedLayer* before, const Lo
 Result<LockFile> resolve_lock(const std::vector<LayerRequest>& requests, const std::optional<LockFile>& old,
                               ResolveScope scope, const Surroundings& around) {
   LockFile lock;
-  std::set<std::string> updated;
+  std::set<std::string> own;
+  std::set<std::string>& updated = around.refreshed != nullptr ? *around.refreshed : own;
   for (const LayerRequest& request : requests) {
     // Held against the new lower layers, not the old ones: they may have changed just now.
     LockFile trial = lock;
