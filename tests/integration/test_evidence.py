@@ -126,7 +126,7 @@ class Evidence(LaunchCase):
         self.assertEqual(launch["launcher"], "native")
         self.assertEqual(launch["argv"][1:], ["x y"])
         self.assertEqual(launch["env"]["A"], "b")
-        self.assertEqual([image["role"] for image in launch["images"]], ["base"])
+        self.assertEqual([image["role"] for image in launch["images"]], ["base", "compat", "finish"])
         self.assertFalse((self.tmp / "state/appimage-orch/evidence").exists())
         self.assertFalse((self.tmp / "started").exists())
         self.orch("build", profile)

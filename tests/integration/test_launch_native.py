@@ -98,7 +98,7 @@ class Shared:
         self.assertEqual((report["outcome"], report["signal"], report["status"]), ("signaled", 11, None))
 
     def test_a_missing_interpreter_is_named(self):
-        ran = self.run_app("#!/opt/none/python -E\n", status=126)
+        ran = self.run_app("#!/opt/none/python -E\n", "--verify", "off", status=126)
         self.assertIn("needs the interpreter '/opt/none/python', which is not in the merged view", ran.stderr)
         report = self.last()
         self.assertEqual((report["outcome"], report["exit_status"]), ("launch_failed", 126))
@@ -109,8 +109,16 @@ class Shared:
         user, home = self.who()
         program = Path("/bin/true").read_bytes()
         profile = self.app(program, base=empty)
-        ran = self.orch("run", profile, status=126, user=user, home=home)
+        ran = self.orch("run", profile, "--verify", "off", status=126, user=user, home=home)
         self.assertIn("needs the interpreter '/lib64/ld-linux-x86-64.so.2'", ran.stderr)
+
+    def test_what_verify_finds_stops_a_run(self):
+        ran = self.run_app("#!/opt/none/python -E\n", status=125)
+        self.assertIn("'hello' cannot start on its stack: missing program: /opt/none/python, needed by AppRun", ran.stderr)
+        report = self.last()
+        self.assertEqual((report["outcome"], report["exit_status"], report["verify"]["ok"]), ("preflight_failed", 125, False))
+        ran = self.run_app("#!/opt/none/python -E\n", "--verify", "warn", status=126)
+        self.assertIn("warning: 'hello' cannot start on its stack", ran.stderr)
 
     def test_a_program_that_the_script_does_not_find_is_its_own_status(self):
         self.run_app("exec /usr/bin/absent", status=127)
@@ -159,13 +167,6 @@ class Shared:
                            "--guest-pre", "if", status=0)
         self.assertIn("yes\n", ran.stdout)
         self.assertIn("guest-pre ended with status 1", ran.stdout)
-
-    def test_an_image_with_large_blocks_is_refused(self):
-        image = bytearray(Path(self.base).read_bytes())
-        image[1024 + 12] = 14
-        bad = self.write("bad.erofs", bytes(image))
-        ran = self.run_app("true", "--image", bad, status=125)
-        self.assertIn("-b4096", ran.stderr)
 
 
 @lib.needs_root
