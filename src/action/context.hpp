@@ -41,6 +41,8 @@ struct Context {
   // Optional: the listing of a tree output, where the action hashed it while writing. Saves the store a
   // second reading.
   std::map<std::string, hash::TreeListing> listings;
+  // The same for other outputs.
+  std::map<std::string, hash::FileDigests> digests;
 
   // The only input of that name; an Error of kind internal if there is none.
   Result<const Input*> input(std::string_view name) const;

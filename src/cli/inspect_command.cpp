@@ -10,7 +10,9 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <map>
 #include <memory>
+#include <set>
 
 namespace orch::cli {
 
@@ -192,7 +194,70 @@ Value files_value(const std::vector<ListedFile>& files) {
   return out;
 }
 
-std::string files_text(const std::vector<ListedFile>& files) {
+struct DirectoryTotal {
+  std::string path;
+  std::uint64_t files = 0;
+  std::uint64_t bytes = 0;
+};
+
+// The directory whose total a path counts in: the top one, of usr the one below, "." for files of the root.
+std::string total_of(std::string_view path) {
+  std::size_t end = path.find('/');
+  if (end == std::string_view::npos) return ".";
+  if (path.substr(0, end) == "usr") {
+    const std::size_t second = path.find('/', end + 1);
+    if (second != std::string_view::npos) end = second;
+  }
+  return std::string(path.substr(0, end));
+}
+
+// Biggest first. A file with several names counts once, under the first.
+std::vector<DirectoryTotal> directory_totals(const std::vector<ListedFile>& files) {
+  std::map<std::string, DirectoryTotal> totals;
+  std::set<image::NodeId> seen;
+  for (const ListedFile& file : files) {
+    if (file.entry.type != NodeType::file || !seen.insert(file.entry.node).second) continue;
+    DirectoryTotal& total = totals[total_of(file.entry.path)];
+    ++total.files;
+    total.bytes += file.info.size;
+  }
+  std::vector<DirectoryTotal> out;
+  for (auto& [path, total] : totals) {
+    total.path = path;
+    out.push_back(std::move(total));
+  }
+  std::stable_sort(out.begin(), out.end(),
+                   [](const DirectoryTotal& a, const DirectoryTotal& b) { return a.bytes > b.bytes; });
+  return out;
+}
+
+Value totals_value(const std::vector<DirectoryTotal>& totals) {
+  Value out = Value::array();
+  for (const DirectoryTotal& total : totals)
+    out.push(Value::object({{"path", total.path}, {"files", total.files}, {"bytes", total.bytes}}));
+  return out;
+}
+
+std::string totals_text(const std::vector<DirectoryTotal>& totals) {
+  std::string out;
+  DirectoryTotal all{"in all"};
+  const auto line = [&](const DirectoryTotal& total) {
+    out += fmt::format("  {:>11}  {:>7} {}  {}\n", base::human_size(total.bytes), total.files,
+                       total.files == 1 ? "file " : "files", printable(total.path));
+  };
+  for (const DirectoryTotal& total : totals) {
+    line(total);
+    all.files += total.files;
+    all.bytes += total.bytes;
+  }
+  line(all);
+  return out;
+}
+
+// Biggest first.
+std::string files_text(std::vector<ListedFile> files) {
+  std::stable_sort(files.begin(), files.end(),
+                   [](const ListedFile& a, const ListedFile& b) { return a.info.size > b.info.size; });
   std::string out;
   for (const ListedFile& file : files) {
     char type = '-';
@@ -226,10 +291,14 @@ Result<int> inspect(const Options& options) {
   std::string out;
   if (options.format == "json") {
     Value document = elf::to_value(inspection);
-    if (options.files) document.set("files", files_value(files));
+    if (options.files) {
+      document.set("files", files_value(files));
+      document.set("directories", totals_value(directory_totals(files)));
+    }
     out = format::to_json(document);
   } else if (!unknown) {
-    out = to_text(options.file, inspection) + files_text(files);
+    out = to_text(options.file, inspection);
+    if (options.files) out += totals_text(directory_totals(files)) + files_text(std::move(files));
   }
   if (std::fwrite(out.data(), 1, out.size(), stdout) != out.size() || std::fflush(stdout) != 0)
     return fail(ErrorKind::io, "cannot write to standard output");
@@ -244,7 +313,8 @@ void add_inspect(CLI::App& app, Session& session) {
   auto options = std::make_shared<Options>();
   CLI::App* command = app.add_subcommand("inspect", "say what an AppImage or image is, without executing it");
   command->add_option("FILE", options->file, "an AppImage, or an EROFS, SquashFS or ELF file")->required();
-  command->add_flag("--files", options->files, "list the files inside, too");
+  command->add_flag("--files", options->files,
+                    "list the files inside, too, biggest first, with totals of directories");
   command->add_option("--format", options->format, "text or json")
       ->check(CLI::IsMember({"text", "json"}))
       ->capture_default_str();

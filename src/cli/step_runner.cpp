@@ -255,6 +255,9 @@ Result<std::optional<std::vector<model::OutputRecord>>> StepRunner::execute(cons
     std::optional<hash::TreeListing> listing;
     if (const auto found = context.listings.find(output.name); found != context.listings.end())
       listing = std::move(found->second);
+    std::optional<hash::FileDigests> digests;
+    if (const auto found = context.digests.find(output.name); found != context.digests.end())
+      digests = found->second;
     ORCH_TRY(const struct stat info, sys::lstat_file(path));
     const bool fits =
         output.kind == model::ArtifactKind::tree ? S_ISDIR(info.st_mode) : S_ISREG(info.st_mode);
@@ -263,7 +266,8 @@ Result<std::optional<std::vector<model::OutputRecord>>> StepRunner::execute(cons
                   fmt::format("output '{}' should be a {}, but the step made something else", output.name,
                               model::to_string(output.kind)),
                   "a tree is a directory, everything else a regular file");
-    ORCH_TRY(const model::ArtifactRef artifact, store_.publish(output.kind, path, std::move(listing)));
+    ORCH_TRY(const model::ArtifactRef artifact,
+             store_.publish(output.kind, path, std::move(listing), digests));
     outputs.push_back({output.name, artifact});
   }
   seconds_ = std::chrono::duration<double>(clock.monotonic() - start).count();

@@ -159,4 +159,19 @@ std::array<std::uint8_t, 20> sha1_of(std::string_view bytes) {
   return out;
 }
 
+Result<FileDigests> file_digests(int fd, std::string_view name) {
+  struct Both {
+    Hasher hasher;
+    Sha256Hasher sha256;
+    std::uint64_t size = 0;
+    void update(const void* data, std::size_t count) {
+      hasher.update(data, count);
+      sha256.update(data, count);
+      size += count;
+    }
+  } both;
+  ORCH_CHECK(feed(fd, name, both));
+  return FileDigests{both.hasher.finish(), both.sha256.finish(), both.size};
+}
+
 }  // namespace orch::hash

@@ -74,4 +74,12 @@ std::array<std::uint8_t, 20> sha1_of(std::string_view bytes);
 Result<Digest> digest_fd(int fd, std::string_view name);
 Result<Sha256> sha256_fd(int fd, std::string_view name);
 
+// Both of a file's digests, taken in one reading.
+struct FileDigests {
+  Digest digest;
+  Sha256 sha256;
+  std::uint64_t size = 0;
+};
+Result<FileDigests> file_digests(int fd, std::string_view name);
+
 }  // namespace orch::hash

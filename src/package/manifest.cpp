@@ -39,17 +39,16 @@ Value package_records(const std::vector<LockedPackage>& packages, const Unpacked
   Value list = Value::array();
   for (std::size_t i = 0; i < packages.size(); ++i) {
     const LockedPackage& package = packages[i];
-    Value record = Value::object({{"name", package.name},
-                                  {"version", package.version},
-                                  {"architecture", package.architecture},
-                                  {"sha256", package.sha256.hex()},
-                                  {"size", package.size},
-                                  {"reason", package.reason},
-                                  {"files", files[i]},
-                                  {"bytes", bytes[i]}});
-    if (!package.origin.empty()) record.set("origin", package.origin);
-    if (package.allow_unsigned) record.set("allow_unsigned", true);
-    list.push(std::move(record));
+    list.push(Value::object({{"name", package.name},
+                             {"version", package.version},
+                             {"architecture", package.architecture},
+                             {"sha256", package.sha256.hex()},
+                             {"size", package.size},
+                             {"reason", package.reason},
+                             {"origin", package.origin.empty() ? Value() : Value(package.origin)},
+                             {"allow_unsigned", package.allow_unsigned},
+                             {"files", files[i]},
+                             {"bytes", bytes[i]}}));
   }
   return list;
 }
@@ -62,6 +61,7 @@ Value file_records(const std::vector<LockedPackage>& packages, const UnpackedTre
                                   {"type", type_text(entry.type)},
                                   {"mode", fmt::format("{:04o}", entry.mode)},
                                   {"size", entry.size}});
+    if (entry.type == hash::EntryType::file) record.set("xxh3", entry.digest.hex());
     if (entry.type == hash::EntryType::symlink) record.set("target", entry.target);
     if (!entry.hard_link.empty()) record.set("hard_link", entry.hard_link);
     record.set("package", package_name(packages, tree.owner[i]));

@@ -27,11 +27,8 @@ struct ImageFacts {
       Value::array();  // packages left out because the stack has them below: [{name, layer, why}]
 };
 
-// schema "appimage-orch/image-manifest/1": {schema, role, class, image: {sha256, size, uuid, block_size,
-// compressor, cluster}, tool, tree: {xxh3, entries, bytes}, packages: [{name, version, architecture, sha256,
-// size, reason, files, bytes; origin and allow_unsigned where known and so}], provided: [{name, layer; why
-// where files say so}], files: [{path, type, mode, size, target, package}], skipped: [{path, package, reason}],
-// notes: [{path, package, note}], findings: see layer_check.hpp}.
+// schema "appimage-orch/image-manifest/1": docs/schemas/image-manifest-1.schema.json. `allow_unsigned` of a package:
+// its source's packages need no signature. `findings`: layer_check.hpp.
 Value image_manifest(const ImageFacts& facts, const std::vector<LockedPackage>& packages,
                      const UnpackedTree& tree, const std::vector<image::Finding>& findings);
 

@@ -31,7 +31,7 @@ std::string archive_of(const UnpackOrder& order, std::size_t index) {
 
 Result<UnpackedPackage> unpack_one(const UnpackOrder& order, std::size_t index) {
   const LockedPackage& package = order.packages[index];
-  const UnpackPlace place{order.cache, order.scratch + "/package-" + std::to_string(index)};
+  const UnpackPlace place{order.cache, order.scratch + "/package-" + std::to_string(index), order.kept};
   auto unpacked = unpacked_package(package.sha256, archive_of(order, index), place);
   if (!unpacked) return base::fail(in_package(std::move(unpacked).error(), package));
   return unpacked;
@@ -218,6 +218,11 @@ Result<PlannedLayer> plan_layer(const UnpackOrder& order) {
 std::unique_ptr<PlannedTree> PlannedLayer::tree() const {
   return std::make_unique<PlannedTree>(
       *plan, [this](std::size_t package, std::size_t blob) { return blob_path(unpacked, package, blob); });
+}
+
+bool kept_are_sound(const PlannedLayer& layer) {
+  return std::all_of(layer.unpacked.begin(), layer.unpacked.end(),
+                     [](const UnpackedPackage& one) { return !one.was_kept || is_sound(one); });
 }
 
 UnpackedTree describe(const MergedTree& merged) {

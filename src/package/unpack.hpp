@@ -22,7 +22,8 @@ struct UnpackOrder {
   std::string archives;                 // the directory with NAME_VERSION_ARCH.deb
   std::string scratch;                  // empty, private
   std::string cache;                    // where unpacked packages are kept (CACHE/unpacked); empty: nowhere
-  std::string tree;                     // to create
+  KeptPackages kept = KeptPackages::verify;
+  std::string tree;  // to create
   TreeRules rules;
   unsigned jobs = 1;
 };
@@ -45,6 +46,9 @@ struct PlannedLayer {
 
 // Depends on packages and rules only: not on jobs, umask, user, or what was kept. Errors name the package.
 Result<PlannedLayer> plan_layer(const UnpackOrder& order);
+// Whether every package that was found in the cache is as it was made. May run while the layer is used, which
+// it has to outlive.
+bool kept_are_sound(const PlannedLayer& layer);
 // Makes the planned tree in the directory `tree` (to create). Its files are further names of the unpacked
 // ones: never to be written to.
 Result<> stage_layer(const PlannedLayer& layer, const std::string& tree);

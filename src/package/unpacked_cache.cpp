@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <optional>
 #include <utility>
@@ -100,7 +101,7 @@ UnpackedEntry decode_entry(Reader& reader) {
 
 // Writes the entry's content to `file`; the size is what came, the digest is taken on the way.
 Result<Blob> store_content(const std::string& file, std::uint32_t mode, const ContentReader& content,
-                           std::vector<char>& buffer) {
+                           std::vector<char>& buffer, std::uint64_t room) {
   ORCH_TRY(const sys::Fd fd, sys::open_file(file, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0600));
   hash::Hasher hasher;
   Blob blob;
@@ -109,6 +110,9 @@ Result<Blob> store_content(const std::string& file, std::uint32_t mode, const Co
     if (count == 0) break;
     hasher.update(buffer.data(), count);
     blob.size += count;
+    if (blob.size > room)
+      return base::fail(ErrorKind::corrupt, "it would be more than " + std::to_string(k_largest_growth) +
+                                                " times as large as its archive, which no package is");
     ORCH_CHECK(sys::write_all(fd.get(), std::string_view(buffer.data(), count), file));
   }
   blob.digest = hasher.finish();
@@ -117,24 +121,40 @@ Result<Blob> store_content(const std::string& file, std::uint32_t mode, const Co
   return blob;
 }
 
+// A package that is many times larger than its archive is an attack (a sparse file, say, costs an archive
+// nothing). Real ones stay below 20 times.
+constexpr std::uint64_t k_largest_growth = 200;
+constexpr std::uint64_t k_always_allowed = 256U << 20U;
+constexpr std::uint64_t k_entry_cost = 512;  // an entry takes room, even if it is empty
+
+Result<std::uint64_t> largest_unpacked(const std::string& archive) {
+  ORCH_TRY(const struct stat info, sys::stat_file(archive));
+  return static_cast<std::uint64_t>(info.st_size) * k_largest_growth + k_always_allowed;
+}
+
 Result<std::vector<UnpackedEntry>> store_package(const std::string& archive, const std::string& directory,
                                                  const ReadArchive& read) {
   ORCH_CHECK(sys::make_dirs(directory, 0700));
   std::vector<UnpackedEntry> entries;
   std::vector<char> buffer(k_buffer);
   std::size_t files = 0;
+  ORCH_TRY(std::uint64_t room, largest_unpacked(archive));
   ORCH_CHECK(read(archive, [&](const ArchiveEntry& entry, const ContentReader& content) -> Result<> {
     ORCH_TRY(const std::string place, entry_place(entry.path));
     UnpackedEntry item{entry, {}};
     if (entry.kind == EntryKind::file) {
       ORCH_TRY(item.blob,
-               store_content(directory + "/" + std::to_string(files), entry.mode, content, buffer));
+               store_content(directory + "/" + std::to_string(files), entry.mode, content, buffer, room));
+      room -= item.blob.size;
       if (item.blob.size != entry.size)
         return base::fail(ErrorKind::corrupt, "'" + base::printable(place) + "' has " +
                                                   std::to_string(item.blob.size) + " bytes, expected " +
                                                   std::to_string(entry.size));
       item.blob.number = files++;
     }
+    if (room < k_entry_cost)
+      return base::fail(ErrorKind::corrupt, "it has far more entries than an archive of its size should");
+    room -= k_entry_cost;
     entries.push_back(std::move(item));
     return {};
   }));
@@ -155,19 +175,17 @@ Result<bool> file_is_sound(int directory, const UnpackedEntry& item) {
   return digest == item.blob.digest;
 }
 
-// The entries, if everything is as it was made. A package that cannot be read is not sound, whatever the
-// reason.
-std::optional<std::vector<UnpackedEntry>> sound_entries(const std::string& directory) {
-  const auto fd = sys::open_file(directory, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+// What the listing says, if it is whole.
+std::optional<UnpackedPackage> listed_package(const std::string& directory) {
   const auto bytes = sys::read_file(directory + "/" + std::string(k_listing));
-  if (!fd || !bytes) return std::nullopt;
+  if (!bytes) return std::nullopt;
   auto entries = decode_listing(*bytes);
   if (!entries) return std::nullopt;
-  for (const UnpackedEntry& item : *entries)
-    if (item.entry.kind == EntryKind::file && !file_is_sound(fd->get(), item).value_or(false))
-      return std::nullopt;
-  ::futimens(fd->get(), nullptr);  // for who removes what is not used
-  return *std::move(entries);
+  UnpackedPackage package;
+  package.directory = directory;
+  package.entries = *std::move(entries);
+  package.was_kept = true;
+  return package;
 }
 
 Result<> check_archive(const std::string& archive, const hash::Sha256& expected) {
@@ -188,6 +206,14 @@ Result<std::string> keep(const std::string& made, const std::string& place) {
 }
 
 }  // namespace
+
+bool is_sound(const UnpackedPackage& package) {
+  const auto fd = sys::open_file(package.directory, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+  if (!fd) return false;
+  return std::all_of(package.entries.begin(), package.entries.end(), [&](const UnpackedEntry& item) {
+    return item.entry.kind != EntryKind::file || file_is_sound(fd->get(), item).value_or(false);
+  });
+}
 
 std::string encode_listing(const std::vector<UnpackedEntry>& entries) {
   std::string out(k_magic);
@@ -233,11 +259,10 @@ Result<UnpackedPackage> unpacked_package(const hash::Sha256& digest, const std::
   UnpackedPackage package;
   const std::string kept = place.cache.empty() ? std::string() : place.cache + "/" + digest.hex();
   if (!kept.empty() && sys::exists(kept)) {
-    if (auto entries = sound_entries(kept)) {
-      package.directory = kept;
-      package.entries = *std::move(entries);
-      package.was_kept = true;
-      return package;
+    auto found = listed_package(kept);
+    if (found && (place.kept == KeptPackages::trust || is_sound(*found))) {
+      ::utimensat(AT_FDCWD, kept.c_str(), nullptr, 0);  // for who removes what is not used
+      return *std::move(found);
     }
     package.damaged = true;
     // Out of the way first: somebody else may be making it again, too.

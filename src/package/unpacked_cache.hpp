@@ -34,10 +34,18 @@ struct UnpackedPackage {
   bool damaged = false;   // found, but not sound: made again
 };
 
+// Whether a kept package is held against its listing before it is used, or is taken at its word: then
+// somebody has to ask is_sound() before what comes of it is used.
+enum class KeptPackages { verify, trust };
+
 struct UnpackPlace {
   std::string cache;    // CACHE/unpacked; empty: nothing is kept
   std::string scratch;  // private to this caller and package; absent
+  KeptPackages kept = KeptPackages::verify;
 };
+
+// Reads all files of the package, and finds each as its listing says.
+bool is_sound(const UnpackedPackage& package);
 
 // The package as it is kept, or unpacked now from `archive` by `read` and then kept. Errors: an archive whose
 // SHA-256 is not `digest`, those of reading, and entries whose content is not as long as they say.

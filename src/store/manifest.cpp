@@ -35,18 +35,11 @@ std::string_view type_word(EntryType type) {
 // A file's two digests in one reading.
 Result<Manifest> digests_of(const std::string& path) {
   ORCH_TRY(const sys::Fd fd, sys::open_file(path, O_RDONLY | O_NOFOLLOW));
+  ORCH_TRY(const hash::FileDigests both, hash::file_digests(fd.get(), path));
   Manifest out;
-  hash::Hasher hasher;
-  hash::Sha256Hasher sha256;
-  while (true) {
-    ORCH_TRY(const std::string piece, sys::read_at(fd.get(), out.size, std::size_t{1} << 18, path));
-    if (piece.empty()) break;
-    hasher.update(piece);
-    sha256.update(piece);
-    out.size += piece.size();
-  }
-  out.digest = hasher.finish();
-  out.sha256 = sha256.finish();
+  out.digest = both.digest;
+  out.sha256 = both.sha256;
+  out.size = both.size;
   return out;
 }
 

@@ -200,7 +200,8 @@ Result<bool> Store::whole_or_aside(const ArtifactRef& artifact) const {
 }
 
 Result<ArtifactRef> Store::publish(ArtifactKind kind, const std::string& path,
-                                   std::optional<hash::TreeListing> listing) const {
+                                   std::optional<hash::TreeListing> listing,
+                                   const std::optional<hash::FileDigests>& digests) const {
   Manifest manifest;
   if (kind == ArtifactKind::tree) {
     if (!listing) {
@@ -209,7 +210,14 @@ Result<ArtifactRef> Store::publish(ArtifactKind kind, const std::string& path,
     ORCH_CHECK(make_read_only(path, *listing));
     ORCH_TRY(manifest, manifest_of_tree(std::move(*listing)));
   } else {
-    ORCH_TRY(manifest, manifest_of_file(kind, path));
+    if (digests) {
+      manifest.kind = kind;
+      manifest.digest = digests->digest;
+      manifest.sha256 = digests->sha256;
+      manifest.size = digests->size;
+    } else {
+      ORCH_TRY(manifest, manifest_of_file(kind, path));
+    }
     if (::chmod(path.c_str(), 0444) != 0) return fail(base::errno_error(errno, "make read-only", path));
   }
   const ArtifactRef artifact{kind, manifest.digest};

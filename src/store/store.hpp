@@ -105,10 +105,11 @@ class Store {
 
   Result<Staging> stage() const;
   // Takes the data at `path` (inside a staging directory) into the store and makes its files read-only. A
-  // tree's listing may be handed over if it was made while writing. An equal artifact that is already there
-  // stays.
+  // tree's listing, or a file's digests, may be handed over if they were made while writing. An equal
+  // artifact that is already there stays.
   Result<model::ArtifactRef> publish(model::ArtifactKind kind, const std::string& path,
-                                     std::optional<hash::TreeListing> listing = std::nullopt) const;
+                                     std::optional<hash::TreeListing> listing = std::nullopt,
+                                     const std::optional<hash::FileDigests>& digests = std::nullopt) const;
   // Waits until nobody else makes this key. Its file goes with it.
   Result<KeyLock> lock_key(const hash::Digest& key) const;
 

@@ -105,6 +105,17 @@ class Inspect(TestCase):
         self.assertIn("odd\\x0a\\x1b[31mname", text)
         self.assertNotIn("\x1b", text)
 
+    def test_the_files_of_an_image_come_biggest_first_with_totals(self):
+        tree = make_tree(self.tmp / "tree", {"usr/lib/big.so": "b" * 90_000, "usr/lib/small.so": "s" * 20, "usr/share/x/text": "t" * 3000,
+                                             "usr/lib/link.so": ("link", "big.so"), "etc/conf": "c", "top": "12345"})
+        os.link(tree / "usr/lib/big.so", tree / "usr/share/again")
+        image = lib.make_erofs(self.tmp / "x.erofs", tree)
+        document = self.inspect(image, "--files")
+        self.assertEqual([(d["path"], d["files"], d["bytes"]) for d in document["directories"]],
+                         [("usr/lib", 2, 90_020), ("usr/share", 1, 3000), (".", 1, 5), ("etc", 1, 1)])
+        text = self.orch("inspect", "--files", image).stdout
+        self.golden("inspect/files.txt", text[text.index("0000\n") + 5:])
+
     def test_text_goldens(self):
         for name, path in {
                 "appimage": self.hello(),

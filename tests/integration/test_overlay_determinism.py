@@ -1,13 +1,14 @@
 """An overlay is the same bytes wherever, by whom and however it is built, and nothing but what the lock names gets into it."""
 
 import hashlib
+import json
 import os
 import re
 import stat
 import tarfile
 import unittest
 
-from tests.integration import lib, newer_erofs
+from tests.integration import jsonschema_mini, lib, newer_erofs
 from tests.integration.repository import Entry, Repository, base_files
 from tests.integration.test_invariants import message_of
 
@@ -136,6 +137,33 @@ class OverlayDeterminism(lib.TestCase):
         listed = {f["path"]: f for f in self.orch_json("inspect", "--files", image)["files"]}
         self.assertEqual(listed["usr/share/x/text"]["mode"], 0o664)
         self.assertEqual((self.tmp / "out/usr/share/both").read_bytes(), b"of b")
+
+    def test_the_manifest_has_the_documented_form(self):
+        self.repository.add("lib-c", "1.0", {"./usr/share/c/\udcff": b"no UTF-8", "./usr/bin/tool": b"#!", "./usr/lib/bpf/x": b"x",
+                                             "./usr/lib/su": Entry(b"x", mode=0o4755)}).publish()
+        home = self.home("first")
+        profile = (home / "p.toml").read_text().replace("[source.own]", 'allow = ["set-id"]\n[source.own]')
+        (home / "p.toml").write_text(profile)
+        self.build(home)
+        self.orch("build", home / "p.toml", "--only", "base-image", home=home, cwd=home)
+        manifests = [json.loads(p.read_text()) for p in (home / "cache").rglob("document.json")
+                     if b'"appimage-orch/image-manifest/1"' in p.read_bytes()]
+        self.assertEqual(sorted(m["class"] for m in manifests), ["base", "deps"])
+        for manifest in manifests:
+            self.assertEqual(jsonschema_mini.check_document(manifest, "image-manifest-1.schema"), [])
+        (deps,) = [m for m in manifests if m["class"] == "deps"]
+        self.assertEqual({p["name"]: p["reason"].split()[0] for p in deps["packages"]},
+                         {"lib-a": "asked", "lib-b": "required", "lib-c": "required"})
+        self.assertEqual({p["allow_unsigned"] for p in deps["packages"]}, {True})
+        self.assertEqual([(s["path"], s["package"]) for s in deps["skipped"]], [("usr/bin/tool", "lib-c")])
+        self.assertEqual([f["rule"] for f in deps["findings"]], ["set-id"])
+        self.assertIn({"base64": "dXNyL3NoYXJlL2Mv/w=="}, [f["path"] for f in deps["files"]])
+        image = next(p for p in (home / "cache").rglob("image.erofs")
+                     if hashlib.sha256(p.read_bytes()).hexdigest() == deps["image"]["sha256"])
+        self.assertEqual(image.stat().st_size, deps["image"]["size"])
+        listed = self.orch_json("inspect", "--files", image)["files"]
+        self.assertEqual([(f["path"], f["size"]) for f in listed if f["type"] == "file"],
+                         [(f["path"], f["size"]) for f in deps["files"] if f["type"] == "file"])
 
     def test_the_lock_alone_brings_back_the_same_image(self):
         home, expected = self.first()

@@ -87,6 +87,25 @@ TEST_SUITE("package/unpacked_cache") {
     }
   }
 
+  TEST_CASE("a package that is taken at its word can be asked for later") {
+    Kept kept;
+    const std::string place = kept.get().directory;
+    const UnpackPlace trusting{kept.dir / "cache", kept.dir / "t", orch::package::KeptPackages::trust};
+    auto found = unpacked_package(kept.digest, kept.dir / "a.deb", trusting);
+    REQUIRE(found.has_value());
+    CHECK(orch::package::is_sound(*found));
+    ::chmod((place + "/1").c_str(), 0644);
+    found = unpacked_package(kept.digest, kept.dir / "a.deb", trusting);
+    REQUIRE(found.has_value());
+    CHECK(found->was_kept);
+    CHECK_FALSE(orch::package::is_sound(*found));
+    REQUIRE(orch::sys::remove_tree(place + "/listing").has_value());
+    found = unpacked_package(kept.digest, kept.dir / "a.deb", trusting);
+    REQUIRE(found.has_value());
+    CHECK(found->damaged);
+    CHECK(orch::package::is_sound(*found));
+  }
+
   TEST_CASE("an archive that is not what the lock names is refused") {
     Kept kept;
     kept.dir.write("a.deb", kept.bytes + "x");
@@ -106,6 +125,35 @@ TEST_SUITE("package/unpacked_cache") {
     CHECK_FALSE(
         unpacked_package(kept.digest, kept.dir / "a.deb", {kept.dir / "cache", kept.dir / "s"}).has_value());
     CHECK_FALSE(orch::sys::exists(kept.dir / ("cache/" + kept.digest.hex())));
+  }
+
+  TEST_CASE("a small archive that would fill the disk is refused") {
+    Kept kept;
+    const auto endless = [](const std::string&, const orch::package::EntryVisitor& visit) {
+      orch::package::ArchiveEntry entry;
+      entry.path = "usr/zeros";
+      entry.kind = orch::package::EntryKind::file;
+      entry.size = 1ULL << 40U;
+      return visit(entry, [](char* buffer, std::size_t size) -> orch::base::Result<std::size_t> {
+        std::fill_n(buffer, size, '\0');
+        return size;
+      });
+    };
+    const auto result = unpacked_package(kept.digest, kept.dir / "a.deb", {"", kept.dir / "s"}, endless);
+    REQUIRE_FALSE(result.has_value());
+    CHECK(result.error().what ==
+          "it would be more than 200 times as large as its archive, which no package is");
+    const auto crowd = [](const std::string&,
+                          const orch::package::EntryVisitor& visit) -> orch::base::Result<> {
+      orch::package::ArchiveEntry entry;
+      entry.path = "usr/x";
+      entry.kind = orch::package::EntryKind::directory;
+      for (int i = 0; i < 2'000'000; ++i) ORCH_CHECK(visit(entry, {}));
+      return {};
+    };
+    const auto many = unpacked_package(kept.digest, kept.dir / "a.deb", {"", kept.dir / "t"}, crowd);
+    REQUIRE_FALSE(many.has_value());
+    CHECK(many.error().what == "it has far more entries than an archive of its size should");
   }
 
   TEST_CASE("who comes second to the place uses what it made itself") {
