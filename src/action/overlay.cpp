@@ -108,6 +108,15 @@ Result<std::optional<image::ElfIdentity>> read_elf(const image::FileTree& tree,
   return std::optional(image::ElfIdentity{facts->machine, facts->soname});
 }
 
+image::ErofsOptions options_from(const Context& context) {
+  image::ErofsOptions options;
+  options.compressor = context.parameters.string_or("compressor", options.compressor);
+  options.cluster = static_cast<std::uint64_t>(
+      context.parameters.int_or("cluster", static_cast<std::int64_t>(options.cluster)));
+  options.workers = context.jobs;
+  return options;
+}
+
 // What a layer's image is made of, and what is known of it.
 struct Made {
   package::PlannedLayer layer;
@@ -157,14 +166,9 @@ class Maker {
     ORCH_CHECK(package::stage_layer(made.layer, order_.tree));
     made.tree = package::describe(*made.layer.plan);
     log_unpacked(made, seconds(sys::SystemClock().monotonic() - start));
-    const Value& parameters = context_.parameters;
-    image::ErofsOptions& options = made.options;
-    options.compressor = parameters.string_or("compressor", options.compressor);
-    options.cluster =
-        static_cast<std::uint64_t>(parameters.int_or("cluster", static_cast<std::int64_t>(options.cluster)));
-    options.uuid = image::uuid_from_digest(made.tree.listing.digest());
-    options.workers = context_.jobs;
-    ORCH_CHECK(write_image(context_, tool_, options, order_.tree, made.tree));
+    made.options = options_from(context_);
+    made.options.uuid = image::uuid_from_digest(made.tree.listing.digest());
+    ORCH_CHECK(write_image(context_, tool_, made.options, order_.tree, made.tree));
     // The staging tree is thousands of names; they go while the image is read.
     auto reading = std::async(std::launch::async, digests_of, context_.outputs.at("image"));
     ORCH_CHECK(sys::remove_tree(order_.tree));
@@ -225,6 +229,8 @@ Result<> overlay(Context& context) {
   const auto mkfs = context.tools.find("mkfs");
   const std::string program = mkfs == context.tools.end() ? std::string() : mkfs->second;
   ORCH_TRY(const image::ErofsTool tool, image::probe_erofs_tool(program, *context.processes));
+  // What this mkfs.erofs cannot do is said before minutes of unpacking.
+  ORCH_CHECK(image::erofs_command(tool, options_from(context), "", ""));
   ORCH_TRY(const package::UnpackOrder order, order_from(context));
   ORCH_CHECK(sys::make_dirs(order.scratch, 0700));
   ORCH_TRY(const Made made, Maker(context, order, tool).make());

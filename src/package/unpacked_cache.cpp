@@ -99,6 +99,12 @@ UnpackedEntry decode_entry(Reader& reader) {
 
 // ---- unpacking
 
+// A package that is many times larger than its archive is an attack (a sparse file, say, costs an archive
+// nothing). Real ones stay below 20 times.
+constexpr std::uint64_t k_largest_growth = 200;
+constexpr std::uint64_t k_always_allowed = 256U << 20U;
+constexpr std::uint64_t k_entry_cost = 512;  // an entry takes room, even if it is empty
+
 // Writes the entry's content to `file`; the size is what came, the digest is taken on the way.
 Result<Blob> store_content(const std::string& file, std::uint32_t mode, const ContentReader& content,
                            std::vector<char>& buffer, std::uint64_t room) {
@@ -120,12 +126,6 @@ Result<Blob> store_content(const std::string& file, std::uint32_t mode, const Co
     return base::fail(base::errno_error(errno, "change the mode of", file));
   return blob;
 }
-
-// A package that is many times larger than its archive is an attack (a sparse file, say, costs an archive
-// nothing). Real ones stay below 20 times.
-constexpr std::uint64_t k_largest_growth = 200;
-constexpr std::uint64_t k_always_allowed = 256U << 20U;
-constexpr std::uint64_t k_entry_cost = 512;  // an entry takes room, even if it is empty
 
 Result<std::uint64_t> largest_unpacked(const std::string& archive) {
   ORCH_TRY(const struct stat info, sys::stat_file(archive));

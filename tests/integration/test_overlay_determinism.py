@@ -214,6 +214,16 @@ class OverlayDeterminism(lib.TestCase):
         ran = self.orch("build", home / "p.toml", "--only", "deps-overlay", home=home, cwd=home, status=1)
         self.golden("overlay/long_name.txt", message_of(ran.stderr))
 
+    def test_a_compressor_that_this_mkfs_has_not_is_refused_before_anything_is_unpacked(self):
+        if newer_erofs.tools("own").version >= (1, 8):
+            self.skipTest("this mkfs.erofs may have zstd")
+        home = self.home("zstd")
+        text = (home / "p.toml").read_text().replace("[source.own]", 'compressor = "zstd"\n[source.own]')
+        (home / "p.toml").write_text(text)
+        ran = self.orch("build", home / "p.toml", "--only", "deps-overlay", home=home, cwd=home, status=1)
+        self.golden("overlay/compressor.txt", message_of(ran.stderr))
+        self.assertFalse((home / "cache/appimage-orch/unpacked").exists())
+
     def test_a_newer_mkfs_gives_the_same_image_with_any_number_of_workers(self):
         tools = newer_erofs.tools("trixie")
         _, _ = self.first()

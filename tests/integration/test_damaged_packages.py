@@ -1,0 +1,116 @@
+"""Damaged packages and lock files: no crash, no hang, nothing outside of the staging directory; with sanitizers in CI."""
+
+import gzip
+import os
+import shutil
+import subprocess
+import tarfile
+import unittest
+
+from tests.integration import lib
+from tests.integration.repository import Entry, make_deb
+
+DRIVER = lib.BINARY.parents[2] / "tests/support/mutate-driver"
+SEED = int(os.environ.get("ORCH_SEED", "0")) or int.from_bytes(os.urandom(4), "little")
+FILES = {
+    "./usr/": None, "./usr/lib/": None, "./usr/lib/liba.so.1": b"library " * 300, "./usr/lib/liba.so": ("link", "liba.so.1"),
+    "./usr/lib/same": Entry(type=tarfile.LNKTYPE, link="./usr/lib/liba.so.1"), "./usr/evil": ("link", "../../../.."),
+    "./usr/abs": ("link", "/tmp"), "./usr/evil/planted": b"x", "./lib/x": b"y", "./dev/null": Entry(type=tarfile.CHRTYPE, device=(1, 3)),
+    "./usr/lib/" + "n" * 120 + "/" + "m" * 120: b"long", "./etc/opaque/": Entry(type=tarfile.DIRTYPE, mode=0o755),
+}
+
+
+def compressed_deb(path, files, tool):
+    """A package whose data archive is compressed by a program."""
+    _, plain = make_deb("damaged", "1", files)
+    start = plain.index(b"data.tar")
+    data = plain[start + 60:]
+    packed = {"gz": gzip.compress(data, mtime=0)}.get(tool) or subprocess.run([tool, "-c"], input=data, stdout=subprocess.PIPE, check=True).stdout
+    name = {"gz": "data.tar.gz", "xz": "data.tar.xz", "zstd": "data.tar.zst"}[tool]
+    path.write_bytes(plain[:start] + f"{name:<16}{0:<12}{0:<6}{0:<6}{100644:<8}{len(packed):<10}`\n".encode() + packed
+                     + b"\n" * (len(packed) % 2))
+    return path
+
+
+class Damaged(lib.TestCase):
+    PACKAGES, LOCKS = 4000, 1000
+
+    def setUp(self):
+        print(f"seed {SEED}")
+        self.originals = self.tmp / "originals"
+        self.originals.mkdir()
+
+    def drive(self, *args):
+        env = {**self.environment(), "ASAN_OPTIONS": os.environ.get("ASAN_OPTIONS", "") +
+               ":hard_rss_limit_mb=1500:quarantine_size_mb=16:max_allocation_size_mb=1024:allocator_may_return_null=0"}
+        ran = lib.run_command([DRIVER, *args], env=env, cwd=self.tmp)
+        self.assertEqual(ran.status, 0, msg=f"seed {SEED}: status {ran.status}: {ran.stderr[-3000:]}")
+        return ran.json
+
+    def packages(self):
+        deb = self.originals / "plain.deb"
+        deb.write_bytes(make_deb("damaged", "1", FILES)[1])
+        pax = self.originals / "pax.deb"
+        pax.write_bytes(make_deb("damaged", "1", {**FILES, "./usr/x": Entry(b"x", xattrs={"user.overlay.redirect": "/"}),
+                                                  "./usr/\u00e9" * 60: b"long pax name"})[1])
+        found = [deb, deb, pax]  # the plain one twice: damage reaches the tar archive itself
+        for tool in ("gz", "xz", "zstd"):
+            if tool == "gz" or lib.have(tool):
+                found.append(compressed_deb(self.originals / f"{tool}.deb", FILES, tool))
+        if lib.have("rpmbuild"):
+            found += self.rpms()
+        return found
+
+    def rpms(self):
+        """Small RPM packages, with the payload as it is and compressed."""
+        found = []
+        for payload in ("w.ufdio", "w6.xzdio", "w9.gzdio"):
+            top = self.tmp / "rpm" / payload
+            spec = self.write(f"rpm/{payload}/d.spec", """Name: damaged
+Version: 1
+Release: 1
+Summary: s
+License: x
+BuildArch: noarch
+%description
+d
+%install
+mkdir -p %{buildroot}/usr/lib %{buildroot}/etc
+echo library > %{buildroot}/usr/lib/liba.so.1
+ln -s liba.so.1 %{buildroot}/usr/lib/liba.so
+ln %{buildroot}/usr/lib/liba.so.1 %{buildroot}/usr/lib/same
+ln -s ../../../../tmp %{buildroot}/usr/evil
+echo conf > %{buildroot}/etc/conf
+%files
+/usr/lib/*
+/usr/evil
+/etc/conf
+""")
+            ran = lib.run_command(["rpmbuild", "-bb", "--define", f"_topdir {top}", "--define", f"_binary_payload {payload}", spec],
+                                  env=self.environment())
+            self.assertEqual(ran.status, 0, msg=str(ran))
+            (rpm,) = top.rglob("*.rpm")
+            found.append(rpm.rename(self.originals / f"{payload}.rpm"))
+        return found
+
+    def test_damaged_packages_are_refused_or_unpacked_inside(self):
+        place = self.tmp / "place"
+        (place / "neighbour").mkdir(parents=True)
+        (place / "neighbour/file").write_text("untouched")
+        counts = self.drive("packages", str(SEED), str(self.PACKAGES), place, *self.packages())
+        self.assertEqual(counts["opened"] + counts["refused"], self.PACKAGES)
+        self.assertGreater(counts["opened"], self.PACKAGES // 50)
+        self.assertGreater(counts["refused"], self.PACKAGES // 4)
+        self.assertEqual([p.name for p in self.tmp.rglob("planted")], [])
+
+    def test_damaged_lock_files_are_refused_or_safe(self):
+        lock = self.originals / "p.lock.toml"
+        shutil.copy(lib.GOLDEN / "lock/p.lock.toml", lock)
+        counts = self.drive("locks", str(SEED), str(self.LOCKS), lock)
+        self.assertEqual(counts["opened"] + counts["refused"], self.LOCKS)
+        self.assertGreater(counts["opened"], self.LOCKS // 100)
+        self.assertGreater(counts["refused"], self.LOCKS // 4)
+
+
+if __name__ == "__main__":
+    unittest.main()
