@@ -298,7 +298,10 @@ Result<int> inspect(const Options& options) {
     out = format::to_json(document);
   } else if (!unknown) {
     out = to_text(options.file, inspection);
-    if (options.files) out += totals_text(directory_totals(files)) + files_text(std::move(files));
+    if (options.files) {
+      out += totals_text(directory_totals(files));
+      out += files_text(std::move(files));
+    }
   }
   if (std::fwrite(out.data(), 1, out.size(), stdout) != out.size() || std::fflush(stdout) != 0)
     return fail(ErrorKind::io, "cannot write to standard output");

@@ -92,7 +92,7 @@ class Repository:
             for path in self.paths[name]:
                 holders.setdefault(path, []).append(f"libs/{name}")
         indices = {"Packages": "\n".join(text for text, _ in self.packages.values()).encode(),
-                   "Contents-amd64": "".join(f"{p} {','.join(holders[p])}\n" for p in sorted(holders)).encode()}
+                   "Contents-amd64": "".join(f"{p} {','.join(holders[p])}\n" for p in sorted(holders)).encode("utf-8", "surrogateescape")}
         for name, index in indices.items():
             (self.folder / name).write_bytes(index)
         sums = "".join(f" {hashlib.sha256(i).hexdigest()} {len(i)} {n}\n" for n, i in indices.items())
