@@ -13,9 +13,11 @@ Result<> extract_appimage(Context& context);
 Result<> fetch(Context& context);
 Result<> fetch_packages(Context& context);
 Result<> finish_stack(Context& context);
+Result<> image_from_package(Context& context);
 Result<> index(Context& context);
 Result<> overlay(Context& context);
 Result<> rootfs_compat(Context& context);
+Result<> sanitize_elf(Context& context);
 Result<> verify_stack(Context& context);
 
 namespace {
@@ -34,9 +36,11 @@ const std::vector<Entry>& table() {
       {"fetch", fetch},
       {"fetch-packages", fetch_packages},
       {"finish-stack", finish_stack},
+      {"image-from-package", image_from_package},
       {"index", index},
       {"overlay", overlay},
       {"rootfs-compat", rootfs_compat},
+      {"sanitize-elf", sanitize_elf},
       {"verify-stack", verify_stack},
   };
   // clang-format on

@@ -215,11 +215,9 @@ bool has_type(const Value& value, std::string_view type) {
   if (type == "string") return value.is_string();
   if (type == "integer") return value.is_int();
   if (type == "boolean") return value.is_bool();
-  if (type == "strings" || type == "lock") {
-    if (!value.is_array()) return false;
-    return type == "lock" || std::all_of(value.as_array().begin(), value.as_array().end(),
-                                         [](const Value& item) { return item.is_string(); });
-  }
+  if (type == "strings")
+    return value.is_array() && std::all_of(value.as_array().begin(), value.as_array().end(),
+                                           [](const Value& item) { return item.is_string(); });
   return true;
 }
 

@@ -153,6 +153,19 @@ Result<Sha256> sha256_fd(int fd, std::string_view name) {
   return hasher.finish();
 }
 
+Result<std::string> xxh3_64_fd(int fd, std::string_view name) {
+  struct Sink {
+    std::unique_ptr<XXH3_state_t, decltype(&XXH3_freeState)> state{XXH3_createState(), XXH3_freeState};
+    void update(const void* data, std::size_t size) { XXH3_64bits_update(state.get(), data, size); }
+  } sink;
+  if (sink.state == nullptr) throw std::bad_alloc();
+  XXH3_64bits_reset(sink.state.get());
+  ORCH_CHECK(feed(fd, name, sink));
+  XXH64_canonical_t bytes{};
+  XXH64_canonicalFromHash(&bytes, XXH3_64bits_digest(sink.state.get()));
+  return base::hex(bytes.digest);
+}
+
 std::array<std::uint8_t, 20> sha1_of(std::string_view bytes) {
   std::array<std::uint8_t, 20> out{};
   ::SHA1(reinterpret_cast<const unsigned char*>(bytes.data()), bytes.size(), out.data());

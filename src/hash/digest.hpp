@@ -73,6 +73,8 @@ std::array<std::uint8_t, 20> sha1_of(std::string_view bytes);
 // Content of an open regular file from its start to its end.
 Result<Digest> digest_fd(int fd, std::string_view name);
 Result<Sha256> sha256_fd(int fd, std::string_view name);
+// XXH3-64, seed 0, as 16 hexadecimal digits: the sum that FEX publishes for its images.
+Result<std::string> xxh3_64_fd(int fd, std::string_view name);
 
 // Both of a file's digests, taken in one reading.
 struct FileDigests {

@@ -42,6 +42,8 @@ constexpr std::array k_profile{
     Key{"stack.deps.documentation", boolean, "false", "", "keep manual pages and the like"},
     Key{"stack.deps.paths", texts, "[]", "", "take only what lies at or below these paths"},
     Key{"stack.deps.allow", texts, "[]", "", "rules for layers that it may break: RULE or RULE:PATH"},
+    Key{"fex", table, "{}", "", "the images that FEX publishes"},
+    Key{"fex.list", text, "https://rootfs.fex-emu.gg/RootFS_links.json", "", "address of their list"},
     Key{"source", named_tables, "{}", "", "where packages come from"},
     Key{"source.*.kind", text, "!", k_source_kinds, "apt, dnf, dir (a folder), files (a list)"},
     Key{"source.*.description", text, "-", "", "one line on what it is"},
