@@ -72,7 +72,7 @@ class OwnStep(lib.TestCase):
         document, by_rule = self.build()
         self.assertEqual((by_rule["step:translate"], by_rule["step:shout"]), ("executed", "executed"))
         self.assertEqual(sorted(rule for rule, result in by_rule.items() if result == "executed"),
-                         ["index-tree", "step:shout", "step:translate"], msg=document)
+                         ["index-tree", "step:shout", "step:translate", "verify-stack"], msg=document)
         self.assertEqual(self.greeting(), "BONJOUR, world!")
 
         profile.write_text(text)
