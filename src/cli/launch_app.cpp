@@ -164,6 +164,11 @@ void AppRun::take_outcome(const launch::Outcome& outcome) {
   report_.advice.insert(report_.advice.end(), outcome.advice.begin(), outcome.advice.end());
 }
 
+void AppRun::set_profile(const model::Profile& profile) {
+  start_.expanded = profile.value;
+  start_.verbatim = profile.verbatim;
+}
+
 void AppRun::set_stack(const Value& report, const std::string& mode) {
   if (report.is_null()) return;
   report_.verify = stack_summary(report);

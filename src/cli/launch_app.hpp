@@ -8,6 +8,7 @@
 #include "evidence/run_directory.hpp"
 #include "launch/launcher.hpp"
 #include "model/launch.hpp"
+#include "model/profile.hpp"
 
 #include <chrono>
 #include <optional>
@@ -40,6 +41,8 @@ class AppRun {
   Result<int> build_failed(const base::Error& error);
   // Ends the run as "interrupted" by a signal before the application ran; the exit status is 128 + signal.
   Result<int> interrupted(int signal);
+  // The profile has changed since begin().
+  void set_profile(const model::Profile& profile);
   // What `verify` found (a stack report, may be null), for the evidence. A problem stops launch() after the
   // launcher's own checks, or is a warning where `mode` ([verify] mode) is "warn".
   void set_stack(const base::Value& report, const std::string& mode);

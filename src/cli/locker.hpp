@@ -56,7 +56,7 @@ class Locker {
       const std::map<std::string, std::vector<package::AutoPackage>>& autos) const;
 
   Parts parts_;
-  std::map<std::string, BaseFacts> facts_;  // by profile
+  std::map<std::string, BaseFacts> facts_;   // by profile
   mutable std::set<std::string> refreshed_;  // see package::Surroundings
 };
 

@@ -1,5 +1,6 @@
 // appimage-orch run: build, preflight, launch, evidence.
 #include "base/text.hpp"
+#include "cli/auto_deps.hpp"
 #include "cli/build_view.hpp"
 #include "cli/command.hpp"
 #include "cli/launch_app.hpp"
@@ -41,6 +42,7 @@ struct RunArguments {
   std::vector<std::string> guest_pre;
   bool force = false;
   bool dry_run = false;
+  bool auto_deps = false;
 };
 
 bool ends_with(std::string_view text, std::string_view end) {
@@ -205,12 +207,13 @@ Built build_for(const Session& session, Project& project, const LaunchOverrides&
 Result<int> run_profile(const Session& session, const RunArguments& arguments) {
   ORCH_TRY(const LaunchOverrides overrides, launch_overrides(session, arguments));
   ORCH_TRY(ProjectOptions options, project_options(session, arguments));
-  ORCH_TRY(const std::unique_ptr<Project> project, Project::open(session, std::move(options)));
-  const model::Profile& profile = project->profiles().front();
-  ORCH_CHECK(load::require_app(profile));
+  const ProjectOptions again = options;
+  ORCH_TRY(std::unique_ptr<Project> project, Project::open(session, std::move(options)));
+  ORCH_CHECK(load::require_app(project->profiles().front()));
   if (arguments.dry_run) return dry_run(session, *project, overrides, arguments.format);
 
   RunStart start;
+  const model::Profile& profile = project->profiles().front();
   start.app = profile.name;
   start.profile = profile.name;
   start.expanded = profile.value;
@@ -222,11 +225,21 @@ Result<int> run_profile(const Session& session, const RunArguments& arguments) {
   start.out_dir = arguments.out_dir;
   start.force = arguments.force;
   ORCH_TRY(AppRun app, AppRun::begin(session, start));
-  const Built built = build_for(session, *project, overrides);
+  Built built = build_for(session, *project, overrides);
+  if (!built.error && built.interrupted == 0) {
+    const std::unique_ptr<BuildView> view = make_build_view(session);
+    const Result<bool> added = offer_auto_deps(session, *project, built.stack, arguments.auto_deps, *view);
+    if (!added) return app.build_failed(added.error());
+    if (*added) {
+      ORCH_TRY(project, Project::open(session, again));
+      app.set_profile(project->profiles().front());
+      built = build_for(session, *project, overrides);
+    }
+  }
   app.end_phase("build");
   if (built.interrupted != 0) return app.interrupted(built.interrupted);
   if (built.error) return app.build_failed(*built.error);
-  const Value* verify = profile.value.find("verify");
+  const Value* verify = project->profiles().front().value.find("verify");
   app.set_stack(built.stack, verify != nullptr ? verify->string_or("mode", "stop") : "stop");
   return app.launch(*built.spec);
 }
@@ -275,6 +288,8 @@ void add_run(CLI::App& app, Session& session) {
                    "what a missing library does: stop (default), warn, or off: do not look")
       ->type_name("MODE")
       ->check(CLI::IsMember({"stop", "warn", "off"}));
+  command->add_flag("--auto-deps", arguments->auto_deps,
+                    "add an overlay for missing libraries to the profile, without asking");
   add_format(*command, arguments->format);
   command->callback(
       [&session, arguments] { session.action = [&session, arguments] { return run(session, *arguments); }; });

@@ -158,4 +158,22 @@ Result<std::string> write_user_profile(const AppFacts& facts, const std::string&
   return path;
 }
 
+Result<> add_auto_overlay(const std::string& path) {
+  ORCH_TRY(std::string text, sys::read_file(path));
+  ORCH_TRY(const Value before, format::parse_toml_text(path, text));
+  // Without overlays of its own the profile has those that it extends: "+" adds to them.
+  const bool own = before.find_path("stack.deps") != nullptr;
+  if (!text.empty() && text.back() != '\n') text += '\n';
+  text += fmt::format(
+      "\n# Packages for libraries that the application needs and the stack lacks; the lock file says which.\n"
+      "[[stack.{}]]\nname = \"auto\"\nauto = true\n",
+      own ? "deps" : "\"+deps\"");
+  if (const auto after = format::parse_toml_text(path, text); !after)
+    return base::fail(base::ErrorKind::profile,
+                      fmt::format("'{}' has its overlays written so that none can be added behind them",
+                                  base::printable(path)),
+                      "add { name = \"auto\", auto = true } to stack.deps yourself");
+  return sys::write_atomic(path, text);
+}
+
 }  // namespace orch::load

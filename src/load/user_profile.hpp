@@ -31,6 +31,11 @@ Result<std::string> profile_text(const AppFacts& facts, const std::string& name,
 Result<std::string> write_user_profile(const AppFacts& facts, const std::string& extends,
                                        const Surroundings& surroundings);
 
+// Adds an overlay to the profile's file, in front of nothing and behind everything that it says: auto = true, so
+// that it takes packages for libraries that are missing. The overlays that it extends stay. Errors: a file that
+// cannot be written, or whose text leaves no place for it (overlays in one line), which then stays as it is.
+Result<> add_auto_overlay(const std::string& path);
+
 // "bambu-studio" for "Bambu Studio": a name for a profile out of a desktop id, or a file's name.
 std::string profile_name_for(const AppFacts& facts);
 
