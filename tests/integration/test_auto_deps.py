@@ -1,0 +1,99 @@
+"""From an application whose libraries the base lacks to one that runs: verify names the package, a yes adds it."""
+
+import shutil
+import unittest
+from pathlib import Path
+
+from tests.integration import jsonschema_mini
+from tests.integration import launching
+from tests.integration import lib
+
+OS_RELEASE = 'ID={}\nVERSION_ID="{}"\n'
+
+
+@lib.needs_tool("apt-get", "dpkg-deb", "mksquashfs", "mkfs.erofs")
+class AutoDeps(lib.TestCase):
+    """The hello example, whose jq needs libjq, on a base of this machine's C library."""
+
+    def setUp(self):
+        shutil.copytree(lib.SOURCE / "examples/hello", self.tmp / "hello", ignore=shutil.ignore_patterns("*.AppImage", "*.lock.toml"))
+        made = lib.run_command([self.tmp / "hello/make-appimage.sh", self.tmp / "Hello.AppImage"], env=self.environment())
+        self.assertEqual(made.status, 0, msg=str(made))
+        host = dict(line.split("=", 1) for line in Path("/etc/os-release").read_text().splitlines() if "=" in line)
+        self.distribution = host["ID"].strip('"'), host.get("VERSION_ID", "").strip('"')
+        self.make_base(*self.distribution)
+        self.profile = self.write("hello.toml", 'schema = 1\nextends = "native"\n[app]\nappimage = "Hello.AppImage"\n'
+                                                '[stack]\nbase = "base.erofs"\n')
+
+    def make_base(self, *distribution, more=None):
+        shutil.rmtree(self.tmp / "base", ignore_errors=True)
+        (self.tmp / "base.erofs").unlink(missing_ok=True)
+        lib.make_tree(self.tmp / "base", {"etc/os-release": OS_RELEASE.format(*distribution), **(more or {})})
+        listed = lib.run_command(["ldd", "/bin/sh", "/bin/cat"]).stdout
+        for path in {word for word in listed.split() if word.startswith("/lib")} | {"/bin/sh", "/bin/cat", "/lib/x86_64-linux-gnu/libm.so.6"}:
+            copy = self.tmp / "base" / path.lstrip("/")
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(path, copy)
+        lib.make_erofs(self.tmp / "base.erofs", self.tmp / "base")
+
+    def rules(self, document, result):
+        return sorted(step["rule"] for step in document["steps"] if step["result"] == result)
+
+    def test_what_is_missing_is_named_with_its_package_and_added_on_request(self):
+        ran = self.orch("run", self.profile, status=125)
+        self.assertIn("'hello' cannot start on its stack: missing library: libjq.so.1, needed by usr/bin/jq", ran.stderr)
+        self.assertIn("--auto-deps", ran.stderr)
+        report = self.orch_json("verify", self.profile, status=1)
+        self.assertEqual(jsonschema_mini.check_document(report, "verify"), [])
+        (item,) = [m for m in report["missing"] if m["severity"] == "required"]
+        self.assertEqual((item["soname"], item["packages"][0]), ("libjq.so.1", "libjq1"))
+
+        ran = self.orch("run", self.profile, "--auto-deps", "--", "you", status=0)
+        self.assertEqual(ran.stdout.strip().splitlines()[-1], "Hello, you!")
+        self.assertIn('[[stack."+deps"]]\nname = "auto"\nauto = true\n', self.profile.read_text())
+        lock = (self.tmp / "hello.lock.toml").read_text()
+        self.assertIn('{ soname = "libjq.so.1", package = "libjq1" }', lock)
+        self.assertIn('reason = "provides libjq.so.1"', lock)
+        self.assertNotIn('name = "libc6"\nversion = "2', lock)
+        again = self.orch_json("build", self.profile)
+        self.assertEqual((again["executed"], again["cached"]), (0, 0))
+        self.assertEqual(self.orch_json("verify", self.profile)["missing"], [])
+
+        # The lock is all that another machine needs.
+        shutil.rmtree(self.tmp / "cache")
+        self.orch("build", self.profile, "--locked")
+        self.assertEqual((self.tmp / "hello.lock.toml").read_text(), lock)
+
+    def test_another_base_is_checked_again_and_rebuilds_no_overlay(self):
+        self.orch("run", self.profile, "--auto-deps", status=0)
+        lock = (self.tmp / "hello.lock.toml").read_text()
+        self.assertIn(f'distribution = "{self.distribution[0]}"', lock)
+        self.make_base(*self.distribution, more={"etc/new": "new"})
+        ran = self.orch("build", self.profile, "--format", "json")
+        self.assertEqual(self.rules(ran.json, "executed"),
+                         ["check-stack", "finish-stack", "index-image", "rootfs-compat", "verify-stack"])
+        self.assertIn("warning: ", ran.stderr)
+        self.assertEqual((self.tmp / "hello.lock.toml").read_text(), lock)
+        self.make_base("fedora", "42")
+        ran = self.orch("build", self.profile, status=2)
+        self.assertIn("fedora", ran.stderr)
+
+    def test_an_overlay_that_would_poison_the_base_is_refused(self):
+        bad = lib.make_tree(self.tmp / "bad", {"lib64/ld-linux-x86-64.so.2/x": "a directory over the loader"})
+        ran = self.orch("build", self.profile, "--image", lib.make_erofs(self.tmp / "bad.erofs", bad), status=1)
+        self.assertIn("'lib64/ld-linux-x86-64.so.2' in layer 'bad' is a directory over a ", ran.stderr)
+        self.assertIn("layer 'base'", ran.stderr)
+
+    def test_at_a_terminal_it_is_a_question(self):
+        for answer, status in ((b"\n", 125), (b"y\n", 0)):
+            terminal = launching.Terminal([lib.BINARY, "run", self.profile, "--", "there"], self.environment(), self.tmp)
+            terminal.read_until(b"[y/N] ")
+            self.assertIn(b"has libjq1", terminal.output)
+            terminal.type(answer)
+            self.assertEqual(terminal.wait(), status, terminal.output)
+            self.assertEqual("auto = true" in self.profile.read_text(), status == 0)
+        self.assertIn(b"Hello, there!", terminal.output)
+
+
+if __name__ == "__main__":
+    unittest.main()
