@@ -41,7 +41,7 @@ struct RunReport {
   base::Value raw;                   // the launcher's Outcome::raw
   base::Value environment;           // what the launch sets: {"NAME": "value"}
   base::Value checks;                // the preflight's, as doctor shows them
-  base::Value verify;                // {ok, missing} of appimage-orch/verify/1, without hints; null: not asked
+  base::Value verify;  // {ok, missing} of appimage-orch/verify/1, without hints; null: not asked
 };
 
 // Unknown values are null, not left out.

@@ -39,7 +39,9 @@ Result<Places> places_of(const std::vector<UnpackedEntry>& entries) {
     ORCH_TRY(std::string place, entry_place(item.entry.path));
     if (place.empty() || !skip_reason(rules, place).empty()) continue;
     const bool copyright = place.ends_with("/copyright");
-    (copyright ? out.copyrights : is_library_place(place) ? out.libraries : out.others)
+    (copyright                 ? out.copyrights
+     : is_library_place(place) ? out.libraries
+                               : out.others)
         .push_back(std::move(place));
   }
   return out;
@@ -71,7 +73,7 @@ Result<std::optional<ProvidedPackage>> provided_by(const image::MergedView& view
                                          "loader, C library and compiler runtime belong to the base alone"});
   ORCH_TRY(const Places places, places_of(entries));
   const bool by_libraries = !places.libraries.empty();
-  const std::vector<std::string>& needed = by_libraries             ? places.libraries
+  const std::vector<std::string>& needed = by_libraries            ? places.libraries
                                            : places.others.empty() ? places.copyrights
                                                                    : places.others;
   if (needed.empty()) return std::optional<ProvidedPackage>();
