@@ -3,6 +3,7 @@
 #include "base/text.hpp"
 #include "cli/paths.hpp"
 #include "load/sources.hpp"
+#include "package/fex_images.hpp"
 #include "package/provided.hpp"
 #include "sys/file.hpp"
 
@@ -167,10 +168,48 @@ Result<LockFile> Locker::resolve(model::Profile& profile, const std::optional<Lo
   return resolved;
 }
 
+Result<std::optional<LockFile>> Locker::lock_fex_images(const model::Profile& profile,
+                                                        std::optional<LockFile> lock, LockPolicy policy,
+                                                        const std::string& path) const {
+  const Value* layers = profile.value.find("layers");
+  if (layers == nullptr || !layers->is_array()) return lock;
+  const Value* list = profile.value.find_path("fex.list");
+  const std::string address =
+      list != nullptr && list->is_string() ? list->as_string() : std::string(package::k_fex_list);
+  bool changed = false;
+  for (const Value& layer : layers->as_array()) {
+    const std::string fex = layer.string_or("fex", "");
+    if (layer.string_or("kind", "") != "fex") continue;
+    const std::string name = layer.string_or("name", "");
+    const package::LockedImage* known = lock ? lock->find_image(name) : nullptr;
+    const bool fits = known != nullptr && known->fex == fex;
+    if (policy == LockPolicy::leave || (fits && policy != LockPolicy::update)) continue;
+    if (policy == LockPolicy::demand)
+      return fail(
+          ErrorKind::profile,
+          fmt::format("the lock file '{}' does not fit the profile: the image of layer '{}' is not locked",
+                      path, name),
+          fmt::format("run 'appimage-orch lock {}' and keep the file with the profile", profile.path));
+    ORCH_TRY(package::LockedImage image,
+             package::lock_fex_image(name, fex, address, fits ? std::optional(*known) : std::nullopt,
+                                     surroundings()));
+    if (!lock) lock.emplace();
+    lock->set_image(std::move(image));
+    changed = true;
+  }
+  if (changed) {
+    ORCH_CHECK(sys::make_dirs(sys::parent_path(path)));
+    ORCH_CHECK(lock->save(path));
+  }
+  return lock;
+}
+
 Result<> Locker::lock(model::Profile& profile, LockPolicy policy,
                       const std::map<std::string, std::vector<package::AutoPackage>>& autos) {
   const std::string path = package::lock_path(profile, user_profiles(parts_.session));
   ORCH_TRY(std::optional<LockFile> lock, LockFile::load(path));
+  ORCH_TRY(lock, lock_fex_images(profile, std::move(lock), policy, path));
+  if (lock) ORCH_CHECK(package::apply_lock(profile, *lock));
   const bool may_resolve = policy == LockPolicy::resolve || policy == LockPolicy::update;
   BaseIdentity base = lock ? lock->base : BaseIdentity();
   const Value* layers = profile.value.find("layers");

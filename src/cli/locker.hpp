@@ -49,6 +49,10 @@ class Locker {
  private:
   Result<> resolve_auto_sources(model::Profile& profile, const package::BaseIdentity& base) const;
   Result<BaseFacts> facts_of(const model::Profile& profile);
+  // Images of FEX's list that the profile names: the lock with those that it lacks. Nothing where it may not.
+  Result<std::optional<package::LockFile>> lock_fex_images(const model::Profile& profile,
+                                                           std::optional<package::LockFile> lock,
+                                                           LockPolicy policy, const std::string& path) const;
   Result<package::LockFile> resolve(model::Profile& profile, const std::optional<package::LockFile>& old,
                                     std::vector<package::LayerRequest> requests, LockPolicy policy);
   std::vector<package::LayerRequest> with_autos(

@@ -320,7 +320,7 @@ outputs.copy = { kind = "file" }
         self.assertEqual(child.returncode, 130)
         self.wait_for(lambda: not any(self.runs(pid) for pid in steps), "the end of the steps' processes")
         self.write("go", "")
-        self.assertEqual(self.rules(self.build_checked(), "executed"), ["step:slow"])
+        self.assertIn("step:slow", self.rules(self.build_checked(), "executed"))
 
 
 if __name__ == "__main__":
