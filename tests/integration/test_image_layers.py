@@ -1,0 +1,88 @@
+"""Images out of packages, of FEX's list, and the step that hides property notes, as builds make them."""
+
+import hashlib
+import json
+import os
+import struct
+import unittest
+from pathlib import Path
+
+from tests.integration import lib
+from tests.integration.repository import Repository
+from tests.integration.stacks import StackTestCase
+
+OFF = 'gpu = []\ncompat = "off"\nfinish = "off"\n'
+
+
+def make_program(level=4):
+    """An x86_64 ELF program with a property note that asks for an ISA level (bit number), and data behind its end."""
+    note = struct.pack("<III4sIIII", 4, 16, 5, b"GNU\0", 0xC0008002, 4, 1 << level, 0)
+    ident = b"\x7fELF\x02\x01\x01" + b"\0" * 9
+    header = ident + struct.pack("<HHIQQQIHHHHHH", 2, 62, 1, 0, 64, 0, 0, 64, 56, 2, 64, 0, 0)
+    place = 64 + 2 * 56
+    segments = b"".join(struct.pack("<IIQQQQQQ", kind, 4, place, place, place, len(note), len(note), 8) for kind in (0x6474E553, 4))
+    return header + segments + note + b"appended"
+
+
+@lib.needs_tool("mkfs.erofs")
+class ImageLayers(StackTestCase):
+    def image(self):
+        return lib.make_erofs(self.tmp / "rootfs.erofs", lib.make_tree(self.tmp / "tree", {"etc/os-release": "ID=x\n"}))
+
+    @lib.needs_tool("apt-get")
+    def test_an_image_inside_a_package(self):
+        image = self.image()
+        repository = Repository(self.tmp / "repo").add("rootfs", "1", {"./usr/share/r/default.erofs": image.read_bytes()}).publish()
+
+        def text(path):
+            return (f'[stack]\nbase = {{ package = "rootfs", source = "own", path = "{path}" }}\n{OFF}'
+                    f"[source.own]\n{repository.table()}")
+        layers = self.build_layers("p.toml", text("/usr/share/r/default.erofs"))
+        self.assertEqual(layers["image-from-package"]["image"].read_bytes(), image.read_bytes())
+        self.assertFalse(layers["convert-image"]["conversion"]["converted"])
+        profile = self.write("q.toml", text("usr/share/absent"))
+        self.orch("lock", profile)
+        ran = self.orch("build", profile, status=1)
+        self.assertIn("package 'rootfs' has no file 'usr/share/absent'", ran.stderr)
+        self.assertIn("the package has: usr/share/r/default.erofs", ran.stderr)
+
+    def test_an_image_of_fexs_list_waits_for_the_lock_and_then_is_fetched(self):
+        image = self.image()
+        profile = self.write("p.toml", f'[stack]\nbase = {{ fex = "Fedora 42" }}\n{OFF}')
+        ran = self.orch("build", "--locked", profile, ok=False)
+        self.assertIn("sha256", ran.stderr)
+        digest = hashlib.sha256(image.read_bytes()).hexdigest()
+        self.write("p.lock.toml", f'version = 2\n\n[[image]]\nname = "base"\nsha256 = "{digest}"\nsize = {image.stat().st_size}\n'
+                   f'fex = "Fedora 42"\nurl = "file://{image}"\nxxh3 = "0000000000000001"\n')
+        steps = {s["rule"]: s for s in self.orch_json("build", profile)["steps"]}
+        self.assertEqual(Path(steps["fetch-fex"]["artifact"]).read_bytes(), image.read_bytes())
+        self.assertIn("convert-image", steps)
+
+    @lib.needs_tool("mksquashfs")
+    def test_property_notes_are_hidden_only_if_the_profile_says_so(self):
+        program = make_program()
+        tree = lib.make_tree(self.tmp / "app", {"AppRun": program, "usr/lib/libx.so": program, "usr/share/text": b"x"})
+        os.link(tree / "AppRun", tree / "usr/again")
+        app = lib.make_appimage(self.tmp / "x.AppImage", tree)
+
+        def build(name, more):
+            profile = self.write(name, f'[app]\nappimage = "{app}"\n[extract]\n{more}[stack]\nbase = "{self.image()}"\n{OFF}')
+            return {s["rule"]: s for s in self.orch_json("build", "--only", "sanitize-elf" if more else "extract-appimage",
+                                                         profile)["steps"]}
+        self.assertNotIn("sanitize-elf", build("p.toml", ""))
+        step = build("q.toml", "strip_gnu_property = true\n")["sanitize-elf"]
+        files = self.documents(step)["sanitized"]["files"]
+        self.assertEqual([f["path"] for f in files], ["AppRun", "usr/lib/libx.so"])
+        made = Path(step["artifact"])
+        self.assertEqual(files[0]["before"], hashlib.sha256(program).hexdigest())
+        self.assertEqual(files[0]["after"], hashlib.sha256((made / "AppRun").read_bytes()).hexdigest())
+        after = (made / "AppRun").read_bytes()
+        changed = [i for i, (a, b) in enumerate(zip(program, after)) if a != b]
+        self.assertEqual((len(after), changed), (len(program), [64, 65, 66, 67, 184]))
+        self.assertEqual((made / "usr/again").stat().st_ino, (made / "AppRun").stat().st_ino)
+        self.assertEqual((made / "AppRun").stat().st_mode & 0o111, 0o111)
+        self.assertEqual(json.dumps(self.documents(step)["sanitized"]["schema"]), '"appimage-orch/sanitize/1"')
+
+
+if __name__ == "__main__":
+    unittest.main()
