@@ -50,7 +50,7 @@ class ImageLayers(StackTestCase):
         image = self.image()
         profile = self.write("p.toml", f'[stack]\nbase = {{ fex = "Fedora 42" }}\n{OFF}')
         ran = self.orch("build", "--locked", profile, ok=False)
-        self.assertIn("sha256", ran.stderr)
+        self.assertIn("the image of layer 'base' is not locked", ran.stderr)
         digest = hashlib.sha256(image.read_bytes()).hexdigest()
         self.write("p.lock.toml", f'version = 2\n\n[[image]]\nname = "base"\nsha256 = "{digest}"\nsize = {image.stat().st_size}\n'
                    f'fex = "Fedora 42"\nurl = "file://{image}"\nxxh3 = "0000000000000001"\n')
