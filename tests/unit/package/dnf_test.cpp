@@ -153,18 +153,17 @@ TEST_SUITE("package/dnf") {
   }
 
   TEST_CASE("RPM's order of versions") {
-    for (const auto& [less, more] :
-         std::vector<std::pair<const char*, const char*>>{{"1.0-1", "1.0-2"},
-                                                          {"1.9-1", "1.10-1"},
-                                                          {"1.0~rc1-1", "1.0-1"},
-                                                          {"1.0-1", "1.0^git1-1"},
-                                                          {"1.0^git1-1", "1.0.1-1"},
-                                                          {"9-1", "1:1-1"},
-                                                          {"1.a-1", "1.1-1"},
-                                                          {"1.0-1", "1.0a-1"},
-                                                          {"2.0-1.fc41", "2.0-1.fc42"}}) {
-      CHECK_MESSAGE(compare_rpm_versions(less, more) < 0, less, " ", more);
-      CHECK_MESSAGE(compare_rpm_versions(more, less) > 0, less, " ", more);
+    for (const auto& pair : std::vector<std::pair<const char*, const char*>>{{"1.0-1", "1.0-2"},
+                                                                             {"1.9-1", "1.10-1"},
+                                                                             {"1.0~rc1-1", "1.0-1"},
+                                                                             {"1.0-1", "1.0^git1-1"},
+                                                                             {"1.0^git1-1", "1.0.1-1"},
+                                                                             {"9-1", "1:1-1"},
+                                                                             {"1.a-1", "1.1-1"},
+                                                                             {"1.0-1", "1.0a-1"},
+                                                                             {"2.0-1.fc41", "2.0-1.fc42"}}) {
+      CHECK_MESSAGE(compare_rpm_versions(pair.first, pair.second) < 0, pair.first, " ", pair.second);
+      CHECK_MESSAGE(compare_rpm_versions(pair.second, pair.first) > 0, pair.first, " ", pair.second);
     }
     CHECK(compare_rpm_versions("1.05-1", "1.5-1") == 0);
     CHECK(compare_rpm_versions("0:1-1", "1-1") == 0);

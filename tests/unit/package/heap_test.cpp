@@ -105,15 +105,15 @@ TEST_SUITE("package/heap") {
   }
 
   TEST_CASE("Debian's order of versions") {
-    for (const auto& [less, more] : std::vector<std::pair<const char*, const char*>>{{"1.0-1", "1.0-2"},
-                                                                                     {"1.9", "1.10"},
-                                                                                     {"1.0~rc1-1", "1.0-1"},
-                                                                                     {"1.0", "1.0+b1"},
-                                                                                     {"9", "1:0"},
-                                                                                     {"1.0-1", "1.0-1.1"},
-                                                                                     {"1.0a", "1.0+"}}) {
-      CHECK_MESSAGE(compare_deb_versions(less, more) < 0, less, " ", more);
-      CHECK_MESSAGE(compare_deb_versions(more, less) > 0, less, " ", more);
+    for (const auto& pair : std::vector<std::pair<const char*, const char*>>{{"1.0-1", "1.0-2"},
+                                                                             {"1.9", "1.10"},
+                                                                             {"1.0~rc1-1", "1.0-1"},
+                                                                             {"1.0", "1.0+b1"},
+                                                                             {"9", "1:0"},
+                                                                             {"1.0-1", "1.0-1.1"},
+                                                                             {"1.0a", "1.0+"}}) {
+      CHECK_MESSAGE(compare_deb_versions(pair.first, pair.second) < 0, pair.first, " ", pair.second);
+      CHECK_MESSAGE(compare_deb_versions(pair.second, pair.first) > 0, pair.first, " ", pair.second);
     }
     CHECK(compare_deb_versions("1.0-0", "1.0") == 0);
     CHECK(compare_deb_versions("1.01", "1.1") == 0);
