@@ -123,11 +123,12 @@ Result<> Project::load_all(const ProjectOptions& options) {
 }
 
 Result<> Project::prepare(LockPolicy policy, BuildView& view) {
+  view_ = &view;
   if (!locker_)
     locker_ = std::make_unique<Locker>(
         Locker::Parts{session_, processes_,
-                      [this, &view](const model::Profile& profile) { return lower_indexes(profile, view); },
-                      [&view](std::string_view line) { view.note(std::string(line)); }});
+                      [this](const model::Profile& profile) { return lower_indexes(profile, *view_); },
+                      [this](std::string_view line) { view_->note(std::string(line)); }});
   for (model::Profile& profile : profiles_) ORCH_CHECK(locker_->lock(profile, policy, autos_[profile.path]));
   std::vector<std::string> folders;
   for (const model::Profile& profile : profiles_) folders.push_back(profile.directory);

@@ -126,6 +126,7 @@ class Project {
   std::unique_ptr<hash::StatCache> stat_cache_;
   std::unique_ptr<plan::ToolFinder> tools_;
   sys::SystemProcessRunner processes_;
+  BuildView* view_ = nullptr;  // of the last prepare(); what the locker has to say goes there
   std::unique_ptr<Locker> locker_;
   // Packages for missing libraries that were found in this run: by profile, then layer.
   std::map<std::string, std::map<std::string, std::vector<package::AutoPackage>>> autos_;
