@@ -190,7 +190,12 @@ class Recorder(unittest.TestResult):
 
     @staticmethod
     def text(error):
-        return "".join(traceback.format_exception(*error))
+        """What went wrong comes first, then how the tests came there, without the frames of libraries."""
+        kind, value, trace = error
+        frames = [f for f in traceback.extract_tb(trace) if f.filename.startswith(str(SOURCE))]
+        reason = value.__cause__ or (None if value.__suppress_context__ else value.__context__)
+        after = f"after: {reason!r}\n" if reason is not None else ""
+        return "".join(traceback.format_exception_only(kind, value)) + after + "".join(traceback.format_list(frames))
 
 
 def run_module(module, pattern, events):

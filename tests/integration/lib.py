@@ -8,6 +8,7 @@ import functools
 import hashlib
 import json
 import os
+import random
 import shlex
 import shutil
 import socket
@@ -49,6 +50,12 @@ def run_command(argv, *, env=None, cwd=None, stdin=None, timeout=TIMEOUT, user=N
     done = subprocess.run(argv, env=env, cwd=cwd, timeout=timeout, capture_output=True, preexec_fn=preexec,
                           **({"input": stdin} if stdin is not None else {"stdin": subprocess.DEVNULL}))
     return Ran(argv, done.returncode, *(b.decode("utf-8", "surrogateescape") for b in (done.stdout, done.stderr)))
+
+
+def chosen_seed():
+    """The same for everybody, so that a change is judged by itself; ORCH_SEED gives another, "random" a new one."""
+    chosen = os.environ.get("ORCH_SEED") or "230417"
+    return random.SystemRandom().randrange(1 << 30) if chosen == "random" else int(chosen)
 
 
 # ---- probes: what this machine can do

@@ -11,7 +11,7 @@ from tests.integration import lib
 from tests.integration.repository import Entry, make_deb
 
 DRIVER = lib.BINARY.parents[2] / "tests/support/mutate-driver"
-SEED = int(os.environ.get("ORCH_SEED", "0")) or int.from_bytes(os.urandom(4), "little")
+SEED = lib.chosen_seed()
 FILES = {
     "./usr/": None, "./usr/lib/": None, "./usr/lib/liba.so.1": b"library " * 300, "./usr/lib/liba.so": ("link", "liba.so.1"),
     "./usr/lib/same": Entry(type=tarfile.LNKTYPE, link="./usr/lib/liba.so.1"), "./usr/evil": ("link", "../../../.."),

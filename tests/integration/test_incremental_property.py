@@ -111,7 +111,7 @@ class Incremental(StalenessCase):
             log.append(graph.edit())
 
     def test_random_graphs_and_edits(self):
-        first = int(os.environ.get("ORCH_SEED", random.SystemRandom().randint(0, 1 << 30)))
+        first = lib.chosen_seed()
         for seed in range(first, first + GRAPHS):
             self.check_graph(seed)
 

@@ -19,7 +19,7 @@ from pathlib import Path
 SOURCE = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(SOURCE))
 
-from tests.integration.lib import BINARY, TestCase, have, is_root, needs_erofs_mounts, run_command  # noqa: E402
+from tests.integration.lib import BINARY, TestCase, chosen_seed, have, is_root, needs_erofs_mounts, run_command  # noqa: E402
 
 DRIVER = Path(os.environ.get("ORCH_VIEW_DRIVER", BINARY.parents[2] / "tests/support/view-driver"))
 STACKS = 120
@@ -287,7 +287,7 @@ class MergedView(TestCase):
         return result
 
     def compare(self, mode, count):
-        seed = os.environ.get("ORCH_SEED", "20240229")
+        seed = str(chosen_seed())
         count = min(count, 20) if os.environ.get("ORCH_SANITIZED") == "1" else count
         result = self.in_namespace("worker", mode, seed, count)
         print(f"merged view of {mode}: seed {seed}, {count} stacks, {result['entries']} entries", file=sys.stderr)
