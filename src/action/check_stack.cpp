@@ -1,10 +1,9 @@
 // check-stack: what each layer does to those below it. An overlay that would poison the base is refused; what
 // is only worth knowing, or is allowed by the profile, is recorded.
-//   inputs      images[N]: the stack, bottom first
-//   parameters  names, roles, classes, allow: of the layers, in that order
-//   outputs     check: "appimage-orch/stack-check/1": {schema, layers, findings: [{rule, layer, path,
-//   severity,
-//               overridden, sentence}]}
+//   inputs      images[N]: the stack, bottom first; manifests[N]: of those made from packages
+//   parameters  names, roles, classes, allow: of the layers, in that order; allow_ready_made: for those that
+//   no package made
+//   outputs     check: "appimage-orch/stack-check/1": docs/schemas/stack-check-1.schema.json
 #include "action/context.hpp"
 #include "format/json.hpp"
 #include "image/layer_rules.hpp"
@@ -16,6 +15,9 @@
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <map>
+#include <memory>
+#include <utility>
 
 namespace orch::action {
 
@@ -26,6 +28,7 @@ struct StackLayer {
   std::string role;
   std::string layer_class;
   std::set<std::string> allow;
+  std::string manifest;  // path; empty for layers that no package made
 };
 
 std::string text_at(const Value& parameters, std::string_view name, std::size_t index) {
@@ -35,9 +38,56 @@ std::string text_at(const Value& parameters, std::string_view name, std::size_t 
   return item.is_string() ? item.as_string() : std::string();
 }
 
+// The manifest of a layer by its number; the list has gaps, where layers have none.
+std::string manifest_of(const Context& context, std::size_t index) {
+  const std::string name = fmt::format("manifests[{}]", index);
+  for (const Input& input : context.inputs)
+    if (input.name == name) return input.path;
+  return {};
+}
+
+// Which package each path of a layer is from. A manifest that cannot be read names none: what is found stands
+// without it.
+class Owners {
+ public:
+  explicit Owners(const std::string& manifest) {
+    const Result<std::string> text = sys::read_file(manifest);
+    const Result<Value> document = text ? format::parse_json(*text, manifest) : Result<Value>(Value());
+    const Value* files = document ? document->find("files") : nullptr;
+    if (files == nullptr || !files->is_array()) return;
+    for (const Value& file : files->as_array())
+      if (std::string package = file.string_or("package", ""); !package.empty())
+        packages_.emplace(file.string_or("path", ""), std::move(package));
+  }
+
+  // A directory that no package has by itself is that of the first package with something in it.
+  std::string of(const std::string& path) const {
+    const auto found = packages_.find(path);
+    if (found != packages_.end()) return found->second;
+    const auto inside = packages_.lower_bound(path + "/");
+    return inside != packages_.end() && inside->first.starts_with(path + "/") ? inside->second : "";
+  }
+
+ private:
+  std::map<std::string, std::string> packages_;
+};
+
+// The manifest is read when something is found, so for most stacks never.
+std::function<std::string(const std::string&)> package_names(const std::string& manifest) {
+  if (manifest.empty()) return {};
+  auto owners = std::make_shared<std::optional<Owners>>();
+  return [manifest, owners](const std::string& path) {
+    if (!*owners) owners->emplace(manifest);
+    return (*owners)->of(path);
+  };
+}
+
 Result<std::vector<StackLayer>> open_stack(const Context& context) {
   const std::vector<std::string> paths = context.input_list("images");
   const Value* allow = context.parameters.find("allow");
+  const std::vector<std::string> named = context.texts("allow_ready_made");
+  const std::set<std::string> ready_made(named.begin(), named.end());
+  ORCH_CHECK(image::check_override_names(ready_made));
   std::vector<StackLayer> out;
   for (std::size_t i = 0; i < paths.size(); ++i) {
     ORCH_TRY(const std::vector<image::Layer> opened,
@@ -46,7 +96,9 @@ Result<std::vector<StackLayer>> open_stack(const Context& context) {
     StackLayer layer{opened.front(),
                      text_at(context.parameters, "roles", i),
                      text_at(context.parameters, "classes", i),
-                     {}};
+                     {},
+                     manifest_of(context, i)};
+    if (layer.manifest.empty()) layer.allow = ready_made;
     if (allow != nullptr && allow->is_array() && i < allow->as_array().size())
       if (const Value& names = allow->as_array()[i]; names.is_array())
         for (const Value& name : names.as_array())
@@ -74,6 +126,7 @@ Value to_value(const std::vector<image::Finding>& findings) {
     out.push(Value::object({{"rule", finding.rule},
                             {"layer", finding.layer},
                             {"path", finding.path},
+                            {"package", finding.package.empty() ? Value() : Value(finding.package)},
                             {"severity", finding.severity == image::Severity::refused ? "refused" : "noted"},
                             {"overridden", finding.overridden},
                             {"sentence", finding.sentence}}));
@@ -86,6 +139,7 @@ Result<> check_stack(Context& context) {
   ORCH_TRY(const std::vector<StackLayer> stack, open_stack(context));
   std::vector<image::Layer> below;
   std::vector<image::Finding> findings;
+  std::vector<image::Finding> of_packages;
   Value names = Value::array();
   std::size_t base_layers = 0;
   for (const StackLayer& layer : stack) {
@@ -97,13 +151,16 @@ Result<> check_stack(Context& context) {
       check.layer_class = class_of(layer);
       check.layer = layer.layer;
       check.overrides = layer.allow;
+      check.package_of = package_names(layer.manifest);
       ORCH_TRY(const std::vector<image::Finding> found, image::check_in_stack(check, below, base_layers));
       findings.insert(findings.end(), found.begin(), found.end());
+      if (!layer.manifest.empty()) of_packages.insert(of_packages.end(), found.begin(), found.end());
     }
     below.push_back(layer.layer);
   }
   for (const image::Finding& finding : findings) context.log(finding.sentence);
-  if (image::is_refused(findings)) return base::fail(image::refusal(findings));
+  if (image::is_refused(of_packages)) return base::fail(image::refusal(of_packages));
+  if (image::is_refused(findings)) return base::fail(image::refusal(findings, "[stack] allow"));
   return sys::write_atomic(context.outputs.at("check"),
                            format::to_json(Value::object({{"schema", "appimage-orch/stack-check/1"},
                                                           {"layers", std::move(names)},

@@ -91,6 +91,10 @@ constexpr std::array k_merged_directories =
 // Programs for other processors than the guest's: BPF, firmware. Keep it small.
 constexpr std::array k_exempt =
     std::to_array<std::string_view>({"usr/lib/bpf", "usr/lib64/bpf", "usr/share/seabios"});
+// The links that rootfs-compat makes, in the place of links that do not lead to a loader: whole paths, and names.
+constexpr std::array k_compat_directories = std::to_array<std::string_view>({"lib", "lib64"});
+constexpr std::array k_compat_loaders =
+    std::to_array<std::string_view>({"ld-linux-x86-64.so.2", "ld-linux.so.2"});
 // What only the last layer of a stack may replace: it is made from the merged view of all others.
 constexpr std::array k_finish_files = std::to_array<std::string_view>(
     {"etc/ld.so.cache", "usr/share/glib-2.0/schemas/gschemas.compiled", "usr/share/mime/*",
@@ -224,7 +228,7 @@ class Checker {
         return report(base_owned ? "base-duplicate" : "other-override", fact.path,
                       fmt::format("is the same {} as in {}", to_string(fact.type), under));
       case FactKind::different_content:
-        return report(base_owned ? "base-override" : "other-override", fact.path,
+        return report(base_owned && !is_compat_link(fact) ? "base-override" : "other-override", fact.path,
                       fmt::format("replaces the one of {} ({}, below: {})", under, fact.above, fact.below));
       case FactKind::type_conflict:
         return report("type-conflict", fact.path,
@@ -270,6 +274,13 @@ class Checker {
     return check_.layer_class == LayerClass::finish && any_matches(k_finish_files, path) &&
            (id == "base-override" || id == "base-duplicate" || id == "other-override" ||
             id == "loader-config");
+  }
+
+  // A link over a link: what rootfs-compat is for.
+  bool is_compat_link(const LayerFact& fact) const {
+    return check_.layer_class == LayerClass::compat && fact.type == NodeType::symlink &&
+           (is_one_of(k_compat_directories, fact.path) ||
+            is_one_of(k_compat_loaders, name_of_path(fact.path)));
   }
 
   void add(const LayerRule& rule, Finding finding, const std::string& subject, const std::string& facts) {
@@ -410,7 +421,7 @@ bool is_refused(std::span<const Finding> findings) {
   });
 }
 
-base::Error refusal(std::span<const Finding> findings) {
+base::Error refusal(std::span<const Finding> findings, std::string_view key) {
   std::vector<const Finding*> refused;
   for (const Finding& finding : findings)
     if (finding.severity == Severity::refused && !finding.overridden) refused.push_back(&finding);
@@ -427,7 +438,7 @@ base::Error refusal(std::span<const Finding> findings) {
   }
   return base::Error(
       base::ErrorKind::profile, std::move(what),
-      fmt::format("take the package or file out of the layer, or allow it in the profile: allow = [{}]",
+      fmt::format("take the package or file out of the layer, or allow it in the profile: {} = [{}]", key,
                   allow));
 }
 

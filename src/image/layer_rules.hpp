@@ -105,7 +105,7 @@ Result<std::vector<Finding>> check_in_stack(const LayerCheck& check, const std::
 // Whether any finding forbids the layer: refused and not overridden.
 bool is_refused(std::span<const Finding> findings);
 // An Error of kind profile that names the first refused finding, the further ones briefly, and how to allow
-// them.
-base::Error refusal(std::span<const Finding> findings);
+// them: by `key` of the profile.
+base::Error refusal(std::span<const Finding> findings, std::string_view key = "allow");
 
 }  // namespace orch::image

@@ -187,6 +187,25 @@ TEST_SUITE("image/layer_rules") {
     CHECK_FALSE(image::is_refused(stacked(check_of(tree, LayerClass::base_refresh), {base, other})));
   }
 
+  TEST_CASE("C: the layer for the loader's path replaces links by links, and nothing else of the base") {
+    MemoryTree base;
+    base.link(base.root(), "lib64", "/usr/lib64");
+    base.link(base.root(), "lib", "usr/lib");
+    put(base, "usr/lib64/ld-linux-x86-64.so.2", "x");
+    base.link(base.lookup(base.root(), "usr")->value().node, "share", "../share");
+    MemoryTree tree;
+    tree.link(tree.root(), "lib64", "usr/lib64");
+    tree.link(tree.directory(tree.directory(tree.root(), "usr"), "lib64"), "ld-linux-x86-64.so.2", "x");
+    const LayerCheck compat = check_of(tree, LayerClass::compat);
+    CHECK(names(stacked(compat, {base})) ==
+          Names{"other-override:lib64", "type-conflict:usr/lib64/ld-linux-x86-64.so.2"});
+    CHECK(names(stacked(check_of(tree), {base})) ==
+          Names{"base-override:lib64", "type-conflict:usr/lib64/ld-linux-x86-64.so.2"});
+    MemoryTree more;
+    more.link(more.directory(more.root(), "usr"), "share", "lib");
+    CHECK(names(stacked(check_of(more, LayerClass::compat), {base})) == Names{"base-override:usr/share"});
+  }
+
   TEST_CASE("C: a directory over a symlink is refused in every class of overlay") {
     MemoryTree base;
     base.directory(base.root(), "usr");

@@ -1,0 +1,147 @@
+"""The rules for stacks: one poisoned package or image for each, refused by package, path and layer, and built where allowed.
+
+Rules that concern a layer alone are test_invariants.py's.
+"""
+
+import json
+import unittest
+from pathlib import Path
+
+from tests.integration import jsonschema_mini
+from tests.integration import lib
+from tests.integration.repository import Entry, Repository
+from tests.integration.stacks import StackTestCase
+from tests.integration.test_inspect import elf
+from tests.integration.test_invariants import OF_THE_STACK, message_of
+
+BASE = {"./usr/bin/tool": b"#!/bin/sh\n", "./usr/lib/libbase.so.1": b"the base's", "./usr/lib/data-1/x": b"x", "./usr/lib/data": ("link", "data-1"),
+        "./usr/share/themes/one": b"one", "./usr/share/icon": b"png", "./usr/share/fonts/": Entry(type=b"5", mode=0o755)}
+
+# name: (rule, package, its files, the path that is found). All of them hold for packages of the class deps.
+POISON = {
+    "base-override": ("base-override", "lib-other", {"./usr/lib/libbase.so.1": b"another's"}, "usr/lib/libbase.so.1"),
+    "base-override-link": ("base-override", "lib-link", {"./usr/lib/data": ("link", "data-2")}, "usr/lib/data"),
+    "base-duplicate": ("base-duplicate", "lib-same", {"./usr/lib/libbase.so.1": b"the base's"}, "usr/lib/libbase.so.1"),
+    "directory-over-symlink": ("type-conflict", "lib-directory", {"./usr/lib/data/y": b"y"}, "usr/lib/data"),
+    "file-over-directory": ("type-conflict", "lib-file", {"./usr/share/themes": b"x"}, "usr/share/themes"),
+    "symlink-over-file": ("type-conflict", "lib-symlink", {"./usr/lib/libbase.so.1": ("link", "libbase.so.2")}, "usr/lib/libbase.so.1"),
+    "absolute-link": ("absolute-directory-link", "lib-absolute", {"./usr/lib/themes": ("link", "/usr/share/themes")}, "usr/lib/themes"),
+}
+NOTED = {"other-override", "directory-attributes"}
+
+
+@lib.needs_tool("apt-get", "mksquashfs", "mkfs.erofs")
+class CheckStack(StackTestCase):
+    def setUp(self):
+        self.repository = Repository(self.tmp / "repository")
+        self.repository.add("base-one", "1.0", BASE)
+        lib.make_appimage(self.tmp / "Hello.AppImage", lib.make_tree(self.tmp / "app", {
+            "AppRun": "#!/bin/sh\n", "hello.desktop": "[Desktop Entry]\nName=Hello\nExec=AppRun\nIcon=x\n"}))
+
+    def publish(self, package, files):
+        self.repository.add(package, "1.0", {**files, f"./usr/lib/own/lib{package}.so": b"own"}).publish()
+
+    def profile(self, *overlays, more=""):
+        """Of overlays (name, package, allow), above a base made from a package."""
+        deps = "".join(f'[[stack.deps]]\nname = "{name}"\nsource = "own"\npackages = ["{package}"]\nallow = {json.dumps(list(allow))}\n'
+                       for name, package, allow in overlays)
+        return self.write("p.toml", 'schema = 1\nname = "hello"\nextends = "native"\n[app]\nappimage = "Hello.AppImage"\n[stack]\n'
+                          f'base = {{ packages = ["base-one"], source = "own" }}\n{more}{deps}[source.own]\n{self.repository.table()}')
+
+    def check(self, profile):
+        """The document of a stack that is not refused."""
+        done = self.orch_json("build", profile, "--only", "check-stack")
+        (step,) = [s for s in done["steps"] if s["rule"] == "check-stack"]
+        document = self.documents(step)["check"]
+        self.assertEqual(jsonschema_mini.check_document(document, "stack-check-1.schema"), [])
+        return document
+
+    def refused_then_allowed(self, name):
+        rule, package, files, path = POISON[name]
+        self.publish(package, files)
+        ran = self.orch("build", self.profile(("app", package, ())), status=1)
+        self.golden(f"invariants/stack-{name}.txt", message_of(ran.stderr))
+        for word in (f"'{path}'", f"(package '{package}')", "layer 'deps-app'"):
+            self.assertIn(word, ran.stderr)
+        document = self.check(self.profile(("app", package, [f"{rule}:{path}"])))
+        (finding,) = document["findings"]
+        self.assertEqual([finding[key] for key in ("rule", "path", "package", "layer", "severity", "overridden")],
+                         [rule, path, package, "deps-app", "refused", True])
+        self.assertEqual(document["layers"], ["base", "deps-app"])
+
+    def test_every_rule_of_the_stack_has_a_poisoned_package_here(self):
+        self.assertEqual({rule for rule, *_ in POISON.values()} | NOTED, OF_THE_STACK | {"absolute-directory-link"})
+
+    def test_an_override_is_for_its_path_and_its_overlay(self):
+        self.publish("lib-other", {**POISON["base-override"][2], "./usr/share/icon": b"other"})
+        self.publish("lib-clean", {})
+        ran = self.orch("build", self.profile(("app", "lib-other", ["base-override:usr/lib/*"])), status=1)
+        self.assertIn("'usr/share/icon' (package 'lib-other') in layer 'deps-app' replaces the one of layer 'base'", ran.stderr)
+        self.assertNotIn("libbase", message_of(ran.stderr))
+        self.orch("build", self.profile(("app", "lib-other", []), ("b", "lib-clean", ["base-override"])), status=1)
+        self.assertEqual(len(self.check(self.profile(("app", "lib-other", ["base-override"])))["findings"]), 2)
+
+    def test_what_overlays_do_to_each_other_is_noted(self):
+        self.publish("lib-first", {"./usr/share/new": b"first"})
+        self.publish("lib-second", {"./usr/share/new": b"second", "./usr/share/fonts/": Entry(type=b"5", mode=0o711)})
+        document = self.check(self.profile(("first", "lib-first", ()), ("second", "lib-second", ())))
+        self.assertEqual([(f["rule"], f["path"], f["package"], f["layer"], f["severity"], f["overridden"]) for f in document["findings"]], [
+            ("directory-attributes", "usr/share/fonts", "lib-second", "deps-second", "noted", False),
+            ("other-override", "usr/share/new", "lib-second", "deps-second", "noted", False)])
+
+    def test_directories_of_another_overlay_must_not_be_hidden_either(self):
+        self.publish("lib-first", {"./usr/lib/new": ("link", "data-1")})
+        self.publish("lib-second", {"./usr/lib/new/x": b"x"})
+        ran = self.orch("build", self.profile(("first", "lib-first", ()), ("second", "lib-second", ())), status=1)
+        self.assertIn("'usr/lib/new' (package 'lib-second') in layer 'deps-second' is a directory over a symlink of layer 'deps-first'", ran.stderr)
+        self.check(self.profile(("first", "lib-first", ()), ("second", "lib-second", ["type-conflict:usr/lib/new"])))
+
+    def image(self, name, files):
+        tree = lib.make_tree(self.tmp / f"tree-{name}", files)
+        return lib.make_erofs(self.tmp / f"{name}.erofs", tree)
+
+    def test_a_poisoned_ready_made_image_is_refused_and_with_the_override_taken(self):
+        self.publish("lib-clean", {})
+        images = f'images = ["{self.image("ready", {"usr/lib/data/y": b"y", "usr/lib/libbase.so.1": b"newer"})}"]\n'
+        ran = self.orch("build", self.profile(more=images), status=1)
+        self.golden("invariants/stack-image.txt", message_of(ran.stderr))
+        allowed = images + 'allow = ["type-conflict:usr/lib/data"]\n'
+        findings = self.check(self.profile(more=allowed))["findings"]
+        self.assertEqual([(f["rule"], f["path"], f["package"], f["layer"], f["overridden"]) for f in findings],
+                         [("type-conflict", "usr/lib/data", None, "ready", True)])
+        self.golden("invariants/stack-image-unknown-rule.txt", message_of(self.orch(
+            "build", self.profile(more=images + 'allow = ["type-conflicts"]\n'), status=1).stderr))
+
+    def test_what_is_allowed_for_images_is_not_for_overlays(self):
+        self.publish("lib-directory", POISON["directory-over-symlink"][2])
+        overlay = ("app", "lib-directory", ())
+        images = f'images = ["{self.image("ready", {"usr/share/themes": b"y"})}"]\n'
+        ran = self.orch("build", self.profile(overlay, more=images + 'allow = ["type-conflict:usr/lib/*"]\n'), status=1)
+        self.assertIn('in the profile: allow = ["type-conflict:usr/lib/data"]\n', ran.stderr)
+        ran = self.orch("build", self.profile(("app", "lib-directory", ["type-conflict"]), more=images), status=1)
+        self.assertIn('in the profile: [stack] allow = ["type-conflict:usr/share/themes"]\n', ran.stderr)
+
+    def test_the_tools_own_layers_may_mend_what_they_are_for(self):
+        self.publish("lib-clean", {"./usr/lib64/libclean.so.1": elf(soname="libclean.so.1")})
+        base = lib.make_erofs(self.tmp / "base.erofs", lib.make_tree(self.tmp / "base", {
+            "usr/lib64/ld-linux-x86-64.so.2": Path("/lib64/ld-linux-x86-64.so.2").read_bytes(), "usr/lib64/libx.so.1": elf(soname="libx.so.1"),
+            "etc/ld.so.cache": b"old", "lib64": ("link", "/usr/lib64")}))
+        profile = self.profile(("app", "lib-clean", ()))
+        profile.write_text(profile.read_text().replace('{ packages = ["base-one"], source = "own" }', f'"{base}"'))
+        document = self.check(profile)
+        self.assertEqual(document["layers"], ["base", "compat", "deps-app", "finish"])
+        self.assertEqual([f for f in document["findings"] if f["severity"] == "refused"], [])
+
+
+def add_test(name):
+    def test(self):
+        self.refused_then_allowed(name)
+    test.__name__ = "test_" + name.replace("-", "_") + "_is_refused_and_with_the_override_built"
+    setattr(CheckStack, test.__name__, test)
+
+
+for _name in POISON:
+    add_test(_name)
+
+if __name__ == "__main__":
+    unittest.main()
