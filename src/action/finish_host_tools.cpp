@@ -22,6 +22,11 @@ namespace {
 
 constexpr std::uint64_t k_max_output = std::uint64_t{64} << 20;
 
+// "1 file", "2 files".
+std::string counted(std::size_t count, std::string_view thing) {
+  return fmt::format("{} {}{}", count, thing, count == 1 ? "" : "s");
+}
+
 // What a cache that cannot be made here means.
 FinishReport without_tool(FinishReport report, std::string_view program, std::string_view debian,
                           std::string_view fedora) {
@@ -89,7 +94,7 @@ Result<FinishReport> finish_schemas(const FinishStack& stack, image::SmallTree& 
   }
   if (inputs.of_one_layer) {
     report.status = Status::current;
-    report.detail = fmt::format("all {} files and the cache are of one layer", inputs.files.size());
+    report.detail = fmt::format("{} and the cache are of one layer", counted(inputs.files.size(), "file"));
     return report;
   }
   const std::string program =
@@ -104,7 +109,7 @@ Result<FinishReport> finish_schemas(const FinishStack& stack, image::SmallTree& 
   const std::string path = directory->path + "/gschemas.compiled";
   ORCH_TRY(const bool other, put_if_other(stack, tree, path, std::move(bytes)));
   report.status = other ? Status::made : Status::current;
-  report.detail = fmt::format("of {} files", inputs.files.size());
+  report.detail = "of " + counted(inputs.files.size(), "file");
   if (other) report.files = {path};
   return report;
 }
@@ -128,7 +133,8 @@ Result<FinishReport> finish_mime(const FinishStack& stack, image::SmallTree& tre
   }
   if (inputs.of_one_layer) {
     report.status = Status::current;
-    report.detail = fmt::format("all {} descriptions and the cache are of one layer", inputs.files.size());
+    report.detail =
+        fmt::format("{} and the cache are of one layer", counted(inputs.files.size(), "description"));
     return report;
   }
   const std::string program = stack.context.tool("update_mime");
@@ -140,8 +146,8 @@ Result<FinishReport> finish_mime(const FinishStack& stack, image::SmallTree& tre
   if (!ran) return report;
   ORCH_TRY(const std::size_t changed, take_mime(stack, staged, directory->path, tree));
   report.status = changed == 0 ? Status::current : Status::made;
-  report.detail =
-      fmt::format("of {} descriptions, {} files differ from the stack's", inputs.files.size(), changed);
+  report.detail = fmt::format("of {}, {} unlike the stack's", counted(inputs.files.size(), "description"),
+                              counted(changed, "file"));
   if (changed != 0) report.files = {directory->path + "/"};
   return report;
 }

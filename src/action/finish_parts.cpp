@@ -25,6 +25,11 @@ constexpr std::size_t k_max_notes = 20;
 constexpr std::array k_library_directories =
     std::to_array<std::string_view>({"usr/lib64", "usr/lib/x86_64-linux-gnu", "usr/lib"});
 
+std::string without(std::string text, std::string_view part) {
+  for (std::size_t at = 0; (at = text.find(part, at)) != std::string::npos;) text.erase(at, part.size());
+  return text;
+}
+
 Result<std::string> read_all(const FileTree& view, image::NodeId node) {
   ORCH_TRY(const auto file, view.open(node));
   return image::read_exact(*file, 0, static_cast<std::size_t>(file->size()));
@@ -101,10 +106,13 @@ Result<bool> run_host_tool(const FinishStack& stack, std::vector<std::string> ar
                                          {"LC_ALL", "C"},
                                          {"TZ", "UTC"},
                                          {"HOME", stack.context.scratch},
+                                         {"XDG_DATA_DIRS", stack.context.scratch},
                                          {"PKGSYSTEM_ENABLE_FSYNC", "0"}};
   command.umask = 022;
   ORCH_TRY(const sys::Exit exit, stack.context.processes->run(command));
-  for (const std::string_view line : base::split(exit.errors, '\n'))
+  // Where this machine had the copies is nobody's business, and would make the report another one elsewhere.
+  const std::string said = without(exit.errors, stack.context.scratch + "/");
+  for (const std::string_view line : base::split(said, '\n'))
     if (!base::trim(line).empty() && report.notes.size() < k_max_notes)
       report.notes.push_back(fmt::format("{}: {}", program, base::printable(base::trim(line))));
   if (exit.ok()) return true;

@@ -158,9 +158,10 @@ class Scanner {
     if (!flags) return {};
     const std::string& soname = facts->soname.empty() ? name.name : facts->soname;
     if (!image::is_valid_name(soname)) return {};
-    Candidate found{name.name, is_plain_link(name, soname), *flags,
-                    facts->isa_needed == 0 ? 0 : facts->isa_needed - 1};
-    const auto [known, is_new] = by_soname.try_emplace(soname, found);
+    const bool is_link = is_plain_link(name, soname);
+    Candidate found{name.name, is_link, *flags, facts->isa_needed == 0 ? 0 : facts->isa_needed - 1};
+    // A link is entered by its own name: "libx.so" beside the "libx.so.1" that it leads to.
+    const auto [known, is_new] = by_soname.try_emplace(is_link ? name.name : soname, found);
     if (is_new) return {};
     // A file is better than a link, otherwise the newer name.
     if ((!found.is_link && known->second.is_link) ||
