@@ -78,18 +78,22 @@ class RpmRepository:
         spec = self.work / f"{name}.spec"
         spec.write_text(SPEC.format(name=name, version=version, release=release, lines=lines, tree=tree,
                                     list=self.work / "list"))
-        self.run("rpmbuild", "-bb", "--quiet", "--target", f"{architecture}-linux", "--define", f"_topdir {self.work}/top",
-                 "--define", f"_rpmdir {self.folder}/Packages", "--define", "_build_id_links none",
-                 "--define", "__os_install_post %{nil}", "--define", "_rpmfilename %{NAME}-%{VERSION}-%{RELEASE}.%{ARCH}.rpm",
-                 "--define", "_buildhost test", spec)
+        self.build(spec, architecture)
         path = self.folder / f"Packages/{name}-{version}-{release}.{architecture}.rpm"
         if sign and self.key:
-            self.sign(path, self.fingerprint)
+            self.sign(self.fingerprint, path)
         return path
 
-    def sign(self, path, fingerprint):
+    def build(self, spec, architecture, *options):
+        """The packages of a spec file, unsigned."""
+        self.run("rpmbuild", "-bb", "--quiet", "--target", f"{architecture}-linux", "--define", f"_topdir {self.work}/top",
+                 "--define", f"_rpmdir {self.folder}/Packages", "--define", "_build_id_links none",
+                 "--define", "__os_install_post %{nil}", "--define", "_rpmfilename %%{NAME}-%%{VERSION}-%%{RELEASE}.%%{ARCH}.rpm",
+                 "--define", "_buildhost test", *options, spec)
+
+    def sign(self, fingerprint, *paths):
         self.run("rpmsign", "--define", f"_gpg_name {fingerprint}", "--define", f"_gpg_path {self.home}",
-                 "--define", f"__gpg {shutil.which('gpg')}", "--resign", path)
+                 "--define", f"__gpg {shutil.which('gpg')}", "--resign", *paths)
 
     def remove(self, name):
         for path in self.folder.glob(f"Packages/{name}-*.rpm"):

@@ -143,7 +143,7 @@ class Dnf(WithRepository):
 
     def test_allow_unsigned_does_not_let_a_wrong_signature_through(self):
         other, fingerprint = self.repository.make_key("other")
-        self.repository.sign(next(self.repository.folder.glob("Packages/data-*")), fingerprint)
+        self.repository.sign(fingerprint, next(self.repository.folder.glob("Packages/data-*")))
         self.repository.publish()
         ran = self.orch("build", self.profile(self.repository.table("allow_unsigned = true\n"), base='["data"]'), ok=False)
         self.assertIn("is not signed by a key of", ran.stderr)
