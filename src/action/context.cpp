@@ -17,12 +17,24 @@ std::vector<std::string> Context::input_list(std::string_view name) const {
   return paths;
 }
 
-std::vector<std::string> Context::texts(std::string_view parameter) const {
+namespace {
+
+std::vector<std::string> texts_of(const Value& table, std::string_view key) {
   std::vector<std::string> out;
-  const Value* list = parameters.find(parameter);
+  const Value* list = table.find(key);
   if (list == nullptr || !list->is_array()) return out;
   for (const Value& item : list->as_array()) out.push_back(item.is_string() ? item.as_string() : "");
   return out;
+}
+
+}  // namespace
+
+std::vector<std::string> Context::texts(std::string_view parameter) const {
+  return texts_of(parameters, parameter);
+}
+
+std::vector<std::string> Context::setting_texts(std::string_view setting) const {
+  return texts_of(settings, setting);
 }
 
 std::string Context::tool(std::string_view name) const {

@@ -50,6 +50,7 @@ struct Context {
   std::vector<std::string> input_list(std::string_view name) const;
   // A parameter that is a list of strings; empty where it is absent.
   std::vector<std::string> texts(std::string_view parameter) const;
+  std::vector<std::string> setting_texts(std::string_view setting) const;
   // The path of a tool; empty where it is absent.
   std::string tool(std::string_view name) const;
 };

@@ -1,6 +1,7 @@
 // fetch: one file by address and SHA-256.
 //   parameters  sha256
-//   settings    url: http, https or file; what comes is decided by sha256, not by where it comes from
+//   settings    url, or urls, tried in turn: http, https or file; what comes is decided by sha256, not by where
+//               it comes from
 //   outputs     file, or image: the one output
 #include "action/context.hpp"
 #include "base/text.hpp"
@@ -12,14 +13,16 @@ namespace orch::action {
 using base::ErrorKind;
 
 Result<> fetch(Context& context) {
-  const std::string url = context.settings.string_or("url", "");
+  std::vector<std::string> urls = context.setting_texts("urls");
+  if (context.settings.find("urls") == nullptr) urls.push_back(context.settings.string_or("url", ""));
   const auto sha256 = hash::Sha256::parse(context.parameters.string_or("sha256", ""));
   if (!sha256)
-    return base::fail(ErrorKind::profile,
-                      "the sha256 of '" + base::printable(url) + "' must be 64 hexadecimal digits");
+    return base::fail(ErrorKind::profile, "the sha256 of '" +
+                                              base::printable(urls.empty() ? "" : urls.front()) +
+                                              "' must be 64 hexadecimal digits");
   if (context.outputs.size() != 1) return base::fail(ErrorKind::internal, "fetch makes one output");
   ORCH_TRY(const std::string cached,
-           package::download_verified(url, *sha256, context.cache_dir, context.log));
+           package::download_verified(urls, *sha256, context.cache_dir, context.log));
   return package::place_download(cached, context.outputs.begin()->second);
 }
 

@@ -67,6 +67,7 @@ void add_build(CLI::App& app, Session& session) {
       ->allow_extra_args(false);
   command->add_flag("--locked", arguments->locked,
                     "fail where the lock file does not fit, rather than change it");
+  add_rebuild(*command, arguments->profile);
   command->add_flag("-n,--dry-run", arguments->dry_run, "show the plan, change nothing");
   add_format(*command, arguments->format);
   command->callback([&session, arguments] {

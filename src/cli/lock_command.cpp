@@ -31,6 +31,7 @@ struct LockArguments {
   OutputFormat format = OutputFormat::text;
   bool update = false;
   bool images = false;
+  std::string target;  // --export FOLDER
 };
 
 struct LockOutcome {
@@ -195,7 +196,8 @@ Value outcome_json(const std::vector<LockOutcome>& outcomes) {
 }
 
 // Builds the images of the layers and writes their digests.
-Result<> lock_images(Project& project, BuildView& view, std::vector<LockOutcome>& outcomes) {
+Result<> lock_images(Project& project, const std::string& target, BuildView& view,
+                     std::vector<LockOutcome>& outcomes) {
   ORCH_CHECK(project.prepare(LockPolicy::resolve, view));
   std::vector<std::vector<ImageStep>> steps;
   BuildOptions options;
@@ -211,7 +213,9 @@ Result<> lock_images(Project& project, BuildView& view, std::vector<LockOutcome>
     return base::fail(base::ErrorKind::step, "the images cannot be locked, because a step failed",
                       "'appimage-orch build' shows the same failure with its log");
   for (std::size_t i = 0; i < outcomes.size(); ++i) {
-    ORCH_TRY(std::vector<package::LockedImage> images, finished_images(project, steps[i], report.plan));
+    if (!target.empty()) ORCH_CHECK(export_images(project, steps[i], report.plan, target));
+    ORCH_TRY(std::vector<package::LockedImage> images,
+             finished_images(project, project.profiles()[i], steps[i], report.plan));
     const LockFile before = outcomes[i].lock;
     std::erase_if(outcomes[i].lock.images,
                   [](const package::LockedImage& image) { return image.url.empty(); });
@@ -227,7 +231,9 @@ Result<> lock_images(Project& project, BuildView& view, std::vector<LockOutcome>
 }
 
 Result<int> lock_profiles(const Session& session, const LockArguments& arguments) {
-  ORCH_TRY(const std::unique_ptr<Project> project, Project::open(session, arguments.profile.to_options()));
+  ProjectOptions options = arguments.profile.to_options();
+  options.rebuild = true;
+  ORCH_TRY(const std::unique_ptr<Project> project, Project::open(session, options));
   const std::unique_ptr<BuildView> view = make_build_view(session);
   std::vector<std::optional<LockFile>> before;
   std::vector<std::string> paths;
@@ -243,7 +249,8 @@ Result<int> lock_profiles(const Session& session, const LockArguments& arguments
     ORCH_TRY(LockOutcome outcome, outcome_of(project->profiles()[i], paths[i], before[i]));
     outcomes.push_back(std::move(outcome));
   }
-  if (arguments.images) ORCH_CHECK(lock_images(*project, *view, outcomes));
+  if (arguments.images || !arguments.target.empty())
+    ORCH_CHECK(lock_images(*project, arguments.target, *view, outcomes));
   if (arguments.format == OutputFormat::json) {
     ORCH_CHECK(print_out(format::to_json(outcome_json(outcomes))));
     return built ? 0 : 1;
@@ -262,6 +269,10 @@ void add_lock(CLI::App& app, Session& session) {
   add_format(*command, arguments->format);
   command->add_flag("--update", arguments->update, "take the newest versions that the sources have");
   command->add_flag("--images", arguments->images, "build, and write the SHA-256 of the finished images too");
+  command
+      ->add_option("--export", arguments->target,
+                   "with --images: leave a copy of each there, as SHA256.erofs, for stack.image_sources")
+      ->type_name("FOLDER");
   command->callback([&session, arguments] {
     session.action = [&session, arguments] { return lock_profiles(session, *arguments); };
   });

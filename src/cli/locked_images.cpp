@@ -1,14 +1,20 @@
 #include "cli/locked_images.hpp"
 
+#include "base/text.hpp"
+#include "package/archive_cache.hpp"
+#include "package/download.hpp"
 #include "sys/file.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
-#include <map>
+#include <set>
 #include <utility>
 #include <variant>
 
 namespace orch::cli {
 
+using base::Value;
 using model::Step;
 
 namespace {
@@ -31,13 +37,73 @@ bool takes_from(const Step& step, model::StepIndex other) {
   });
 }
 
+const Value::Array& layers_of(const model::Profile& profile) {
+  static const Value::Array k_none;
+  const Value* layers = profile.value.find("layers");
+  return layers != nullptr && layers->is_array() ? layers->as_array() : k_none;
+}
+
+bool takes_packages(const Value& layer) {
+  const std::string kind = layer.string_or("kind", "");
+  return kind == "packages" || kind == "package";
+}
+
+// Where the profile's sources may have the image; those in folders only if they are there.
+Value image_urls(const model::Profile& profile, const std::string& sha256) {
+  Value urls = Value::array();
+  const Value* sources = profile.value.find_path("stack.image_sources");
+  if (sources == nullptr || !sources->is_array()) return urls;
+  for (const Value& source : sources->as_array()) {
+    std::string place = source.as_string();
+    while (place.ends_with('/') && place.size() > 1) place.pop_back();
+    const bool address = package::is_address(place);
+    if (!address && !place.starts_with('/')) place = profile.directory + "/" + place;
+    place += "/" + sha256 + ".erofs";
+    if (address)
+      urls.push(place);
+    else if (sys::exists(place))
+      urls.push("file://" + place);
+  }
+  return urls;
+}
+
+struct Finished {
+  std::string path;
+  package::LockedImage image;  // without its recipe
+};
+
+// The artifacts of the steps; an error where one is not built. Images of no bytes are left out.
+Result<std::vector<Finished>> artifacts_of(const Project& project, const std::vector<ImageStep>& steps,
+                                           const plan::Plan& plan) {
+  std::vector<Finished> out;
+  for (const ImageStep& item : steps) {
+    const plan::PlannedStep& planned = plan.steps[item.step.value];
+    if (item.output >= planned.outputs.size())
+      return base::fail(base::ErrorKind::step, "the image of layer '" + item.layer + "' is not built");
+    const model::ArtifactRef& artifact = planned.outputs[item.output].artifact;
+    Finished finished;
+    finished.path = project.store().data_path(artifact);
+    ORCH_TRY(const struct stat info, sys::stat_file(finished.path));
+    if (info.st_size == 0) continue;
+    ORCH_TRY(const std::string sha256, project.store().sha256(artifact));
+    finished.image.name = item.layer;
+    finished.image.size = static_cast<std::uint64_t>(info.st_size);
+    finished.image.sha256 = hash::Sha256::parse(sha256).value_or(hash::Sha256());
+    out.push_back(std::move(finished));
+  }
+  return out;
+}
+
 }  // namespace
 
 std::vector<ImageStep> image_steps(const graph::Graph& graph, const model::Profile& profile) {
+  std::set<std::string> of_packages;
+  for (const Value& layer : layers_of(profile))
+    if (takes_packages(layer)) of_packages.insert(layer.string_or("name", ""));
   std::vector<ImageStep> all;
   for (std::uint32_t i = 0; i < graph.steps.size(); ++i) {
     const Step& step = graph.steps[i];
-    if (!belongs_to(step, profile) || item_of(step).empty()) continue;
+    if (!belongs_to(step, profile) || !of_packages.contains(item_of(step))) continue;
     for (std::size_t k = 0; k < step.outputs.size(); ++k)
       if (step.outputs[k].provides == "item.image") all.push_back({item_of(step), model::StepIndex{i}, k});
   }
@@ -47,30 +113,73 @@ std::vector<ImageStep> image_steps(const graph::Graph& graph, const model::Profi
     const bool replaced = std::any_of(all.begin(), all.end(), [&](const ImageStep& other) {
       return other.layer == item.layer && takes_from(graph.steps[other.step.value], item.step);
     });
-    if (!replaced && graph.steps[item.step.value].rule != "fetch") last.push_back(item);
+    if (!replaced) last.push_back(item);
   }
   return last;
 }
 
 Result<std::vector<package::LockedImage>> finished_images(const Project& project,
+                                                          const model::Profile& profile,
                                                           const std::vector<ImageStep>& steps,
                                                           const plan::Plan& plan) {
+  ORCH_TRY(std::vector<Finished> all, artifacts_of(project, steps, plan));
   std::vector<package::LockedImage> images;
-  for (const ImageStep& item : steps) {
-    const plan::PlannedStep& planned = plan.steps[item.step.value];
-    if (item.output >= planned.outputs.size())
-      return base::fail(base::ErrorKind::step, "the image of layer '" + item.layer + "' is not built");
-    const model::ArtifactRef& artifact = planned.outputs[item.output].artifact;
-    package::LockedImage image;
-    image.name = item.layer;
-    ORCH_TRY(const struct stat info, sys::stat_file(project.store().data_path(artifact)));
-    if (info.st_size == 0) continue;
-    image.size = static_cast<std::uint64_t>(info.st_size);
-    ORCH_TRY(const std::string sha256, project.store().sha256(artifact));
-    image.sha256 = hash::Sha256::parse(sha256).value_or(hash::Sha256());
-    images.push_back(std::move(image));
+  for (Finished& item : all) {
+    for (const Value& layer : layers_of(profile))
+      if (layer.string_or("name", "") == item.image.name) item.image.recipe = package::image_recipe(layer);
+    images.push_back(std::move(item.image));
   }
   return images;
+}
+
+Result<> export_images(const Project& project, const std::vector<ImageStep>& steps, const plan::Plan& plan,
+                       const std::string& folder) {
+  ORCH_TRY(const std::vector<Finished> all, artifacts_of(project, steps, plan));
+  ORCH_CHECK(sys::make_dirs(folder));
+  for (const Finished& item : all) {
+    const std::string target = folder + "/" + item.image.sha256.hex() + ".erofs";
+    if (!sys::exists(target)) ORCH_CHECK(package::copy_file(item.path, target));
+  }
+  return {};
+}
+
+void take_finished_images(model::Profile& profile, const std::string& cache_dir, bool rebuild) {
+  Value* layers = profile.value.find("layers");
+  if (layers == nullptr || !layers->is_array()) return;
+  for (Value& layer : layers->as_array()) {
+    if (!takes_packages(layer)) continue;
+    layer.set("made", "here");
+    const Value* image = layer.find("locked_image");
+    if (image == nullptr || rebuild) continue;
+    const std::string sha256 = image->string_or("sha256", "");
+    Value urls = image_urls(profile, sha256);
+    const auto digest = hash::Sha256::parse(sha256);
+    if (urls.as_array().empty() && !(digest && sys::exists(package::download_path(cache_dir, *digest))))
+      continue;
+    layer.set("made", "elsewhere");
+    layer.set("image_urls", std::move(urls));
+  }
+}
+
+Result<std::vector<std::string>> different_images(const Project& project, const model::Profile& profile,
+                                                  const plan::Plan& plan) {
+  std::vector<std::string> out;
+  for (const Value& layer : layers_of(profile)) {
+    const Value* locked = layer.find("locked_image");
+    if (locked == nullptr || layer.string_or("made", "") != "here") continue;
+    for (const ImageStep& item : image_steps(project.graph(), profile)) {
+      const plan::PlannedStep& planned = plan.steps[item.step.value];
+      if (item.layer != layer.string_or("name", "") || item.output >= planned.outputs.size()) continue;
+      ORCH_TRY(const std::string sha256, project.store().sha256(planned.outputs[item.output].artifact));
+      if (sha256 == locked->string_or("sha256", "")) continue;
+      out.push_back(
+          fmt::format("warning: the image of layer '{}' is not the one of the lock file: another mkfs.erofs "
+                      "than the one there made it ('lock --images' records this one, stack.image_sources "
+                      "says where the other one is)",
+                      base::printable(item.layer)));
+    }
+  }
+  return out;
 }
 
 }  // namespace orch::cli

@@ -21,7 +21,22 @@ std::vector<ImageStep> image_steps(const graph::Graph& graph, const model::Profi
 // Their images. Needs a built project; layers that turned out not to be needed (images of no bytes) are left
 // out.
 Result<std::vector<package::LockedImage>> finished_images(const Project& project,
+                                                          const model::Profile& profile,
                                                           const std::vector<ImageStep>& steps,
                                                           const plan::Plan& plan);
+
+// Leaves a copy of each, as SHA256.erofs, in the folder, which is made if it is not there.
+Result<> export_images(const Project& project, const std::vector<ImageStep>& steps, const plan::Plan& plan,
+                       const std::string& folder);
+
+// Says of each layer of packages whose finished image the lock knows (apply_lock()) that it is taken: `made` becomes
+// "elsewhere", and `image_urls` says where it may be. That is so where the image is in the download cache, in a folder
+// of the profile's stack.image_sources, or where these name an address; and not if `rebuild`.
+void take_finished_images(model::Profile& profile, const std::string& cache_dir, bool rebuild);
+
+// Of layers that were built here although the lock knows their images: those whose image became another one, as
+// messages.
+Result<std::vector<std::string>> different_images(const Project& project, const model::Profile& profile,
+                                                  const plan::Plan& plan);
 
 }  // namespace orch::cli

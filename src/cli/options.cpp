@@ -21,7 +21,13 @@ ProjectOptions ProfileArguments::to_options() const {
   set(options.overrides.launcher, launcher);
   set(options.overrides.gpu_mode, gpu_mode);
   options.overrides.images = images;
+  options.rebuild = rebuild;
   return options;
+}
+
+void add_rebuild(CLI::App& command, ProfileArguments& arguments) {
+  command.add_flag("--rebuild", arguments.rebuild,
+                   "build the images whose finished form the lock file knows, rather than take them");
 }
 
 void add_profile_arguments(CLI::App& command, ProfileArguments& arguments, Positional positional) {

@@ -21,6 +21,7 @@ struct ProfileArguments {
   std::string muvm;
   std::string launcher;
   std::string gpu_mode;
+  bool rebuild = false;
 
   ProjectOptions to_options() const;
 };
@@ -28,6 +29,9 @@ struct ProfileArguments {
 // Adds PROFILE… (unless `positional` is no) and the overrides of section 3 of the design.
 enum class Positional { no, one, many };
 void add_profile_arguments(CLI::App& command, ProfileArguments& arguments, Positional positional);
+
+// Adds --rebuild.
+void add_rebuild(CLI::App& command, ProfileArguments& arguments);
 
 enum class OutputFormat { text, json, dot, mermaid };
 // --format; `graph` admits dot and mermaid.

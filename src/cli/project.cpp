@@ -1,6 +1,7 @@
 #include "cli/project.hpp"
 
 #include "base/text.hpp"
+#include "cli/locked_images.hpp"
 #include "cli/paths.hpp"
 #include "cli/step_runner.hpp"
 #include "launch/launcher.hpp"
@@ -84,6 +85,7 @@ Project::Project(const Session& session) : session_(session), store_(store_root(
 
 Result<std::unique_ptr<Project>> Project::open(const Session& session, ProjectOptions options) {
   std::unique_ptr<Project> project(new Project(session));
+  project->rebuild_ = options.rebuild;
   ORCH_CHECK(project->load_all(options));
   return project;
 }
@@ -129,7 +131,10 @@ Result<> Project::prepare(LockPolicy policy, BuildView& view) {
         Locker::Parts{session_, processes_,
                       [this](const model::Profile& profile) { return lower_indexes(profile, *view_); },
                       [this](std::string_view line) { view_->note(std::string(line)); }});
-  for (model::Profile& profile : profiles_) ORCH_CHECK(locker_->lock(profile, policy, autos_[profile.path]));
+  for (model::Profile& profile : profiles_) {
+    ORCH_CHECK(locker_->lock(profile, policy, autos_[profile.path]));
+    take_finished_images(profile, session_.cache_dir, rebuild_);
+  }
   std::vector<std::string> folders;
   for (const model::Profile& profile : profiles_) folders.push_back(profile.directory);
   ORCH_TRY(graph_, graph::expand(profiles_, rules_, graph::common_folder(folders)));
@@ -381,7 +386,10 @@ Result<BuildReport> Project::build(const BuildOptions& options, BuildView& view)
         report.plan.steps[i].status == Status::fresh)
       report.steps[i].result = "fresh";
   ORCH_CHECK(remember(report));
-  if (report.ok()) ORCH_CHECK(check_bases(report.plan, view));
+  if (report.ok()) {
+    ORCH_CHECK(check_bases(report.plan, view));
+    ORCH_CHECK(check_images(report.plan, view));
+  }
   return report;
 }
 

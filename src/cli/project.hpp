@@ -25,6 +25,7 @@ namespace orch::cli {
 struct ProjectOptions {
   std::vector<std::string> profiles;  // paths or names; empty: ./profile.toml
   load::Overrides overrides;
+  bool rebuild = false;  // build images that the lock file knows and that could be taken
 };
 
 struct BuildOptions {
@@ -111,6 +112,7 @@ class Project {
   Result<> load_all(const ProjectOptions& options);
   Result<std::vector<LayerIndex>> lower_indexes(const model::Profile& profile, BuildView& view);
   std::vector<LayerIndex> indexes_of(const model::Profile& profile, const plan::Plan& plan);
+  Result<> check_images(const plan::Plan& plan, BuildView& view) const;
   Result<> check_bases(const plan::Plan& plan, BuildView& view);
   Result<bool> add_missing(const plan::Plan& plan, BuildView& view);
   Result<> write_folder(const plan::Plan& plan);
@@ -118,6 +120,7 @@ class Project {
   Result<> remember(const BuildReport& report);
 
   const Session& session_;
+  bool rebuild_ = false;
   std::vector<model::Profile> profiles_;
   std::vector<model::Rule> rules_;
   graph::Graph graph_;

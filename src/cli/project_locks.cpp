@@ -3,6 +3,7 @@
 #include "base/text.hpp"
 #include "cli/auto_packages.hpp"
 #include "cli/base_facts.hpp"
+#include "cli/locked_images.hpp"
 #include "cli/paths.hpp"
 #include "cli/project.hpp"
 #include "cli/stack_report.hpp"
@@ -68,6 +69,14 @@ Result<std::vector<LayerIndex>> Project::lower_indexes(const model::Profile& pro
     return fail(base::ErrorKind::step, fmt::format("the images of '{}' could not be looked at", profile.name),
                 "the packages of its layers are chosen by what these images have");
   return indexes_of(profile, report.plan);
+}
+
+Result<> Project::check_images(const plan::Plan& plan, BuildView& view) const {
+  for (const model::Profile& profile : profiles_) {
+    ORCH_TRY(const std::vector<std::string> warnings, different_images(*this, profile, plan));
+    for (const std::string& warning : warnings) view.note(warning);
+  }
+  return {};
 }
 
 Result<> Project::check_bases(const plan::Plan& plan, BuildView& view) {

@@ -282,6 +282,7 @@ void add_run(CLI::App& app, Session& session) {
                    "a shell command to run before the application, where it runs (repeatable)")
       ->type_name("CMD")
       ->allow_extra_args(false);
+  add_rebuild(*command, arguments->profile);
   command->add_flag("-n,--dry-run", arguments->dry_run, "show what would be launched, start nothing");
   command
       ->add_option("--verify", arguments->verify,

@@ -75,6 +75,7 @@ void add_verify(CLI::App& app, Session& session) {
   add_profile_arguments(*command, arguments->profile, Positional::one);
   command->add_flag("--locked", arguments->locked,
                     "fail where the lock file does not fit, rather than change it");
+  add_rebuild(*command, arguments->profile);
   add_format(*command, arguments->format);
   command->callback([&session, arguments] {
     session.action = [&session, arguments] { return verify(session, *arguments); };

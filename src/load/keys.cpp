@@ -31,6 +31,7 @@ constexpr std::array k_profile{
     Key{"stack.compat", text, "auto", "auto|off", "an overlay for a missing loader path"},
     Key{"stack.finish", text, "auto", "auto|off", "a last layer with the caches of the whole stack"},
     Key{"stack.allow", texts, "[]", "", "rules that ready-made layers may break: RULE or RULE:PATH"},
+    Key{"stack.image_sources", texts, "[]", "", "addresses and folders with images of 'lock --images'"},
     Key{"stack.deps", tables, "[]", "", "overlays that are built from packages"},
     Key{"stack.deps.name", text, "!", "", "name of the overlay, unique in the profile"},
     Key{"stack.deps.source", text, "auto", "", "a [source.NAME], a shipped source, or \"auto\""},

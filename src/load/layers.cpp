@@ -87,6 +87,7 @@ class LayerMaker {
     if (from.find("fex") != nullptr) return plain_name(from.find("fex")->as_string());
     const Value* named = from.find("source");
     ORCH_CHECK(set_source(layer, named != nullptr ? *named : Value("auto"), from));
+    layer.set("made", "here");
     if (from.find("package") != nullptr) return plain_name(from.find("package")->as_string());
     layer.set("class", std::string(role));
     layer.set("auto", false);
@@ -120,6 +121,7 @@ class LayerMaker {
           profile_error(fmt::format("overlay '{}' has no packages", printable(name.as_string())), name.span,
                         "name some in 'packages', or write auto = true"));
     layer.set("kind", "packages");
+    layer.set("made", "here");
     for (const char* key :
          {"packages", "auto", "class", "compressor", "cluster", "documentation", "paths", "allow"})
       layer.set(key, *deps.find(key));

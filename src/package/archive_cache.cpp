@@ -34,20 +34,6 @@ Result<Verdict> verify(const std::string& file, const LockedPackage& package, st
 }
 
 // apt-helper leaves a link where the archive is a local file; the cache holds bytes.
-Result<> copy_file(const std::string& from, const std::string& to) {
-  ORCH_TRY(const sys::Fd in, sys::open_file(from, O_RDONLY));
-  ORCH_TRY(const sys::Fd out, sys::open_file(to, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0600));
-  std::uint64_t offset = 0;
-  for (;;) {
-    ORCH_TRY(const std::string part, sys::read_at(in.get(), offset, 1U << 20U, from));
-    if (part.empty()) break;
-    ORCH_CHECK(sys::write_all(out.get(), part, to));
-    offset += part.size();
-  }
-  if (::fchmod(out.get(), 0444) != 0) return base::fail(base::errno_error(errno, "change the mode of", to));
-  return {};
-}
-
 // Holds what came against the lock.
 Result<> check(const Download& download) {
   const LockedPackage& package = download.package;
@@ -130,6 +116,20 @@ Result<> bring(const std::vector<LockedPackage>& missing, const Source& source, 
 }
 
 }  // namespace
+
+Result<> copy_file(const std::string& from, const std::string& to) {
+  ORCH_TRY(const sys::Fd in, sys::open_file(from, O_RDONLY));
+  ORCH_TRY(const sys::Fd out, sys::open_file(to, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0600));
+  std::uint64_t offset = 0;
+  for (;;) {
+    ORCH_TRY(const std::string part, sys::read_at(in.get(), offset, 1U << 20U, from));
+    if (part.empty()) break;
+    ORCH_CHECK(sys::write_all(out.get(), part, to));
+    offset += part.size();
+  }
+  if (::fchmod(out.get(), 0444) != 0) return base::fail(base::errno_error(errno, "change the mode of", to));
+  return {};
+}
 
 Result<> place_download(const std::string& cached, const std::string& to) {
   if (::link(cached.c_str(), to.c_str()) == 0) return {};

@@ -17,6 +17,9 @@ std::string download_path(const std::string& cache_dir, const hash::Sha256& dige
 // system.
 Result<> place_download(const std::string& cached, const std::string& to);
 
+// A copy, which nobody may write, at `to`, which must not exist.
+Result<> copy_file(const std::string& from, const std::string& to);
+
 // Puts every archive, verified by size and SHA-256, into `directory` (to create) under archive_file_name(): a
 // hard link to the cache's file, or a copy where that is on another file system. What the cache lacks, or has
 // damaged, is downloaded from the source first; nothing else is. `scratch`: an empty directory on the cache's

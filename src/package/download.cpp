@@ -143,10 +143,12 @@ Result<> fill_verified(const std::string& url, const hash::Sha256& sha256, const
     }
     ORCH_CHECK(truncate_file(opened.fd.get(), partial));
     if (!opened.resumed)
-      return base::fail(ErrorKind::corrupt,
-                        "'" + base::printable(url) + "' is not what the profile names: expected sha256 " +
-                            sha256.hex() + ", found " + found.hex(),
-                        "if the file was replaced on purpose, write the new sha256 into the profile");
+      return base::fail(
+          ErrorKind::corrupt,
+          "'" + base::printable(url) + "' is not what the profile names: expected sha256 " + sha256.hex() +
+              ", found " + found.hex(),
+          "if the file was replaced on purpose, write the new sha256 into the profile; for a finished "
+          "image, 'appimage-orch lock --images' writes it into the lock file");
   }
 }
 
@@ -169,12 +171,14 @@ Result<> download_to(const std::string& url, const std::string& file) {
   return {};
 }
 
-Result<std::string> download_verified(const std::string& url, const hash::Sha256& sha256,
+Result<std::string> download_verified(const std::vector<std::string>& urls, const hash::Sha256& sha256,
                                       const std::string& cache_dir,
                                       const std::function<void(std::string_view)>& log) {
-  if (!is_address(url))
-    return base::fail(ErrorKind::profile, "'" + base::printable(url) + "' is no address that can be fetched",
-                      "use https://, http:// or file:///");
+  for (const std::string& url : urls)
+    if (!is_address(url))
+      return base::fail(ErrorKind::profile,
+                        "'" + base::printable(url) + "' is no address that can be fetched",
+                        "use https://, http:// or file:///");
   std::string cached = download_path(cache_dir, sha256);
   const std::string partial = cache_dir + "/downloads/partial/" + sha256.hex();
   ORCH_CHECK(sys::make_dirs(sys::parent_path(cached)));
@@ -183,10 +187,21 @@ Result<std::string> download_verified(const std::string& url, const hash::Sha256
   ORCH_TRY(const bool sound, is_sound(cached, sha256));
   if (sound) return cached;
   ORCH_CHECK(sys::remove_tree(cached));
-  if (log) log("downloading " + url);
-  ORCH_CHECK(fill_verified(url, sha256, partial));
+  Result<> filled = base::fail(ErrorKind::not_found, "nothing says where the file " + sha256.hex() + " is");
+  for (const std::string& url : urls) {
+    if (log) log((&url == &urls.front() ? "downloading " : "not there; downloading ") + url);
+    filled = fill_verified(url, sha256, partial);
+    if (filled || filled.error().kind != ErrorKind::not_found) break;
+  }
+  ORCH_CHECK(filled);
   ORCH_CHECK(sys::rename_file(partial, cached));
   return cached;
+}
+
+Result<std::string> download_verified(const std::string& url, const hash::Sha256& sha256,
+                                      const std::string& cache_dir,
+                                      const std::function<void(std::string_view)>& log) {
+  return download_verified(std::vector<std::string>{url}, sha256, cache_dir, log);
 }
 
 }  // namespace orch::package

@@ -11,6 +11,7 @@
 #include <functional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace orch::package {
 
@@ -22,6 +23,11 @@ bool is_address(std::string_view url);
 // Brings the file into the cache, unless it is there, and gives its path. Safe against other processes. What
 // comes is decided by the digest, not by the address. Errors: not_found where the server says so, corrupt
 // where other bytes came.
+// The addresses are tried in their order; the first that has the file counts. None is needed for what is in the cache
+// already. The error is that of the last one.
+Result<std::string> download_verified(const std::vector<std::string>& urls, const hash::Sha256& sha256,
+                                      const std::string& cache_dir,
+                                      const std::function<void(std::string_view)>& log);
 Result<std::string> download_verified(const std::string& url, const hash::Sha256& sha256,
                                       const std::string& cache_dir,
                                       const std::function<void(std::string_view)>& log);

@@ -162,6 +162,14 @@ std::string lock_path(const model::Profile& profile, const std::string& user_pro
   return (profile.built_in ? user_profiles : sys::parent_path(profile.path)) + "/" + name + ".lock.toml";
 }
 
+std::string image_recipe(const Value& layer) {
+  Value recipe = Value::object();
+  for (const char* key : {"kind", "role", "locked", "provided", "arch", "path", "class", "compressor",
+                          "cluster", "documentation", "paths", "allow"})
+    if (const Value* value = layer.find(key)) recipe.set(key, *value);
+  return hash::sha256_of(recipe.canonical()).hex();
+}
+
 Result<> apply_lock(model::Profile& profile, const LockFile& lock) {
   ORCH_TRY(const std::vector<LayerRequest> requests, layer_requests(profile));
   Value* layers = profile.value.find("layers");
@@ -178,7 +186,9 @@ Result<> apply_lock(model::Profile& profile, const LockFile& lock) {
   }
   for (Value& layer : layers->as_array()) {
     const LockedImage* image = lock.find_image(layer.string_or("name", ""));
+    layer.erase("locked_image");
     if (image == nullptr || image->fex != layer.string_or("fex", "")) continue;
+    if (image->fex.empty() && image->recipe != image_recipe(layer)) continue;
     layer.set("locked_image", Value::object({{"sha256", image->sha256.hex()},
                                              {"size", image->size},
                                              {"url", image->url},

@@ -29,6 +29,7 @@
 //   [[image]]                        finished images, sorted by name; of `lock --images`, and of FEX's list
 //   name = "deps-jq"                 the layer that it is of
 //   sha256 = "…"                     size = …
+//   recipe = "…"                     image_recipe() of the layer: what the image was built of, but for the tools
 //   fex, url, xxh3                   only for FEX's: the name in the list, where it is, and the list's sum
 //
 // History: 1 (first; no base, auto, why, origin, allow_unsigned, image; reasons "asked" and "required"),
@@ -110,6 +111,8 @@ struct LockedImage {
   std::string fex;   // of FEX's list: the name there
   std::string url;   // where it is; empty: built here
   std::string xxh3;  // 16 hexadecimal digits, or empty
+  // image_recipe() of the layer that it was built of; empty for FEX's.
+  std::string recipe{};
   friend bool operator==(const LockedImage&, const LockedImage&) = default;
 };
 
@@ -156,10 +159,14 @@ struct LockFile {
 // "NAME.lock.toml" in the profile's directory; for built-in profiles, in `user_profiles`.
 std::string lock_path(const model::Profile& profile, const std::string& user_profiles);
 
+// SHA-256 of everything in a layer of packages (after apply_lock()) that its image depends on, but for the
+// tools: packages with their digests, and the keys of the profile. 64 hexadecimal digits.
+std::string image_recipe(const Value& layer);
+
 // Sets `locked` (see locked_package.hpp) and `provided`, [{name, layer, why}], in each layer with packages
 // that the lock answers, and `locked_image`, a table {sha256, size, url, xxh3}, in each layer that has an image
-// in it (of a FEX layer: if it is the one that the layer names); the other layers keep none, and their steps
-// are unresolved.
+// in it (of a FEX layer: if it is the one that the layer names; of a layer of packages: if it was built of just
+// these); the other layers keep none, and their steps are unresolved.
 Result<> apply_lock(model::Profile& profile, const LockFile& lock);
 
 }  // namespace orch::package

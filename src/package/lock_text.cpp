@@ -71,7 +71,7 @@ Result<std::vector<AutoPackage>> autos_from_value(const Value& table) {
 }
 
 Result<LockedImage> image_from_value(const Value& table) {
-  ORCH_CHECK(check_keys(table, "an image", {"name", "sha256", "size", "fex", "url", "xxh3"}));
+  ORCH_CHECK(check_keys(table, "an image", {"name", "sha256", "size", "fex", "url", "xxh3", "recipe"}));
   LockedImage image;
   ORCH_TRY(image.name, text_of(table, "name"));
   ORCH_TRY(const std::string sha256, text_of(table, "sha256"));
@@ -91,6 +91,7 @@ Result<LockedImage> image_from_value(const Value& table) {
   if (!image.xxh3.empty() && (image.xxh3.size() != 16 || !base::unhex(image.xxh3)))
     return bad(table.span,
                "the xxh3 of image '" + base::printable(image.name) + "' must be 16 hexadecimal digits");
+  ORCH_TRY(image.recipe, optional_text(table, "recipe"));
   return image;
 }
 
@@ -198,6 +199,7 @@ void write_image(std::string& out, const LockedImage& image) {
   if (!image.fex.empty()) line(out, "fex", image.fex);
   if (!image.url.empty()) line(out, "url", image.url);
   if (!image.xxh3.empty()) line(out, "xxh3", image.xxh3);
+  if (!image.recipe.empty()) line(out, "recipe", image.recipe);
 }
 
 }  // namespace

@@ -31,10 +31,10 @@ OPTIONS = ["-T0", "-U00000000-0000-4000-8000-000000000001", "--all-root", "-x-1"
 
 
 class Ours:
-    def __init__(self, home):
+    def __init__(self, home, profile=PROFILE):
         self.home, self.cache = home, home / "cache/appimage-orch"
         self.profile = home / "p.toml"
-        self.profile.write_text(PROFILE)
+        self.profile.write_text(profile)
         self.env = {**os.environ, "APPIMAGE_ORCH_DATA_DIR": str(lib.SOURCE), "HOME": str(home), "LC_ALL": "C.UTF-8",
                     **{f"XDG_{n.upper()}_HOME": str(home / n) for n in ("cache", "state", "config")}}
 

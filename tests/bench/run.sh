@@ -6,7 +6,7 @@ cd "$(dirname "$0")/../.."
 tools/install-deps.sh build run test
 if [ -z "${ORCH_BINARY:-}" ]; then
   [ -f build-bench/build.ninja ] || meson setup build-bench -Doptimization=2 -Ddebug=false >/dev/null
-  ninja -C build-bench --quiet
+  ninja -C build-bench --quiet src/cli/appimage-orch
   ORCH_BINARY=$PWD/build-bench/src/cli/appimage-orch
 fi
 export ORCH_BINARY

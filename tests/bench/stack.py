@@ -1,0 +1,86 @@
+"""What it takes to know a stack: the index of an image against `fsck.erofs --extract`, links of shared objects against `readelf -d`.
+
+The image is made of the distribution's packages below with `-zlz4hc`, about 500 MiB; all is in memory. The objects are
+the first ORCH_BENCH_OBJECTS (2000) shared objects among the files, by path. `resolve` reads what they and all that they
+need say of themselves (versions, notes) and finds every name of the whole closure of each; `readelf -d` prints one section.
+"""
+
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from tests.bench.extract import timed
+from tests.bench.overlay import Ours
+from tests.integration import lib
+
+PACKAGES = os.environ.get("ORCH_BENCH_PACKAGES", "libwebkit2gtk-4.0-37 libreoffice-core python3-scipy vlc-plugin-base "
+                          "gstreamer1.0-plugins-bad samba-libs gimp libqt5webkit5 libclang1-14").split()
+OBJECTS = int(os.environ.get("ORCH_BENCH_OBJECTS", "2000"))
+ROUNDS = int(os.environ.get("ORCH_BENCH_ROUNDS", "9"))
+PROFILE = f"""schema = 1
+extends = "native"
+[stack]
+base = {{ packages = {PACKAGES!r}, source = "auto", compressor = "none" }}
+compat = "off"
+""".replace("'", '"')
+
+
+def shared_objects(tree):
+    out = []
+    for parent, folders, files in os.walk(tree):
+        folders.sort()
+        for name in sorted(files):
+            path = Path(parent, name)
+            if ".so" in name and not path.is_symlink() and path.open("rb").read(18)[:4] + path.open("rb").read(18)[16:] == b"\x7fELF\3\0":
+                out.append(path)
+    return out[:OBJECTS]
+
+
+def compare(name, ours, peer, wanted):
+    """Runs both in turn; `wanted` says what the ratio should be, for the reader."""
+    pairs = [(timed(*ours), timed(*peer)) for _ in range(ROUNDS)]
+    for index, kind in ((0, "wall clock"), (1, "processor")):
+        rows = [(a[index], b[index]) for a, b in pairs]
+        a, b = (statistics.median(column) for column in zip(*rows))
+        print(f"{name}, {kind}: {a * 1000:.0f} ms; peer {b * 1000:.0f} ms; {statistics.median(y / x for x, y in rows):.1f} times as fast "
+              f"({wanted})", flush=True)
+
+
+def main():
+    build = lib.BINARY.parents[2]
+    driver = build / "tests/bench/stack-driver"
+    subprocess.run(["ninja", "--quiet", "-C", str(build), "tests/bench/stack-driver"], check=True)
+    with tempfile.TemporaryDirectory(prefix="orch-bench-", dir="/dev/shm") as memory:
+        home = Path(memory)
+        ours = Ours(home, PROFILE)
+        ours.run("lock", ours.profile)
+        ours.run("build", ours.profile, "--locked", "--only", "base-image")
+        tree, image = home / "tree", home / "image.erofs"
+        for _, archive in ours.archives():
+            subprocess.run(["dpkg-deb", "-x", archive, tree], check=True)
+        subprocess.run(["rm", "-rf", ours.cache], check=True)
+        for options in ([], ["-C65536"]):
+            subprocess.run(["mkfs.erofs", "--quiet", "-zlz4hc", *options, "-T0", image, tree], check=True)
+            ran = lib.run_command([driver, "index", image, home / "index"])
+            print(f"image of {image.stat().st_size >> 20} MiB, -zlz4hc {' '.join(options)}: {ran.stdout.strip()}")
+            compare("index", ([driver, "index", image, home / "index"], home / "index"),
+                    (["fsck.erofs", f"--extract={home}/out", image], home / "out"), "at least 8")
+            subprocess.run(["rm", "-rf", home / "out"], check=True)
+        objects = shared_objects(tree)
+        (home / "paths").write_text("".join(f"/{path.relative_to(tree)}\n" for path in objects))
+        (home / "files").write_text("".join(f"{path}\n" for path in objects))
+        peer = (["sh", "-c", 'xargs -n 200 readelf -d <"$1" >/dev/null 2>&1 || true', "sh", home / "files"], home / "none")
+        for what, source, wanted in (("resolve", tree, "at least 1"), ("resolve-index", home / "index", "at least 10")):
+            command = ["sh", "-c", '"$1" "$2" "$3" <"$4"', "sh", driver, what, source, home / "paths"]
+            ran = lib.run_command(command)
+            if ran.status != 0:
+                sys.exit(str(ran)[:2000])
+            print(f"{len(objects)} shared objects: {ran.stdout.strip()}")
+            compare(what, (command, home / "none"), peer, wanted)
+
+
+if __name__ == "__main__":
+    main()
