@@ -7,7 +7,12 @@ import json
 import os
 from pathlib import Path
 
+from tests.integration import jsonschema_mini
 from tests.integration import lib
+
+# Documents of steps; each one that a test gets by `documents` is held against its schema.
+SCHEMAS = {f"appimage-orch/{name}/1" for name in
+           ("image-manifest", "rootfs-compat", "finish", "conversion", "sanitize", "stack-check")}
 
 # $1: an empty folder; $2: how many images follow; then the images, bottom first; then the command, run by chroot.
 MOUNT = r"""
@@ -64,5 +69,9 @@ class StackTestCase(lib.TestCase):
             if output["kind"] == "document":
                 place = store / "cas/document" / output["digest"][:2] / output["digest"]
                 data = next(p for p in place.iterdir() if p.name != "manifest.json")
-                out[output["name"]] = json.loads(data.read_text())
+                document = json.loads(data.read_text())
+                if isinstance(document, dict) and document.get("schema") in SCHEMAS:
+                    name = document["schema"].removeprefix("appimage-orch/").replace("/", "-")
+                    self.assertEqual(jsonschema_mini.check_document(document, f"{name}.schema"), [])
+                out[output["name"]] = document
         return out

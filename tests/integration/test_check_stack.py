@@ -7,7 +7,6 @@ import json
 import unittest
 from pathlib import Path
 
-from tests.integration import jsonschema_mini
 from tests.integration import lib
 from tests.integration.repository import Entry, Repository
 from tests.integration.stacks import StackTestCase
@@ -52,9 +51,7 @@ class CheckStack(StackTestCase):
         """The document of a stack that is not refused."""
         done = self.orch_json("build", profile, "--only", "check-stack")
         (step,) = [s for s in done["steps"] if s["rule"] == "check-stack"]
-        document = self.documents(step)["check"]
-        self.assertEqual(jsonschema_mini.check_document(document, "stack-check-1.schema"), [])
-        return document
+        return self.documents(step)["check"]
 
     def refused_then_allowed(self, name):
         rule, package, files, path = POISON[name]

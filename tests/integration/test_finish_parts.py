@@ -7,7 +7,6 @@ import shutil
 import unittest
 from pathlib import Path
 
-from tests.integration import jsonschema_mini
 from tests.integration import lib
 from tests.integration.stacks import StackTestCase
 from tests.integration.test_finish_stack import blocks, libraries
@@ -103,7 +102,6 @@ class Parts(StackTestCase):
         done = self.orch_json("build", self.write_profile(*layers), "--only", "finish-stack", env=environment)
         (step,) = [s for s in done["steps"] if s["rule"] == "finish-stack"]
         document = self.documents(step)["finish"]
-        self.assertEqual(jsonschema_mini.check_document(document, "finish-1.schema"), [])
         self.image = Path(step["artifact"])
         out = self.tmp / "out"
         shutil.rmtree(out, ignore_errors=True)
@@ -249,8 +247,13 @@ class Parts(StackTestCase):
 
     @lib.needs_tool("ldconfig")
     @lib.needs_root
+    @lib.needs_tool("cc")
     def test_a_cache_that_lists_the_same_libraries_stays(self):
         base, _ = self.library_layers()
+        # One that needs a level of the instruction set: ldconfig enters that, too.
+        source = self.write("x.c", "int x(void) { return 1; }\n")
+        self.run_tool("cc", "-shared", "-fPIC", "-nostdlib", "-Wl,-z,x86-64-v3", "-Wl,-soname,liblevel.so.1", "-o", self.tmp / "x.so", source)
+        base[f"{MULTIARCH}/glibc-hwcaps/x86-64-v3/liblevel.so.1"] = (self.tmp / "x.so").read_bytes()
         merged = lib.make_tree(self.tmp / "merged", base)
         self.ldconfig(merged)
         out, parts = self.finish({**base, "etc/ld.so.cache": (merged / "etc/ld.so.cache").read_bytes()})
