@@ -41,8 +41,7 @@ std::vector<std::string> first_packages(const SonameAnswer& answer) {
 
 }  // namespace
 
-Result<bool> offer_auto_deps(const Session& session, Project& project, const base::Value& report, bool told,
-                             BuildView& view) {
+Result<bool> offer_auto_deps(Project& project, const base::Value& report, bool told, BuildView& view) {
   const model::Profile& profile = project.profiles().front();
   const std::vector<std::string> sonames = required_sonames(report);
   if (sonames.empty() || !automatic_layer(profile).empty()) return false;
@@ -51,12 +50,7 @@ Result<bool> offer_auto_deps(const Session& session, Project& project, const bas
     return fail(base::ErrorKind::profile,
                 fmt::format("profile '{}' is a shipped one: no overlay can be added to it", profile.name),
                 fmt::format("write a profile with extends = \"{}\" and run that", profile.name));
-  package::Surroundings around;
-  around.cache_dir = session.cache_dir;
-  around.processes = &project.processes();
-  around.environment = session.environment;
-  around.log = [&view](std::string_view line) { view.note(std::string(line)); };
-  ORCH_TRY(const SonameAnswer answer, find_providers(profile, "", sonames, around));
+  ORCH_TRY(const SonameAnswer answer, find_providers(profile, "", sonames, project.surroundings(view)));
   const std::vector<std::string> packages = first_packages(answer);
   if (packages.empty()) {
     view.note(fmt::format("no package of {} has {}", answer.source, printable(base::join(sonames, ", "))));

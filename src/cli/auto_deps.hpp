@@ -9,7 +9,6 @@ namespace orch::cli {
 
 // Whether the profile's file was changed: it has to be opened again. `told`: --auto-deps was given; without it the
 // user is asked, if there is a terminal to ask at. Nothing happens where no package has what is missing.
-Result<bool> offer_auto_deps(const Session& session, Project& project, const base::Value& report, bool told,
-                             BuildView& view);
+Result<bool> offer_auto_deps(Project& project, const base::Value& report, bool told, BuildView& view);
 
 }  // namespace orch::cli

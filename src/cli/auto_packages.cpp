@@ -26,9 +26,7 @@ Result<package::Source> source_for(const model::Profile& profile, const std::str
 }  // namespace
 
 std::string automatic_layer(const model::Profile& profile) {
-  const Value* layers = profile.value.find("layers");
-  if (layers == nullptr || !layers->is_array()) return {};
-  for (const Value& layer : layers->as_array())
+  for (const Value& layer : profile.layers())
     if (layer.string_or("role", "") == "deps" && layer.bool_or("auto", false))
       return layer.string_or("name", "");
   return {};

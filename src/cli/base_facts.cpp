@@ -27,9 +27,7 @@ Result<std::string> os_release(const image::FileTree& view) {
 
 std::vector<std::string> image_layers_below(const model::Profile& profile) {
   std::vector<std::string> out;
-  const Value* layers = profile.value.find("layers");
-  if (layers == nullptr || !layers->is_array()) return out;
-  for (const Value& layer : layers->as_array()) {
+  for (const Value& layer : profile.layers()) {
     const std::string kind = layer.string_or("kind", "");
     if (kind == "packages") return out;
     if (kind != "compat" && kind != "finish") out.push_back(layer.string_or("name", ""));

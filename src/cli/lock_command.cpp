@@ -46,7 +46,7 @@ struct LockOutcome {
 Result<> drop_leftover(const model::Profile& profile, const std::optional<LockFile>& old,
                        const std::string& path) {
   ORCH_TRY(const std::vector<package::LayerRequest> requests, package::layer_requests(profile));
-  const Value::Array& layers = profile.value.find("layers")->as_array();
+  const Value::Array& layers = profile.layers();
   const bool fex = std::any_of(layers.begin(), layers.end(),
                                [](const Value& layer) { return layer.string_or("kind", "") == "fex"; });
   if (!requests.empty() || fex || !old) return {};

@@ -37,17 +37,6 @@ bool takes_from(const Step& step, model::StepIndex other) {
   });
 }
 
-const Value::Array& layers_of(const model::Profile& profile) {
-  static const Value::Array k_none;
-  const Value* layers = profile.value.find("layers");
-  return layers != nullptr && layers->is_array() ? layers->as_array() : k_none;
-}
-
-bool takes_packages(const Value& layer) {
-  const std::string kind = layer.string_or("kind", "");
-  return kind == "packages" || kind == "package";
-}
-
 // Where the profile's sources may have the image; those in folders only if they are there.
 Value image_urls(const model::Profile& profile, const std::string& sha256) {
   Value urls = Value::array();
@@ -98,8 +87,8 @@ Result<std::vector<Finished>> artifacts_of(const Project& project, const std::ve
 
 std::vector<ImageStep> image_steps(const graph::Graph& graph, const model::Profile& profile) {
   std::set<std::string> of_packages;
-  for (const Value& layer : layers_of(profile))
-    if (takes_packages(layer)) of_packages.insert(layer.string_or("name", ""));
+  for (const Value& layer : profile.layers())
+    if (model::takes_packages(layer)) of_packages.insert(layer.string_or("name", ""));
   std::vector<ImageStep> all;
   for (std::uint32_t i = 0; i < graph.steps.size(); ++i) {
     const Step& step = graph.steps[i];
@@ -125,7 +114,7 @@ Result<std::vector<package::LockedImage>> finished_images(const Project& project
   ORCH_TRY(std::vector<Finished> all, artifacts_of(project, steps, plan));
   std::vector<package::LockedImage> images;
   for (Finished& item : all) {
-    for (const Value& layer : layers_of(profile))
+    for (const Value& layer : profile.layers())
       if (layer.string_or("name", "") == item.image.name) item.image.recipe = package::image_recipe(layer);
     images.push_back(std::move(item.image));
   }
@@ -144,10 +133,8 @@ Result<> export_images(const Project& project, const std::vector<ImageStep>& ste
 }
 
 void take_finished_images(model::Profile& profile, const std::string& cache_dir, bool rebuild) {
-  Value* layers = profile.value.find("layers");
-  if (layers == nullptr || !layers->is_array()) return;
-  for (Value& layer : layers->as_array()) {
-    if (!takes_packages(layer)) continue;
+  for (Value& layer : profile.layers()) {
+    if (!model::takes_packages(layer)) continue;
     layer.set("made", "here");
     const Value* image = layer.find("locked_image");
     if (image == nullptr || rebuild) continue;
@@ -164,7 +151,7 @@ void take_finished_images(model::Profile& profile, const std::string& cache_dir,
 Result<std::vector<std::string>> different_images(const Project& project, const model::Profile& profile,
                                                   const plan::Plan& plan) {
   std::vector<std::string> out;
-  for (const Value& layer : layers_of(profile)) {
+  for (const Value& layer : profile.layers()) {
     const Value* locked = layer.find("locked_image");
     if (locked == nullptr || layer.string_or("made", "") != "here") continue;
     for (const ImageStep& item : image_steps(project.graph(), profile)) {

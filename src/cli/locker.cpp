@@ -26,14 +26,9 @@ using package::LockFile;
 
 namespace {
 
-bool takes_packages(const Value& layer) {
-  const std::string kind = layer.string_or("kind", "");
-  return kind == "packages" || kind == "package";
-}
-
 // "auto" without a table of its own: still to be found.
 bool is_open_source(const Value& layer) {
-  return takes_packages(layer) && layer.string_or("source_name", "auto") == "auto" &&
+  return model::takes_packages(layer) && layer.string_or("source_name", "auto") == "auto" &&
          layer.find("source") == nullptr;
 }
 
@@ -100,15 +95,14 @@ Result<BaseFacts> Locker::facts_of(const model::Profile& profile) {
 // "auto" is the distribution of the base: the source of a base that is made from packages, or the one of the
 // image's os-release; else what this machine itself uses.
 Result<> Locker::resolve_auto_sources(model::Profile& profile, const BaseIdentity& base) const {
-  Value* layers = profile.value.find("layers");
-  if (layers == nullptr || !layers->is_array()) return {};
   Value table;
-  for (const Value& layer : layers->as_array())
-    if (layer.string_or("role", "") == "base" && takes_packages(layer) && layer.find("source") != nullptr)
+  for (const Value& layer : profile.layers())
+    if (layer.string_or("role", "") == "base" && model::takes_packages(layer) &&
+        layer.find("source") != nullptr)
       table = *layer.find("source");
   const load::Surroundings around{&parts_.session.environment, parts_.session.config_dir,
                                   parts_.session.data_dir};
-  for (Value& layer : layers->as_array()) {
+  for (Value& layer : profile.layers()) {
     if (!is_open_source(layer) || layer.string_or("role", "") == "base") continue;
     if (table.is_null() && base.known() && !is_host(base, surroundings())) {
       ORCH_TRY(table, source_of(base, around));
@@ -171,13 +165,11 @@ Result<LockFile> Locker::resolve(model::Profile& profile, const std::optional<Lo
 Result<std::optional<LockFile>> Locker::lock_fex_images(const model::Profile& profile,
                                                         std::optional<LockFile> lock, LockPolicy policy,
                                                         const std::string& path) const {
-  const Value* layers = profile.value.find("layers");
-  if (layers == nullptr || !layers->is_array()) return lock;
   const Value* list = profile.value.find_path("fex.list");
   const std::string address =
       list != nullptr && list->is_string() ? list->as_string() : std::string(package::k_fex_list);
   bool changed = false;
-  for (const Value& layer : layers->as_array()) {
+  for (const Value& layer : profile.layers()) {
     const std::string fex = layer.string_or("fex", "");
     if (layer.string_or("kind", "") != "fex") continue;
     const std::string name = layer.string_or("name", "");
@@ -212,9 +204,7 @@ Result<> Locker::lock(model::Profile& profile, LockPolicy policy,
   if (lock) ORCH_CHECK(package::apply_lock(profile, *lock));
   const bool may_resolve = policy == LockPolicy::resolve || policy == LockPolicy::update;
   BaseIdentity base = lock ? lock->base : BaseIdentity();
-  const Value* layers = profile.value.find("layers");
-  const bool open = layers != nullptr && layers->is_array() &&
-                    std::any_of(layers->as_array().begin(), layers->as_array().end(), is_open_source);
+  const bool open = std::any_of(profile.layers().begin(), profile.layers().end(), is_open_source);
   if (open && may_resolve && (!lock || policy == LockPolicy::update)) {
     ORCH_TRY(const BaseFacts facts, facts_of(profile));
     base = facts.identity;

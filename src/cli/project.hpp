@@ -91,6 +91,11 @@ class Project {
   const graph::Graph& graph() const { return graph_; }
   const store::Store& store() const { return store_; }
   const store::BuildFolder& folder() const { return *folder_; }
+  // What asking for packages needs; after prepare(). Refers to `view`.
+  package::Surroundings surroundings(BuildView& view) {
+    view_ = &view;
+    return locker_->surroundings();
+  }
   hash::StatCache& stat_cache() { return *stat_cache_; }
   sys::ProcessRunner& processes() { return processes_; }
 
@@ -129,7 +134,7 @@ class Project {
   std::unique_ptr<hash::StatCache> stat_cache_;
   std::unique_ptr<plan::ToolFinder> tools_;
   sys::SystemProcessRunner processes_;
-  BuildView* view_ = nullptr;  // of the last prepare(); what the locker has to say goes there
+  BuildView* view_ = nullptr;  // of the present call; what the locker has to say goes there
   std::unique_ptr<Locker> locker_;
   // Packages for missing libraries that were found in this run: by profile, then layer.
   std::map<std::string, std::map<std::string, std::vector<package::AutoPackage>>> autos_;

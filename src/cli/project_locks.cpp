@@ -102,7 +102,7 @@ Result<bool> Project::add_missing(const plan::Plan& plan, BuildView& view) {
     ORCH_TRY(const Value report, stack_report(*this, profile.name, plan));
     const std::vector<std::string> sonames = required_sonames(report);
     if (sonames.empty()) continue;
-    ORCH_TRY(const SonameAnswer answer, find_providers(profile, layer, sonames, locker_->surroundings()));
+    ORCH_TRY(const SonameAnswer answer, find_providers(profile, layer, sonames, surroundings(view)));
     std::vector<package::AutoPackage>& known = autos_[profile.path][layer];
     for (const std::string& soname : sonames) {
       const auto found = answer.providers.find(soname);

@@ -228,7 +228,7 @@ Result<int> run_profile(const Session& session, const RunArguments& arguments) {
   Built built = build_for(session, *project, overrides);
   if (!built.error && built.interrupted == 0) {
     const std::unique_ptr<BuildView> view = make_build_view(session);
-    const Result<bool> added = offer_auto_deps(session, *project, built.stack, arguments.auto_deps, *view);
+    const Result<bool> added = offer_auto_deps(*project, built.stack, arguments.auto_deps, *view);
     if (!added) return app.build_failed(added.error());
     if (*added) {
       ORCH_TRY(project, Project::open(session, again));

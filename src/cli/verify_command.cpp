@@ -26,16 +26,11 @@ struct VerifyArguments {
 };
 
 // Which packages have what is missing. That nobody could be asked is worth a note, not a failure.
-void name_packages(const Session& session, Project& project, Value& report, BuildView& view) {
+void name_packages(Project& project, Value& report, BuildView& view) {
   const std::vector<std::string> sonames = wanted_sonames(report);
   if (sonames.empty()) return;
-  package::Surroundings around;
-  around.cache_dir = session.cache_dir;
-  around.processes = &project.processes();
-  around.environment = session.environment;
-  around.log = [&view](std::string_view line) { view.note(std::string(line)); };
   const model::Profile& profile = project.profiles().front();
-  const auto answer = find_providers(profile, automatic_layer(profile), sonames, around);
+  const auto answer = find_providers(profile, automatic_layer(profile), sonames, project.surroundings(view));
   if (answer)
     add_packages(report, answer->providers);
   else
@@ -56,7 +51,7 @@ Result<int> verify(const Session& session, const VerifyArguments& arguments) {
   if (built.interrupted != 0) return 128 + built.interrupted;
   if (!built.ok()) return 1;  // the view has shown which step failed
   ORCH_TRY(Value report, stack_report(*project, name, built.plan));
-  name_packages(session, *project, report, *view);
+  name_packages(*project, report, *view);
   if (arguments.format == OutputFormat::json) {
     ORCH_CHECK(print_out(format::to_json(report)));
   } else {

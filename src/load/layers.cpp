@@ -184,7 +184,7 @@ Value file_layer(const std::string& path, const std::string& name, std::string_v
 }
 
 bool names_images(const model::Profile& profile) {
-  const Value::Array& layers = profile.value.find("layers")->as_array();
+  const Value::Array& layers = profile.layers();
   return std::any_of(layers.begin(), layers.end(),
                      [](const Value& layer) { return layer.string_or("role", "") == "image"; });
 }
@@ -289,7 +289,7 @@ void mark_conversion(Value& layer, const Host& host) {
 
 Result<> resolve_auto_layers(model::Profile& profile, const Host& host) {
   Value layers = Value::array();
-  for (const Value& layer : profile.value.find("layers")->as_array()) {
+  for (const Value& layer : profile.layers()) {
     ORCH_CHECK(check_mountable(layer, host));
     if (layer.string_or("kind", "") != "auto") {
       layers.push(layer);

@@ -19,6 +19,8 @@ namespace orch::model {
 //      convert, only_lz4: the image goes through convert-image (load/layers.hpp)
 //      url, sha256 (kind "url"); packages, source, source_name, class, auto (kind "packages");
 //      compressor: text for mkfs.erofs -z ("lz4", "" for none); cluster: bytes (0: one block)
+//      made: kinds "packages" and "package": "here", or "elsewhere" for a finished image that is taken from
+//      image_urls, with locked_image
 //      locked: filled in from the lock file by the caller, absent before; see src/package
 //  - `app.appimage` is an absolute path, or absent where the application is fetched (`app.url`,
 //  `app.sha256`).
@@ -32,6 +34,13 @@ struct Profile {
   std::vector<Rule> steps;  // [[step]] tables, as rules of their own (id "step:NAME", once per profile)
   std::string verbatim;     // the file's text
   std::vector<std::string> chain;  // files that took part, this one first, then what it extends
+
+  // `layers` of the value; none before they are made (load/layers.hpp).
+  const base::Value::Array& layers() const;
+  base::Value::Array& layers();
 };
+
+// A layer of kind "packages" or "package".
+bool takes_packages(const base::Value& layer);
 
 }  // namespace orch::model

@@ -33,13 +33,10 @@ Value provided_value(const LockedLayer& layer) {
 
 Result<std::vector<LayerRequest>> layer_requests(const model::Profile& profile) {
   std::vector<LayerRequest> requests;
-  const Value* layers = profile.value.find("layers");
-  if (layers == nullptr || !layers->is_array()) return requests;
-  for (const Value& layer : layers->as_array()) {
-    const std::string kind = layer.string_or("kind", "");
-    if (kind != "packages" && kind != "package") continue;
+  for (const Value& layer : profile.layers()) {
+    if (!model::takes_packages(layer)) continue;
     LayerRequest request;
-    request.form = kind == "package" ? LayerForm::package : LayerForm::packages;
+    request.form = layer.string_or("kind", "") == "package" ? LayerForm::package : LayerForm::packages;
     request.architecture = layer.string_or("arch", "");
     request.automatic = layer.bool_or("auto", false);
     request.name = layer.string_or("name", "");
@@ -172,19 +169,17 @@ std::string image_recipe(const Value& layer) {
 
 Result<> apply_lock(model::Profile& profile, const LockFile& lock) {
   ORCH_TRY(const std::vector<LayerRequest> requests, layer_requests(profile));
-  Value* layers = profile.value.find("layers");
-  if (layers == nullptr || !layers->is_array()) return {};
   std::vector<std::string> lower;
   for (const LayerRequest& request : requests) {
     const bool fits = !lock.mismatch(request, lower).has_value();
     lower.push_back(request.name);
-    for (Value& layer : layers->as_array())
+    for (Value& layer : profile.layers())
       if (fits && layer.string_or("name", "") == request.name) {
         layer.set("locked", to_value(lock.find(request.name)->packages));
         layer.set("provided", provided_value(*lock.find(request.name)));
       }
   }
-  for (Value& layer : layers->as_array()) {
+  for (Value& layer : profile.layers()) {
     const LockedImage* image = lock.find_image(layer.string_or("name", ""));
     layer.erase("locked_image");
     if (image == nullptr || image->fex != layer.string_or("fex", "")) continue;
