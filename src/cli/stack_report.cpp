@@ -97,13 +97,13 @@ std::string quantity(std::size_t number, std::string_view one, std::string_view 
   return fmt::format("{} {}", number, number == 1 ? one : many);
 }
 
-// "120 base, 34 app": which layer gives how many objects.
+// ": 120 base, 34 app": which layer gives how many objects; empty without any.
 std::string provided_text(const Value& report) {
   std::map<std::string, std::size_t> layers;
   for (const Value& object : items(report, "objects")) ++layers[object.string_or("layer", "")];
   std::string out;
   for (const auto& [layer, number] : layers)
-    out += fmt::format("{}{} {}", out.empty() ? "" : ", ", number, layer);
+    out += fmt::format("{} {} {}", out.empty() ? ":" : ",", number, layer);
   return out;
 }
 
@@ -160,7 +160,7 @@ std::string stack_report_text(const std::string& profile, const Value& report, b
                        printable(conflict.string_or("detail", "")));
   for (const std::string& note : texts(report, "notes"))
     out += fmt::format("  note      {}\n", printable(note));
-  out += fmt::format("  {} looked at: {}; {} optional missing\n",
+  out += fmt::format("  {} looked at{}; {} optional missing\n",
                      quantity(items(report, "objects").size(), "ELF file", "ELF files"),
                      provided_text(report), optional);
   return out;

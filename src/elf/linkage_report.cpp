@@ -6,6 +6,8 @@
 #include "image/entry.hpp"
 #include "image/layer_rules.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <map>
 #include <set>
@@ -122,12 +124,27 @@ class Reporter {
       }
       report_.objects.push_back(std::move(out));
     }
-    for (const Problem& problem : linkage.problems) {
+    for (Problem problem : linkage.problems) {
+      if (problem.kind == ProblemKind::missing_library)
+        problem.detail += passed_over(linkage, problem.object);
       // What the loader only warns of does not stop anything.
       add(problem, is_fatal(problem.kind) ? severity : Severity::optional,
           problem.needed_by.empty() ? needed_by : problem.needed_by);
     }
     return {};
+  }
+
+  // Files of the name that the loader found and could not use: a library that is there, and for another machine.
+  static std::string passed_over(const Linkage& linkage, const std::string& name) {
+    constexpr std::size_t k_named = 3;
+    std::string out;
+    for (const LinkedObject& object : linkage.objects) {
+      if (!object.missing() || object.name != name) continue;
+      for (std::size_t i = 0; i < std::min(object.skipped.size(), k_named); ++i)
+        out += fmt::format("{}{} ({})", i == 0 ? "; passed over: " : ", ", object.skipped[i].path,
+                           object.skipped[i].why);
+    }
+    return out;
   }
 
   void add(const Problem& problem, Severity severity, const std::string& needed_by) {

@@ -1,0 +1,90 @@
+"""What `verify` prints, for each kind of thing that it finds: a golden for each."""
+
+import shutil
+import struct
+import unittest
+from pathlib import Path
+
+from tests.integration import lib
+from tests.integration.repository import Repository
+from tests.integration.stacks import StackTestCase
+from tests.integration.test_inspect import elf
+
+LOADER = "/lib64/ld-linux-x86-64.so.2"
+LIBRARIES = "usr/lib/x86_64-linux-gnu"
+
+
+def program(*needed, interpreter=LOADER, **options):
+    return elf(needed=[*needed, "libc.so.6"], interpreter=interpreter, **options)
+
+
+@lib.needs_tool("apt-get", "mksquashfs", "mkfs.erofs")
+@unittest.skipUnless(Path("/usr/lib/x86_64-linux-gnu").is_dir(), "the C library of this machine is not where Debian has it")
+class VerifyText(StackTestCase):
+    """A base of this machine's loader and C library; programs and libraries are made up."""
+
+    def setUp(self):
+        libc = next(line.split()[2] for line in lib.run_command(["ldd", "/bin/sh"]).stdout.splitlines() if "libc.so.6" in line)
+        self.base = {"usr/lib64/ld-linux-x86-64.so.2": Path(LOADER).read_bytes(), f"{LIBRARIES}/libc.so.6": Path(libc).read_bytes(),
+                     "lib64": ("link", "usr/lib64"), "lib": ("link", "usr/lib"), "etc/os-release": "ID=own\n"}
+        self.repository = Repository(self.tmp / "repository")
+        self.repository.add("libknown4", "1.0", {f"./{LIBRARIES}/libknown.so.4": elf(soname="libknown.so.4")})
+        self.repository.add("libplain1", "1.0", {f"./{LIBRARIES}/libplain.so.1": elf(soname="libplain.so.1")}).publish()
+
+    def verify(self, app, *, status, images=(), more="", args=()):
+        """The text of verify for an application of these files; AppRun is a program unless given."""
+        tree = lib.make_tree(self.tmp / "app", {"AppRun": program(), **app})
+        lib.make_appimage(self.tmp / "Hello.AppImage", tree)
+        shutil.rmtree(tree)
+        lib.make_erofs(self.tmp / "base.erofs", lib.make_tree(self.tmp / "base", self.base))
+        listed = ", ".join(f'"{image}"' for image in images)
+        self.write("p.toml", 'schema = 1\nname = "hello"\nextends = "native"\n[app]\nappimage = "Hello.AppImage"\n[stack]\nbase = "base.erofs"\n'
+                   f'images = [{listed}]\n{more}[[stack.deps]]\nname = "own"\nsource = "own"\npackages = ["libplain1"]\n'
+                   f"[source.own]\n{self.repository.table()}")
+        return self.orch("verify", "p.toml", *args, status=status).stdout
+
+    def image(self, name, files):
+        return lib.make_erofs(self.tmp / f"{name}.erofs", lib.make_tree(self.tmp / f"tree-{name}", files))
+
+    def test_all_is_well(self):
+        self.golden("verify/fine.txt", self.verify({"usr/lib/libown.so.1": elf(soname="libown.so.1", needed=["libplain.so.1"])}, status=0))
+
+    def test_missing_libraries(self):
+        self.golden("verify/missing-library.txt", self.verify({
+            "AppRun": program("libabsent.so.9", "libknown.so.4"), "usr/bin/other": program("libknown.so.4"),
+            "usr/lib/plugins/plugin.so": elf(soname="plugin.so", needed=["libplugin.so.2"])}, status=1))
+
+    def test_a_missing_version(self):
+        self.golden("verify/missing-version.txt", self.verify({"AppRun": program(versions=["GLIBC_2.2.5", "GLIBC_9.99"])}, status=1))
+
+    def test_a_library_of_another_architecture(self):
+        self.base[f"{LIBRARIES}/libforeign.so.1"] = elf(machine=lib.MACHINE_AARCH64, soname="libforeign.so.1")
+        self.golden("verify/other-architecture.txt", self.verify({"AppRun": program("libforeign.so.1")}, status=1))
+
+    def test_a_program_of_another_architecture(self):
+        self.golden("verify/other-program.txt", self.verify({"AppRun": program(machine=lib.MACHINE_AARCH64)}, status=1))
+
+    def test_a_missing_interpreter(self):
+        self.golden("verify/missing-interpreter.txt", self.verify({"AppRun": program(interpreter="/lib/ld-musl-x86_64.so.1")}, status=1))
+
+    def test_a_script_without_its_interpreter(self):
+        self.golden("verify/missing-script-interpreter.txt", self.verify({"AppRun": "#!/usr/bin/python9\nprint()\n"}, status=1))
+
+    def test_a_directory_over_lib64(self):
+        images = [self.image("hiding", {"lib64/libx.so.1": elf(soname="libx.so.1")})]
+        more = 'compat = "off"\nallow = ["type-conflict:lib64"]\n'
+        self.golden("verify/directory-over-lib64.txt", self.verify({}, status=1, images=images, more=more))
+
+    def test_hints_are_counted_and_shown_on_request(self):
+        data = program() + b"\0libmaybe.so.7\0libperhaps.so\0"
+        data = data[:64 + 32] + struct.pack("<QQ", len(data), len(data)) + data[64 + 48:]  # the segment has it, too
+        self.golden("verify/hints.txt", self.verify({"AppRun": data}, status=0))
+        ran = self.orch("--verbose", "verify", "p.toml", status=0)
+        self.golden("verify/hints-verbose.txt", ran.stdout)
+
+    def test_one_requirement_has_a_singular(self):
+        self.assertIn("hello: cannot start: 1 requirement is not met\n", self.verify({"AppRun": program("libabsent.so.9")}, status=1))
+
+
+if __name__ == "__main__":
+    unittest.main()
