@@ -196,16 +196,40 @@ Result<std::optional<LockFile>> Locker::lock_fex_images(const model::Profile& pr
   return lock;
 }
 
+Result<std::optional<LockFile>> Locker::lock_packaged_images(const model::Profile& profile,
+                                                             std::optional<LockFile> lock,
+                                                             LockPolicy policy) const {
+  ORCH_TRY(std::vector<LayerRequest> requests, package::layer_requests(profile));
+  const bool any_other = std::erase_if(requests, [](const LayerRequest& request) {
+                           return request.form != package::LayerForm::package;
+                         }) > 0;
+  const auto fits = [&](const LayerRequest& request) { return lock && !lock->mismatch(request, {}); };
+  if (!any_other || requests.empty() || (policy != LockPolicy::resolve && policy != LockPolicy::update))
+    return lock;
+  if (policy == LockPolicy::resolve && std::all_of(requests.begin(), requests.end(), fits)) return lock;
+  const auto scope =
+      policy == LockPolicy::update ? package::ResolveScope::all : package::ResolveScope::missing;
+  ORCH_TRY(const LockFile resolved, package::resolve_lock(requests, lock, scope, surroundings()));
+  LockFile out = lock.value_or(LockFile());
+  for (const package::LockedLayer& layer : resolved.layers) {
+    std::erase_if(out.layers, [&](const package::LockedLayer& other) { return other.name == layer.name; });
+    out.layers.push_back(layer);
+  }
+  return std::optional<LockFile>(std::move(out));
+}
+
 Result<> Locker::lock(model::Profile& profile, LockPolicy policy,
                       const std::map<std::string, std::vector<package::AutoPackage>>& autos) {
   const std::string path = package::lock_path(profile, user_profiles(parts_.session));
   ORCH_TRY(std::optional<LockFile> lock, LockFile::load(path));
   ORCH_TRY(lock, lock_fex_images(profile, std::move(lock), policy, path));
+  const bool was_there = lock.has_value();
+  ORCH_TRY(lock, lock_packaged_images(profile, std::move(lock), policy));
   if (lock) ORCH_CHECK(package::apply_lock(profile, *lock));
   const bool may_resolve = policy == LockPolicy::resolve || policy == LockPolicy::update;
   BaseIdentity base = lock ? lock->base : BaseIdentity();
   const bool open = std::any_of(profile.layers().begin(), profile.layers().end(), is_open_source);
-  if (open && may_resolve && (!lock || policy == LockPolicy::update)) {
+  if (open && may_resolve && (!was_there || policy == LockPolicy::update)) {
     ORCH_TRY(const BaseFacts facts, facts_of(profile));
     base = facts.identity;
   }

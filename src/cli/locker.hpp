@@ -53,6 +53,11 @@ class Locker {
   Result<std::optional<package::LockFile>> lock_fex_images(const model::Profile& profile,
                                                            std::optional<package::LockFile> lock,
                                                            LockPolicy policy, const std::string& path) const;
+  // Images that the profile takes out of packages: the lock with what they need, so that they can be looked at
+  // before the packages of other layers are chosen. Not saved.
+  Result<std::optional<package::LockFile>> lock_packaged_images(const model::Profile& profile,
+                                                                std::optional<package::LockFile> lock,
+                                                                LockPolicy policy) const;
   Result<package::LockFile> resolve(model::Profile& profile, const std::optional<package::LockFile>& old,
                                     std::vector<package::LayerRequest> requests, LockPolicy policy);
   std::vector<package::LayerRequest> with_autos(

@@ -46,6 +46,22 @@ class ImageLayers(StackTestCase):
         self.assertIn("package 'rootfs' has no file 'usr/share/absent'", ran.stderr)
         self.assertIn("the package has: usr/share/r/default.erofs", ran.stderr)
 
+    @lib.needs_tool("apt-get")
+    def test_packages_are_chosen_by_what_an_image_inside_a_package_has(self):
+        library = "usr/lib/x86_64-linux-gnu/libhave.so.1"
+        image = lib.make_erofs(self.tmp / "rootfs.erofs", lib.make_tree(self.tmp / "tree", {"etc/os-release": "ID=x\n", library: "y"}))
+        repository = Repository(self.tmp / "repo").add("rootfs", "1", {"./usr/share/r/default.erofs": image.read_bytes()})
+        repository.add("have", "1", {f"./{library}": b"y"})
+        repository.add("want", "1", {"./usr/lib/x86_64-linux-gnu/libwant.so.1": b"z"}, depends="have").publish()
+        profile = self.write("p.toml", f'[stack]\nbase = {{ package = "rootfs", source = "own", path = "usr/share/r/default.erofs" }}\n{OFF}'
+                             f'[[stack.deps]]\nname = "x"\nsource = "own"\npackages = ["want"]\n[source.own]\n{repository.table()}')
+        self.orch("build", profile)
+        layers = {layer["name"]: layer for layer in self.orch_json("lock", profile)["profiles"][0]["layers"]}
+        self.assertEqual([p["name"] for p in layers["base"]["packages"]], ["rootfs"])
+        self.assertEqual([p["name"] for p in layers["deps-x"]["packages"]], ["want"])
+        self.assertEqual([(p["name"], p["layer"]) for p in layers["deps-x"]["provided"]], [("have", "base")])
+        self.assertEqual(self.orch_json("build", "--locked", profile)["executed"], 0)
+
     def test_an_image_of_fexs_list_waits_for_the_lock_and_then_is_fetched(self):
         image = self.image()
         profile = self.write("p.toml", f'[stack]\nbase = {{ fex = "Fedora 42" }}\n{OFF}')
