@@ -111,7 +111,7 @@ Result<> check_compressor(const ErofsTool& tool, const std::string& compressor) 
   });
   if (!plain || compressor[0] == '-' || name.empty())
     return base::fail(ErrorKind::profile, "'" + base::printable(compressor) + "' is no compressor",
-                      "write \"lz4\", \"lz4hc,9\" or \"\" for none");
+                      "write \"lz4\", \"lz4hc,9\" or none");
   if (std::find(tool.compressors.begin(), tool.compressors.end(), name) != tool.compressors.end()) return {};
   if (tool.compressors.empty() && (name == "lz4" || name == "lz4hc"))
     return {};  // a usage text of another form

@@ -99,7 +99,12 @@ class LayerMaker {
       const Value* given = from.find(member.key);
       layer.set(member.key, given != nullptr ? *given : member.value);
     }
+    set_compressor(layer);
     return std::string(role);
+  }
+
+  static void set_compressor(Value& layer) {
+    if (layer.string_or("compressor", "") == "none") layer.set("compressor", "");
   }
 
   Result<> set_source(Value& layer, const Value& name, const Value& from) {
@@ -125,6 +130,7 @@ class LayerMaker {
     for (const char* key :
          {"packages", "auto", "class", "compressor", "cluster", "documentation", "paths", "allow"})
       layer.set(key, *deps.find(key));
+    set_compressor(layer);
     ORCH_CHECK(set_source(layer, *deps.find("source"), deps));
     return put(std::move(layer), "deps-" + name.as_string(), "deps", name.span);
   }
@@ -239,7 +245,7 @@ Result<> check_mountable(const Value& layer, const Host& host) {
   return base::fail(profile_error(fmt::format("layer '{}' uses {}, which muvm's guest kernel cannot read",
                                               layer.string_or("name", ""), text),
                                   compressor->span.file ? compressor->span : layer.span,
-                                  "use \"lz4\", \"lz4hc,9\", or \"\" for none"));
+                                  "use \"lz4\", \"lz4hc,9\", or \"none\""));
 }
 
 }  // namespace

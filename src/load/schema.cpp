@@ -217,8 +217,7 @@ class Checker {
                                       "write for example \"90s\", \"2m\", \"1h30m\", or \"0s\" for none"));
     if (key.type == KeyType::compressor && !is_compressor(text))
       return base::fail(profile_error(fmt::format("'{}' is no compressor of mkfs.erofs", printable(text)),
-                                      value.span,
-                                      "write for example \"lz4\", \"lz4hc,9\", or \"\" for none"));
+                                      value.span, "write for example \"lz4\", \"lz4hc,9\", or \"none\""));
     if (key.type == KeyType::text && !key.allowed.empty() && !allows(key.allowed, text))
       return base::fail(bad_choice(value, key, path));
     if ((key.type == KeyType::path || key.type == KeyType::path_or_auto || key.type == KeyType::program) &&
@@ -236,7 +235,7 @@ class Checker {
 
   // mkfs.erofs: NAME or NAME,LEVEL.
   static bool is_compressor(std::string_view text) {
-    if (text.empty()) return true;
+    if (text.empty() || text == "none") return true;
     const std::size_t comma = text.find(',');
     if (!allows("lz4|lz4hc|lzma|deflate|libdeflate|zstd", text.substr(0, comma))) return false;
     if (comma == std::string_view::npos) return true;

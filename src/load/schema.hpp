@@ -27,7 +27,7 @@ enum class KeyType {
   program,       // a name to look up in PATH, or a path
   duration,      // "90s", "1h30m"
   size,          // bytes, an integer not below 0
-  compressor,    // what mkfs.erofs -z takes, "" for none
+  compressor,    // what mkfs.erofs -z takes, "none" or "" for none
   app,           // path | { url, sha256 }
   layer,         // path | table (see layer_schema), "auto" where `allowed` has it
   layers,        // a list of them
