@@ -8,6 +8,7 @@
 #include <fcntl.h>
 
 #include <algorithm>
+#include <string>
 
 namespace orch::launch {
 
@@ -39,7 +40,7 @@ Result<> check_image(const std::string& path) {
         ErrorKind::unsupported,
         fmt::format(
             "the image '{}' has blocks of {} bytes, a kernel with 4 KiB pages mounts no more than 4096", name,
-            bits < 31 ? 1U << bits : 0U),
+            bits < 31 ? std::to_string(1U << bits) : fmt::format("2^{}", bits)),
         "make it again with mkfs.erofs -b4096");
   return {};
 }

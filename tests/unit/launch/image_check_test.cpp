@@ -6,6 +6,7 @@
 #include <doctest/doctest.h>
 
 #include <string>
+#include <vector>
 
 using orch::launch::check_image;
 
@@ -40,4 +41,43 @@ TEST_CASE("what no kernel with 4 KiB pages mounts is refused with the reason") {
   CHECK(refusal(folder, "hsqs and more") == "'" + name + "' is no EROFS image: it is SquashFS");
   CHECK(refusal(folder, "text") == "'" + name + "' is no EROFS image");
   CHECK(check_image(folder / "absent").error().kind == orch::base::ErrorKind::not_found);
+  CHECK(refusal(folder, superblock(13)).find("blocks of 8192 bytes") != std::string::npos);
+  CHECK(refusal(folder, superblock('\xFF')).find("blocks of 2^255 bytes") != std::string::npos);
+}
+
+TEST_CASE("a file that ends within the superblock, or has it elsewhere, is no image") {
+  const orch::test::TempDir folder;
+  const std::string no_image = "'" + (folder / "x.erofs") + "' is no EROFS image";
+  CHECK(refusal(folder, superblock(12).substr(0, 1024 + 127)) == no_image);
+  CHECK(refusal(folder, superblock(12).substr(0, 1024 + 128)).empty());
+  CHECK(refusal(folder, "hsq") == no_image);
+  CHECK(refusal(folder, "") == no_image);
+  CHECK(refusal(folder, superblock(12).substr(1024)) == no_image);
+}
+
+TEST_CASE("a directory is no image") {
+  const orch::test::TempDir folder;
+  const auto checked = check_image(folder.path());
+  REQUIRE_FALSE(checked);
+  CHECK(checked.error().what == "the image '" + folder.path() + "' is no regular file");
+}
+
+TEST_CASE("of a stack the first image that is not fit is named, and a stack has to have one") {
+  using orch::launch::Check;
+  const orch::test::TempDir folder;
+  const std::string good = folder.write("good.erofs", superblock(12));
+  const std::string bad = folder.write("bad.erofs", superblock(14));
+  const std::string text = folder.write("text.erofs", "text");
+  const auto check = [](const std::vector<std::string>& paths) {
+    std::vector<orch::model::LaunchImage> images(paths.size());
+    for (std::size_t i = 0; i < paths.size(); ++i) images[i].path = paths[i];
+    return orch::launch::check_images(images);
+  };
+  CHECK(check({good, good}).status == Check::Status::ok);
+  CHECK(check({good, good}).detail == "2 images, EROFS with 4 KiB blocks");
+  CHECK(check({}).status == Check::Status::failed);
+  const Check found = check({good, bad, text});
+  CHECK(found.status == Check::Status::failed);
+  CHECK(found.detail.find("bad.erofs' has blocks of 16384 bytes") != std::string::npos);
+  CHECK(found.remedy == "make it again with mkfs.erofs -b4096");
 }

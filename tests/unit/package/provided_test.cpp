@@ -25,7 +25,7 @@ package::LockedPackage named(const std::string& name) {
   return out;
 }
 
-// A base with merged /usr: libx.so.1, a program, and a copyright file.
+// A base with merged /usr: libx.so.1, a program, and a copyright file; a layer upon it with liby.so.1.
 std::unique_ptr<image::MergedView> base_view() {
   auto tree = std::make_shared<test::MemoryTree>();
   const auto usr = tree->directory(tree->root(), "usr");
@@ -34,10 +34,14 @@ std::unique_ptr<image::MergedView> base_view() {
   tree->link(tree->root(), "lib", "usr/lib");
   tree->file(multiarch, "libx.so.1.2", "x");
   tree->link(multiarch, "libx.so.1", "libx.so.1.2");
+  tree->link(multiarch, "libgone.so", "nowhere");
+  tree->directory(multiarch, "folder.so");
   tree->file(tree->directory(usr, "bin"), "tool", "x");
   const auto doc = tree->directory(tree->directory(tree->directory(usr, "share"), "doc"), "meta");
   tree->file(doc, "copyright", "x");
-  return *image::MergedView::make({{"base", tree}});
+  auto upper = std::make_shared<test::MemoryTree>();
+  upper->file(upper->directory(upper->directory(upper->root(), "usr"), "lib"), "liby.so.1", "y");
+  return *image::MergedView::make({{"base", tree}, {"gpu", upper}});
 }
 
 std::string why(const std::string& name, const std::vector<package::UnpackedEntry>& entries) {
@@ -58,6 +62,24 @@ TEST_CASE("libraries decide, wherever the package has them, and data that the ba
   CHECK(why("libx1",
             {entry("./usr/lib/x86_64-linux-gnu/libx.so.1.2"), entry("./usr/lib/x86_64-linux-gnu/new.so")})
             .empty());
+}
+
+TEST_CASE("what the layer has under the name has to be a file or a link, wherever the link leads") {
+  CHECK(why("libgone", {entry("./usr/lib/x86_64-linux-gnu/libgone.so", EntryKind::symlink)}) ==
+        "base: the layer has its files in library directories (1)");
+  CHECK(why("folder", {entry("./usr/lib/x86_64-linux-gnu/folder.so")}).empty());
+}
+
+TEST_CASE("a directory that only begins like one of libraries is none") {
+  CHECK(why("libx1", {entry("./usr/lib/x86_64-linux-gnu/libx.so.1.2"), entry("./usr/libexec/absent")}) ==
+        "base: the layer has its files in library directories (1)");
+}
+
+TEST_CASE("of several layers the topmost that has one of the files is named") {
+  const auto x = entry("./usr/lib/x86_64-linux-gnu/libx.so.1.2");
+  const auto y = entry("./usr/lib/liby.so.1");
+  CHECK(why("libxy", {x, y}) == "gpu: the layer has its files in library directories (2)");
+  CHECK(why("libxy", {y, x}) == "gpu: the layer has its files in library directories (2)");
 }
 
 TEST_CASE("a package without libraries is there if all of its files are") {
