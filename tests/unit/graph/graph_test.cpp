@@ -189,6 +189,24 @@ TEST_SUITE("graph") {
     CHECK(std::get<model::Leaf>(graph->steps[2].inputs[2].from).path == "/i/deps");
   }
 
+  TEST_CASE("an optional list has gaps where an item has nothing, and the numbers stay") {
+    Value layers = Value::array();
+    for (const char* name : {"base", "deps", "top"}) layers.push(Value::object({{"name", name}}));
+    layers.as_array()[1].set("manifest", "/m/deps");
+    Rule check = make_rule("check");
+    check.inputs = {from_value("manifests", "layers[].manifest")};
+    const std::vector<model::Profile> profiles = {
+        make_profile("p", Value::object({{"name", "p"}, {"layers", layers}}))};
+    const auto demanded = graph::expand(profiles, std::vector<Rule>{check}, "/");
+    REQUIRE_FALSE(demanded);
+    CHECK(demanded.error().what.find("'layers[0].manifest'") != std::string::npos);
+    check.inputs[0].optional = true;
+    const auto graph = graph::expand(profiles, std::vector<Rule>{check}, "/");
+    REQUIRE(graph);
+    REQUIRE(graph->steps[0].inputs.size() == 1);
+    CHECK(graph->steps[0].inputs[0].name == "manifests[1]");
+  }
+
   TEST_CASE("rules go over layers that steps add, which lie below what finishes the stack") {
     Value layers = Value::array();
     layers.push(Value::object({{"name", "base"}, {"role", "base"}, {"image", "/i/base"}}));
