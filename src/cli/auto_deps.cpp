@@ -9,7 +9,9 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
+#include <map>
 #include <set>
 
 namespace orch::cli {
@@ -18,6 +20,8 @@ using base::fail;
 using base::printable;
 
 namespace {
+
+constexpr std::size_t k_max_rows = 12;
 
 bool has_terminal() {
   return ::isatty(STDIN_FILENO) == 1 && ::isatty(STDERR_FILENO) == 1;
@@ -32,41 +36,69 @@ bool ask(const std::string& question) {
   return line == "y" || line == "Y" || line == "yes";
 }
 
-std::vector<std::string> first_packages(const SonameAnswer& answer) {
-  std::set<std::string> names;
-  for (const auto& [soname, packages] : answer.providers)
-    if (!packages.empty()) names.insert(packages.front());
-  return {names.begin(), names.end()};
+std::string name_of(const model::Profile& profile) {
+  return printable(profile.name);
+}
+
+std::string joined(const std::vector<std::string>& words) {
+  return printable(base::join(words, ", "));
+}
+
+// "'hello' lacks libjq.so.1, and source 'auto' has libjq1", or a list by package where there are more.
+std::string finding(const model::Profile& profile, const std::vector<std::string>& sonames,
+                    const SonameAnswer& answer, const std::vector<package::AutoPackage>& found) {
+  if (sonames.size() == 1)
+    return fmt::format("'{}' lacks {}, and {} has {}", name_of(profile), joined(sonames), answer.source,
+                       found.front().package);
+  std::map<std::string, std::vector<std::string>> packages;
+  std::set<std::string> nowhere(sonames.begin(), sonames.end());
+  std::size_t width = 0;
+  for (const package::AutoPackage& item : found) {
+    packages[item.package].push_back(item.soname);
+    nowhere.erase(item.soname);
+    width = std::max(width, item.package.size());
+  }
+  std::string out =
+      fmt::format("'{}' lacks {} libraries, and {} has:", name_of(profile), sonames.size(), answer.source);
+  std::size_t rows = 0;
+  for (const auto& [package, libraries] : packages) {
+    if (rows++ == k_max_rows) break;
+    out += fmt::format("\n  {:<{}}  {}", package, width, joined(libraries));
+  }
+  if (packages.size() > k_max_rows)
+    out += fmt::format("\n  and {} more packages", packages.size() - k_max_rows);
+  if (!nowhere.empty())
+    out += fmt::format("\nno package of it has {}", joined({nowhere.begin(), nowhere.end()}));
+  return out;
 }
 
 }  // namespace
 
-Result<bool> offer_auto_deps(Project& project, const base::Value& report, bool told, BuildView& view) {
+Result<std::optional<std::vector<package::AutoPackage>>> offer_auto_deps(Project& project,
+                                                                         const base::Value& report, bool told,
+                                                                         BuildView& view) {
   const model::Profile& profile = project.profiles().front();
   const std::vector<std::string> sonames = required_sonames(report);
-  if (sonames.empty() || !automatic_layer(profile).empty()) return false;
-  if (!told && (!has_terminal() || profile.built_in)) return false;
+  if (sonames.empty() || !automatic_layer(profile).empty()) return std::nullopt;
+  if (!told && (!has_terminal() || profile.built_in)) return std::nullopt;
   if (profile.built_in)
     return fail(base::ErrorKind::profile,
                 fmt::format("profile '{}' is a shipped one: no overlay can be added to it", profile.name),
                 fmt::format("write a profile with extends = \"{}\" and run that", profile.name));
-  ORCH_TRY(const SonameAnswer answer, find_providers(profile, "", sonames, project.surroundings(view)));
-  const std::vector<std::string> packages = first_packages(answer);
-  if (packages.empty()) {
-    view.note(fmt::format("no package of {} has {}", answer.source, printable(base::join(sonames, ", "))));
-    return false;
+  ORCH_TRY(const SonameAnswer answer, project.find_providers(profile, sonames, view));
+  std::vector<package::AutoPackage> found = choose_packages(answer, sonames);
+  if (found.empty()) {
+    view.note(fmt::format("no package of {} has {}", answer.source, joined(sonames)));
+    return std::nullopt;
   }
-  const std::string found =
-      fmt::format("'{}' lacks {}, and {} has {}", profile.name, printable(base::join(sonames, ", ")),
-                  answer.source, base::join(packages, ", "));
+  const std::string text = finding(profile, sonames, answer, found);
   if (told)
-    view.note(found);
-  else if (!ask(
-               fmt::format("{}.\nAdd an overlay for such packages to '{}'?", found, printable(profile.path))))
-    return false;
+    view.note(text);
+  else if (!ask(fmt::format("{}\nAdd an overlay of such packages to '{}'?", text, printable(profile.path))))
+    return std::nullopt;
   ORCH_CHECK(load::add_auto_overlay(profile.path));
   view.note(fmt::format("added an overlay with auto = true to '{}'", printable(profile.path)));
-  return true;
+  return found;
 }
 
 }  // namespace orch::cli

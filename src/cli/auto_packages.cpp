@@ -15,14 +15,6 @@ bool has_packages(const Value& item) {
   return item.string_or("kind", "") == "missing library" && item.string_or("severity", "") != "hint";
 }
 
-Result<package::Source> source_for(const model::Profile& profile, const std::string& layer) {
-  ORCH_TRY(const std::vector<package::LayerRequest> requests, package::layer_requests(profile));
-  for (const package::LayerRequest& request : requests)
-    if (request.form == package::LayerForm::packages && (layer.empty() || request.name == layer))
-      return request.source;
-  return package::source_from_value("auto", Value());
-}
-
 }  // namespace
 
 std::string automatic_layer(const model::Profile& profile) {
@@ -32,17 +24,26 @@ std::string automatic_layer(const model::Profile& profile) {
   return {};
 }
 
-Result<SonameAnswer> find_providers(const model::Profile& profile, const std::string& layer,
-                                    const std::vector<std::string>& sonames,
+Result<SonameAnswer> find_providers(const package::Source& source, const std::vector<std::string>& sonames,
                                     const package::Surroundings& around) {
   SonameAnswer answer;
-  ORCH_TRY(const package::Source description, source_for(profile, layer));
-  answer.source = package::source_label(description);
+  answer.source = package::source_label(source);
   if (sonames.empty()) return answer;
-  ORCH_TRY(const std::unique_ptr<package::PackageSource> source, package::open_source(description, around));
-  ORCH_CHECK(source->refresh_if_missing());
-  ORCH_TRY(answer.providers, source->providers(sonames));
+  ORCH_TRY(const std::unique_ptr<package::PackageSource> open, package::open_source(source, around));
+  ORCH_CHECK(open->refresh_if_missing());
+  ORCH_TRY(answer.providers, open->providers(sonames));
   return answer;
+}
+
+std::vector<package::AutoPackage> choose_packages(const SonameAnswer& answer,
+                                                  const std::vector<std::string>& sonames) {
+  std::vector<package::AutoPackage> out;
+  for (const std::string& soname : sonames) {
+    const auto found = answer.providers.find(soname);
+    if (found != answer.providers.end() && !found->second.empty())
+      out.push_back({soname, found->second.front()});
+  }
+  return out;
 }
 
 std::vector<std::string> wanted_sonames(const Value& report) {

@@ -14,15 +14,17 @@ namespace orch::cli {
 // The first deps layer that says auto = true; empty where there is none.
 std::string automatic_layer(const model::Profile& profile);
 
-// Who has these libraries, in the source of that layer, or, for an empty name, of the first layer that takes
-// packages, else of this machine. Needs the lists of the source, and brings them where they are missing.
+// Who has these libraries in a source. Needs the source's lists, and brings them where they are missing.
 struct SonameAnswer {
   std::string source;  // "source 'debian'"
   package::Providers providers;
 };
-Result<SonameAnswer> find_providers(const model::Profile& profile, const std::string& layer,
-                                    const std::vector<std::string>& sonames,
+Result<SonameAnswer> find_providers(const package::Source& source, const std::vector<std::string>& sonames,
                                     const package::Surroundings& around);
+
+// The first package for each library that one has.
+std::vector<package::AutoPackage> choose_packages(const SonameAnswer& answer,
+                                                  const std::vector<std::string>& sonames);
 
 // Fills `packages` of the missing libraries of a stack report, required and optional ones.
 void add_packages(base::Value& report, const package::Providers& providers);

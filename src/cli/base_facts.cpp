@@ -4,6 +4,7 @@
 #include "package/source.hpp"
 #include "sys/file.hpp"
 
+#include <algorithm>
 #include <utility>
 
 namespace orch::cli {
@@ -25,14 +26,20 @@ Result<std::string> os_release(const image::FileTree& view) {
 
 }  // namespace
 
-std::vector<std::string> image_layers_below(const model::Profile& profile) {
+std::vector<std::string> image_layers_at_bottom(const model::Profile& profile) {
   std::vector<std::string> out;
   for (const Value& layer : profile.layers()) {
     const std::string kind = layer.string_or("kind", "");
     if (kind == "packages") return out;
     if (kind != "compat" && kind != "finish") out.push_back(layer.string_or("name", ""));
   }
-  return {};  // nothing is made from packages
+  return out;
+}
+
+std::vector<std::string> image_layers_below(const model::Profile& profile) {
+  const bool any = std::any_of(profile.layers().begin(), profile.layers().end(),
+                               [](const Value& layer) { return layer.string_or("kind", "") == "packages"; });
+  return any ? image_layers_at_bottom(profile) : std::vector<std::string>();
 }
 
 std::string package_set_of(const std::vector<LayerIndex>& indexes) {

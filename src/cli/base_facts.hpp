@@ -31,6 +31,9 @@ struct BaseFacts {
 // them; empty where the base itself is made from packages.
 std::vector<std::string> image_layers_below(const model::Profile& profile);
 
+// The same, and all image layers where no layer takes packages.
+std::vector<std::string> image_layers_at_bottom(const model::Profile& profile);
+
 // A digest of what the indexes say: which packages a base has is seen in its files only.
 std::string package_set_of(const std::vector<LayerIndex>& indexes);
 

@@ -11,6 +11,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
 
 namespace orch::cli {
@@ -20,6 +21,14 @@ using base::Value;
 namespace {
 
 constexpr int k_tool_failed = 125;
+
+// Whether the overlays of a profile have had their chance to bring what is missing.
+bool has_automatic_layer(const Value& profile) {
+  const Value* layers = profile.find("layers");
+  if (layers == nullptr || !layers->is_array()) return false;
+  return std::any_of(layers->as_array().begin(), layers->as_array().end(),
+                     [](const Value& layer) { return layer.bool_or("auto", false); });
+}
 
 Value or_null(const std::string& text) {
   if (text.empty()) return {};
@@ -169,11 +178,21 @@ void AppRun::set_profile(const model::Profile& profile) {
   start_.verbatim = profile.verbatim;
 }
 
+void AppRun::warn(const std::vector<std::string>& warnings) {
+  report_.warnings.insert(report_.warnings.end(), warnings.begin(), warnings.end());
+}
+
 void AppRun::set_stack(const Value& report, const std::string& mode) {
   if (report.is_null()) return;
   report_.verify = stack_summary(report);
   std::optional<base::Error> problem = stack_problem(start_.profile, report);
   if (!problem) return;
+  if (has_automatic_layer(start_.expanded))
+    problem->hint =
+        "the overlay has what its source has; the C library, the loader and the compiler's libraries are the "
+        "base's alone: take a base that has them; 'appimage-orch verify' shows all of it; [verify] ignore "
+        "and "
+        "mode = \"warn\" let it start all the same";
   if (mode == "warn")
     report_.warnings.push_back(problem->what);
   else

@@ -43,6 +43,8 @@ class AppRun {
   Result<int> interrupted(int signal);
   // The profile has changed since begin().
   void set_profile(const model::Profile& profile);
+  // For the report, and shown at the end.
+  void warn(const std::vector<std::string>& warnings);
   // What `verify` found (a stack report, may be null), for the evidence. A problem stops launch() after the
   // launcher's own checks, or is a warning where `mode` ([verify] mode) is "warn".
   void set_stack(const base::Value& report, const std::string& mode);

@@ -92,33 +92,47 @@ Result<BaseFacts> Locker::facts_of(const model::Profile& profile) {
   return facts;
 }
 
-// "auto" is the distribution of the base: the source of a base that is made from packages, or the one of the
-// image's os-release; else what this machine itself uses.
-Result<> Locker::resolve_auto_sources(model::Profile& profile, const BaseIdentity& base) const {
-  Value table;
+// The source of a base that is made from packages, or the one of the image's os-release.
+Result<Value> Locker::base_source(const model::Profile& profile, const BaseIdentity& base) const {
   for (const Value& layer : profile.layers())
     if (layer.string_or("role", "") == "base" && model::takes_packages(layer) &&
         layer.find("source") != nullptr)
-      table = *layer.find("source");
+      return *layer.find("source");
+  if (!base.known() || is_host(base, surroundings())) return Value();
   const load::Surroundings around{&parts_.session.environment, parts_.session.config_dir,
                                   parts_.session.data_dir};
+  ORCH_TRY(Value table, source_of(base, around));
+  if (table.is_null())
+    return fail(
+        ErrorKind::profile,
+        fmt::format("the base image's distribution is {} {}, and there is no source for it",
+                    base::printable(base.distribution), base::printable(base.release)),
+        "describe it in a [source.NAME] table, and take it in a layer: [[stack.deps]] with source = \"NAME\" "
+        "and auto = true adds what is missing");
+  return table;
+}
+
+Result<> Locker::resolve_auto_sources(model::Profile& profile, const BaseIdentity& base) const {
   for (Value& layer : profile.layers()) {
     if (!is_open_source(layer) || layer.string_or("role", "") == "base") continue;
-    if (table.is_null() && base.known() && !is_host(base, surroundings())) {
-      ORCH_TRY(table, source_of(base, around));
-      if (table.is_null())
-        return fail(
-            base::Error(ErrorKind::profile,
-                        fmt::format("layer '{}' takes packages of the base image's distribution, which is {} "
-                                    "{}, and there is no source for it",
-                                    layer.string_or("name", ""), base::printable(base.distribution),
-                                    base::printable(base.release)),
-                        "describe it in [source.NAME] and write source = \"NAME\"")
-                .at(layer.span));
-    }
-    if (!table.is_null()) layer.set("source", table);
+    Result<Value> table = base_source(profile, base);
+    if (!table)
+      return fail(
+          std::move(table.error())
+              .at(layer.span)
+              .while_doing(fmt::format("choosing the source of layer '{}'", layer.string_or("name", ""))));
+    if (!table->is_null()) layer.set("source", *std::move(table));
   }
   return {};
+}
+
+Result<package::Source> Locker::source_for(const model::Profile& profile, const std::string& layer,
+                                           const BaseIdentity& base) const {
+  ORCH_TRY(const std::vector<LayerRequest> requests, package::layer_requests(profile));
+  for (const LayerRequest& request : requests)
+    if (request.form == package::LayerForm::packages && request.name == layer) return request.source;
+  ORCH_TRY(const Value table, base_source(profile, base));
+  return package::source_from_value("auto", table);
 }
 
 std::vector<LayerRequest> Locker::with_autos(

@@ -43,10 +43,17 @@ class Locker {
   Result<> lock(model::Profile& profile, LockPolicy policy,
                 const std::map<std::string, std::vector<package::AutoPackage>>& autos);
 
+  // The source of that layer, or, for an empty name, of one that the profile could have more: the distribution
+  // of the base, else this machine's own archives.
+  Result<package::Source> source_for(const model::Profile& profile, const std::string& layer,
+                                     const package::BaseIdentity& base) const;
+
   // Refers to this object.
   package::Surroundings surroundings() const;
 
  private:
+  // The table of a source for the distribution of the base; null for this machine's own.
+  Result<base::Value> base_source(const model::Profile& profile, const package::BaseIdentity& base) const;
   Result<> resolve_auto_sources(model::Profile& profile, const package::BaseIdentity& base) const;
   Result<BaseFacts> facts_of(const model::Profile& profile);
   // Images of FEX's list that the profile names: the lock with those that it lacks. Nothing where it may not.

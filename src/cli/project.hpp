@@ -2,6 +2,7 @@
 #pragma once
 
 #include "base/result.hpp"
+#include "cli/auto_packages.hpp"
 #include "cli/command.hpp"
 #include "cli/locker.hpp"
 #include "graph/graph.hpp"
@@ -87,6 +88,14 @@ class Project {
   // policy may resolve, both again until nothing more is found.
   Result<BuildReport> complete(LockPolicy policy, const BuildOptions& options, BuildView& view);
 
+  // Who has these libraries, for the profile's layer with auto = true, or for one that it could have. Needs a
+  // build; `view` must live as long as it is called.
+  Result<SonameAnswer> find_providers(const model::Profile& profile, const std::vector<std::string>& sonames,
+                                      BuildView& view);
+  // Packages that the profiles' layers with auto = true take, as if complete() had found them; before
+  // prepare().
+  void take_packages(const std::vector<package::AutoPackage>& packages);
+
   const std::vector<model::Profile>& profiles() const { return profiles_; }
   const graph::Graph& graph() const { return graph_; }
   const store::Store& store() const { return store_; }
@@ -116,7 +125,8 @@ class Project {
   explicit Project(const Session& session);
   Result<> load_all(const ProjectOptions& options);
   Result<std::vector<LayerIndex>> lower_indexes(const model::Profile& profile, BuildView& view);
-  std::vector<LayerIndex> indexes_of(const model::Profile& profile, const plan::Plan& plan);
+  std::vector<LayerIndex> indexes_of(const model::Profile& profile, const std::vector<std::string>& layers,
+                                     const plan::Plan& plan) const;
   Result<> check_images(const plan::Plan& plan, BuildView& view) const;
   Result<> check_bases(const plan::Plan& plan, BuildView& view);
   Result<bool> add_missing(const plan::Plan& plan, BuildView& view);

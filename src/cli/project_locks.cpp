@@ -42,9 +42,11 @@ class QuietView final : public BuildView {
 
 }  // namespace
 
-std::vector<LayerIndex> Project::indexes_of(const model::Profile& profile, const plan::Plan& plan) {
+std::vector<LayerIndex> Project::indexes_of(const model::Profile& profile,
+                                            const std::vector<std::string>& layers,
+                                            const plan::Plan& plan) const {
   std::vector<LayerIndex> out;
-  for (const std::string& layer : image_layers_below(profile)) {
+  for (const std::string& layer : layers) {
     const std::string slot = fmt::format("{}/index-image/{}", profile.name, layer);
     for (std::size_t i = 0; i < graph_.steps.size(); ++i) {
       if (graph_.steps[i].slot != slot || plan.steps[i].outputs.empty()) continue;
@@ -68,7 +70,7 @@ Result<std::vector<LayerIndex>> Project::lower_indexes(const model::Profile& pro
   if (!report.ok())
     return fail(base::ErrorKind::step, fmt::format("the images of '{}' could not be looked at", profile.name),
                 "the packages of its layers are chosen by what these images have");
-  return indexes_of(profile, report.plan);
+  return indexes_of(profile, image_layers_below(profile), report.plan);
 }
 
 Result<> Project::check_images(const plan::Plan& plan, BuildView& view) const {
@@ -84,13 +86,33 @@ Result<> Project::check_bases(const plan::Plan& plan, BuildView& view) {
     if (image_layers_below(profile).empty()) continue;
     ORCH_TRY(const auto lock, package::LockFile::load(package::lock_path(profile, user_profiles(session_))));
     if (!lock || !lock->base.known()) continue;
-    const std::vector<LayerIndex> indexes = indexes_of(profile, plan);
+    const std::vector<LayerIndex> indexes = indexes_of(profile, image_layers_below(profile), plan);
     if (indexes.empty() || package_set_of(indexes) == lock->base.package_set) continue;
     ORCH_TRY(const BaseFacts facts, read_base_facts(indexes));
     ORCH_TRY(const auto warning, package::check_base(lock->base, facts.identity));
     if (warning) view.note("warning: " + *warning);
   }
   return {};
+}
+
+Result<SonameAnswer> Project::find_providers(const model::Profile& profile,
+                                             const std::vector<std::string>& sonames, BuildView& view) {
+  const std::string layer = automatic_layer(profile);
+  package::BaseIdentity identity;
+  if (layer.empty()) {
+    ORCH_TRY(const plan::Plan plan, make_plan());
+    ORCH_TRY(const BaseFacts facts,
+             read_base_facts(indexes_of(profile, image_layers_at_bottom(profile), plan)));
+    identity = facts.identity;
+  }
+  ORCH_TRY(const package::Source source, locker_->source_for(profile, layer, identity));
+  return cli::find_providers(source, sonames, surroundings(view));
+}
+
+void Project::take_packages(const std::vector<package::AutoPackage>& packages) {
+  for (const model::Profile& profile : profiles_)
+    if (const std::string layer = automatic_layer(profile); !layer.empty())
+      autos_[profile.path][layer] = packages;
 }
 
 // Packages for what the profiles miss; whether there are any that were not known before.
@@ -102,15 +124,14 @@ Result<bool> Project::add_missing(const plan::Plan& plan, BuildView& view) {
     ORCH_TRY(const Value report, stack_report(*this, profile.name, plan));
     const std::vector<std::string> sonames = required_sonames(report);
     if (sonames.empty()) continue;
-    ORCH_TRY(const SonameAnswer answer, find_providers(profile, layer, sonames, surroundings(view)));
-    std::vector<package::AutoPackage>& known = autos_[profile.path][layer];
-    for (const std::string& soname : sonames) {
-      const auto found = answer.providers.find(soname);
-      if (found == answer.providers.end() || found->second.empty()) {
+    ORCH_TRY(const SonameAnswer answer, find_providers(profile, sonames, view));
+    for (const std::string& soname : sonames)
+      if (const auto found = answer.providers.find(soname);
+          found == answer.providers.end() || found->second.empty())
         view.note(fmt::format("no package of {} has '{}'", answer.source, base::printable(soname)));
-        continue;
-      }
-      const package::AutoPackage wanted{soname, found->second.front()};
+    std::vector<package::AutoPackage>& known = autos_[profile.path][layer];
+    for (const package::AutoPackage& wanted : choose_packages(answer, sonames)) {
+      const std::string& soname = wanted.soname;
       if (std::find(known.begin(), known.end(), wanted) != known.end()) continue;
       view.note(fmt::format("'{}' is missing: taking package '{}'", base::printable(soname), wanted.package));
       known.push_back(wanted);

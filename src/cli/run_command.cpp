@@ -7,6 +7,7 @@
 #include "cli/launch_spec.hpp"
 #include "cli/options.hpp"
 #include "cli/stack_report.hpp"
+#include "cli/unfinished.hpp"
 #include "elf/inspection.hpp"
 #include "evidence/redact.hpp"
 #include "format/json.hpp"
@@ -183,6 +184,7 @@ base::Error build_error(const Project& project, const BuildReport& report) {
 struct Built {
   std::optional<model::LaunchSpec> spec;
   Value stack;  // see stack_report()
+  std::vector<std::string> warnings;
   std::optional<base::Error> error;
   int interrupted = 0;
 };
@@ -198,6 +200,7 @@ Built build_for(const Session& session, Project& project, const LaunchOverrides&
     const model::Profile& profile = project.profiles().front();
     ORCH_TRY(out.spec, make_launch_spec(project, profile, plan, overrides));
     ORCH_TRY(out.stack, stack_report(project, profile.name, plan));
+    ORCH_TRY(out.warnings, unfinished_caches(project, profile.name, plan));
     return {};
   };
   if (Result<> done = attempt(); !done) out.error = std::move(done.error());
@@ -228,10 +231,11 @@ Result<int> run_profile(const Session& session, const RunArguments& arguments) {
   Built built = build_for(session, *project, overrides);
   if (!built.error && built.interrupted == 0) {
     const std::unique_ptr<BuildView> view = make_build_view(session);
-    const Result<bool> added = offer_auto_deps(*project, built.stack, arguments.auto_deps, *view);
+    const auto added = offer_auto_deps(*project, built.stack, arguments.auto_deps, *view);
     if (!added) return app.build_failed(added.error());
     if (*added) {
       ORCH_TRY(project, Project::open(session, again));
+      project->take_packages(**added);
       app.set_profile(project->profiles().front());
       built = build_for(session, *project, overrides);
     }
@@ -239,6 +243,7 @@ Result<int> run_profile(const Session& session, const RunArguments& arguments) {
   app.end_phase("build");
   if (built.interrupted != 0) return app.interrupted(built.interrupted);
   if (built.error) return app.build_failed(*built.error);
+  app.warn(built.warnings);
   const Value* verify = project->profiles().front().value.find("verify");
   app.set_stack(built.stack, verify != nullptr ? verify->string_or("mode", "stop") : "stop");
   return app.launch(*built.spec);

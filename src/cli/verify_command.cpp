@@ -29,8 +29,7 @@ struct VerifyArguments {
 void name_packages(Project& project, Value& report, BuildView& view) {
   const std::vector<std::string> sonames = wanted_sonames(report);
   if (sonames.empty()) return;
-  const model::Profile& profile = project.profiles().front();
-  const auto answer = find_providers(profile, automatic_layer(profile), sonames, project.surroundings(view));
+  const auto answer = project.find_providers(project.profiles().front(), sonames, view);
   if (answer)
     add_packages(report, answer->providers);
   else

@@ -112,8 +112,10 @@ Result<Providers> apt_providers(AptRoot& root, const std::vector<std::string>& s
                       source_label(root.source()) + " has no Contents index, which says what packages hold",
                       "name the packages that have the missing libraries in 'packages'");
   if (root.around().log)
-    root.around().log("looking for " + std::to_string(sonames.size()) + " libraries in " +
-                      source_label(root.source()));
+    root.around().log("looking for " +
+                      (sonames.size() == 1 ? "'" + base::printable(sonames.front()) + "'"
+                                           : std::to_string(sonames.size()) + " libraries") +
+                      " in " + source_label(root.source()));
   for (const std::string& list : lists) ORCH_CHECK(stream_list(root, list, scan));
   return scan.take();
 }

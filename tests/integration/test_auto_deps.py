@@ -1,12 +1,15 @@
 """From an application whose libraries the base lacks to one that runs: verify names the package, a yes adds it."""
 
 import shutil
+import tomllib
 import unittest
 from pathlib import Path
 
+from tests.integration import debian
 from tests.integration import jsonschema_mini
 from tests.integration import launching
 from tests.integration import lib
+from tests.integration.rpm_repository import RpmRepository, needs_rpm_tools
 
 OS_RELEASE = 'ID={}\nVERSION_ID="{}"\n'
 
@@ -49,6 +52,7 @@ class AutoDeps(lib.TestCase):
         self.assertEqual((item["soname"], item["packages"][0]), ("libjq.so.1", "libjq1"))
 
         ran = self.orch("run", self.profile, "--auto-deps", "--", "you", status=0)
+        self.assertIn("looking for 'libjq.so.1' in source 'auto'\n'hello' lacks libjq.so.1, and source 'auto' has libjq1\n", ran.stderr)
         self.assertEqual(ran.stdout.strip().splitlines()[-1], "Hello, you!")
         self.assertIn('[[stack."+deps"]]\nname = "auto"\nauto = true\n', self.profile.read_text())
         lock = (self.tmp / "hello.lock.toml").read_text()
@@ -63,6 +67,44 @@ class AutoDeps(lib.TestCase):
         shutil.rmtree(self.tmp / "cache")
         self.orch("build", self.profile, "--locked")
         self.assertEqual((self.tmp / "hello.lock.toml").read_text(), lock)
+
+    @needs_rpm_tools
+    def test_packages_come_from_the_distribution_of_the_base_image(self):
+        self.make_base("fedora", "42")
+        ran = self.orch("run", self.profile, "--auto-deps", env={"APPIMAGE_ORCH_DATA_DIR": str(self.data_without_sources())}, status=125)
+        self.golden("auto-deps/no-source.txt", ran.stderr[ran.stderr.index("error: "):ran.stderr.index("evidence: ")])
+        self.assertNotIn("auto = true", self.profile.read_text())
+
+        repository = RpmRepository(self.tmp / "repository")
+        self.addCleanup(repository.close)
+        archive = debian.Archive(self.tmp / "archive")
+        for name, soname, lines in (("libonig5", "libonig.so.5", ""), ("libjq1", "libjq.so.1", "Requires: libonig.so.5()(64bit)")):
+            files = debian.unpack(archive.download_one(name), self.tmp / name)
+            library = (next(files.rglob(soname)).resolve()).read_bytes()
+            repository.add(name, "1.0", {f"/usr/lib/x86_64-linux-gnu/{soname}": library},
+                           lines=f"Provides: {soname}()(64bit)\n{lines}")
+        repository.publish()
+        self.write("config/appimage-orch/profiles/sources/fedora-42.toml",
+                   f'schema = 1\ndistribution = "fedora"\n{repository.table()}')
+        ran = self.orch("run", self.profile, "--auto-deps", status=0)
+        self.assertEqual(ran.stdout.strip().splitlines()[-1], "Hello, world!")
+        lock = tomllib.loads((self.tmp / "hello.lock.toml").read_text())
+        self.assertEqual((lock["base"]["distribution"], lock["base"]["release"]), ("fedora", "42"))
+        self.assertEqual({p["name"]: p["origin"] for p in lock["layer"][0]["package"]}, {"libjq1": "repo-1", "libonig5": "repo-1"})
+
+    def data_without_sources(self):
+        """The shipped rules and profiles, and none of the sources."""
+        data = self.tmp / "data"
+        shutil.copytree(lib.SOURCE / "rules", data / "rules")
+        shutil.copytree(lib.SOURCE / "profiles", data / "profiles", ignore=shutil.ignore_patterns("sources"))
+        return data
+
+    def test_what_no_overlay_may_bring_is_said_to_be_the_bases(self):
+        self.write("hello.toml", self.profile.read_text() + '[[stack."+deps"]]\nname = "auto"\nauto = true\n')
+        (self.tmp / "base/lib/x86_64-linux-gnu/libm.so.6").unlink()
+        lib.make_erofs(self.tmp / "base.erofs", self.tmp / "base")
+        ran = self.orch("run", self.profile, status=125)
+        self.golden("auto-deps/of-the-base.txt", ran.stderr[ran.stderr.index("error: "):ran.stderr.index("evidence: ")])
 
     def test_another_base_is_checked_again_and_rebuilds_no_overlay(self):
         self.orch("run", self.profile, "--auto-deps", status=0)
