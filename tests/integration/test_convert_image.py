@@ -57,6 +57,7 @@ class Convert(StackTestCase):
         """The converted image has the tree's files, 4 KiB blocks, and the digests that the document says."""
         data = layer["image"].read_bytes()
         self.assertEqual((data[1024:1028], data[1036]), (b"\xe2\xe1\xf5\xe0", 12))
+        self.assertEqual(data[1024 + 80] & 2, 2, "clusters of one block only")
         ran = lib.run_command(["fsck.erofs", f"--extract={self.tmp / name}", layer["image"]])
         self.assertEqual(ran.status, 0, msg=str(ran))
         self.assertEqual(lib.listing(self.tmp / name), expected(tree))
@@ -103,6 +104,12 @@ class Convert(StackTestCase):
         self.assertEqual((document["from"]["format"], document["reason"]), ("directory", "a directory is no image"))
         again = self.check(self.convert(self.squashfs(tree, "gzip")), tree, "out2")
         self.assertEqual(again["to"]["sha256"], document["to"]["sha256"])
+
+    def test_images_of_other_content_have_another_identity(self):
+        def uuid(text):
+            tree = lib.make_tree(self.tmp / text, {"etc/text": text})
+            return self.convert(tree)["image"].read_bytes()[1024 + 48:1024 + 64]
+        self.assertEqual(len({uuid("one"), uuid("two"), bytes(16)}), 3)
 
     def test_erofs_with_blocks_of_16_kib(self):
         tree = write_tree(self.tmp / "tree")
@@ -168,6 +175,12 @@ class Convert(StackTestCase):
         self.assertIsNone(self.convert(image))
         document = self.check(self.convert(image, "muvm"), tree)
         self.assertEqual(document["reason"], "it is compressed with lzma")
+        # One that is fetched passes the step in any case.
+        digest = hashlib.sha256(image.read_bytes()).hexdigest()
+        for launcher, wanted in (("native", False), ("muvm", True)):
+            layers = self.build_layers("q.toml", f'[stack]\nbase = {{ url = "file://{image}", sha256 = "{digest}" }}\ngpu = []\n'
+                                       f'compat = "off"\nfinish = "off"\n[launch]\nlauncher = "{launcher}"\n')
+            self.assertEqual(layers["convert-image"]["conversion"]["converted"], wanted)
 
     def test_a_damaged_image_is_refused_and_nothing_is_left(self):
         tree = write_tree(self.tmp / "tree")
