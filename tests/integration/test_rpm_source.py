@@ -196,7 +196,8 @@ class Dnf(WithRepository):
         self.assertEqual(ran.stdout, "libnone.so.1: \nlibz.so.1: zlib\n", msg=str(ran))
 
     def test_one_package_is_found_for_another_architecture_too(self):
-        self.repository.add("data", "1.10", {"/usr/share/data/a": b"a"}, architecture="noarch")
+        for version in ("1.10", "1.9"):  # as numbers, not as text
+            self.repository.add("data", version, {"/usr/share/data/a": b"a"}, architecture="noarch")
         self.repository.add("rootfs", "1", {"/usr/share/rootfs": b"r"}, architecture="aarch64")
         self.repository.publish()
         source = self.write("source.toml", self.repository.table())
@@ -218,14 +219,19 @@ class Dnf(WithRepository):
 
     def test_a_folder_of_packages_is_a_source_too(self):
         table = f'kind = "dir"\npath = "{self.repository.folder}/Packages"\n'
+        for version in ("1.10", "1.9"):
+            self.repository.add("data", version, {"/usr/share/data/a": b"a"}, architecture="noarch")
+        self.repository.publish()
         self.orch("build", self.profile(table))
         found = self.packages()
+        self.assertEqual(found["data"]["version"], "1.10-1.fc42")
         self.assertEqual({n: (p["origin"], p["reason"]) for n, p in found.items()},
                          {"tool": ("dir", "asked"), "zlib": ("dir", "required by tool"), "data": ("dir", "required by tool")})
-        next(self.repository.folder.glob("Packages/data-*")).unlink()
+        for path in self.repository.folder.glob("Packages/data-*"):
+            path.unlink()
         ran = self.orch("lock", self.profile(table), "--update")
         self.assertIn("layer 'base': 'tool' needs 'data', which source 'own' has not", ran.stderr)
-        self.assertIn("  - data 1.0-1.fc42 (base)\n", ran.stdout)
+        self.assertIn("  - data 1.10-1.fc42 (base)\n", ran.stdout)
 
     def test_addresses_with_digests_are_a_source_too(self):
         files = ", ".join(f'{{ url = "file://{p}", sha256 = "{hashlib.sha256(p.read_bytes()).hexdigest()}" }}'
