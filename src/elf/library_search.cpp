@@ -14,6 +14,7 @@ using image::Resolution;
 namespace {
 
 constexpr int k_near_links = 8;
+constexpr std::size_t k_max_providers = 1024;  // that the version table of one object names
 
 // The length of the token behind a '$', braces included; 0 if it is another.
 std::size_t token_length(std::string_view text, std::string_view name) {
@@ -28,6 +29,12 @@ std::size_t token_length(std::string_view text, std::string_view name) {
 }
 
 }  // namespace
+
+std::string absolute_path(std::string_view path, const LoaderOptions& options) {
+  if (path.starts_with('/')) return std::string(path);
+  return options.working_directory + (options.working_directory.ends_with('/') ? "" : "/") +
+         std::string(path);
+}
 
 std::string expand_tokens(std::string_view text, std::string_view origin, std::string_view lib,
                           std::string_view platform) {
@@ -49,12 +56,53 @@ std::string expand_tokens(std::string_view text, std::string_view origin, std::s
   return out;
 }
 
-Result<const RootFiles::Directory*> RootFiles::directory(const std::string& path) {
+std::uint32_t Names::number(std::string_view name) {
+  if (const auto known = numbers_.find(name); known != numbers_.end()) return known->second;
+  const auto number = static_cast<std::uint32_t>(texts_.size());
+  numbers_.emplace(texts_.emplace_back(name), number);
+  return number;
+}
+
+const Object* RootFiles::object_of(const Facts* facts) {
+  if (facts == nullptr) return nullptr;
+  const auto [known, is_new] = objects_.try_emplace(facts);
+  Object& object = known->second;
+  if (!is_new) return &object;
+  object.facts = facts;
+  object.number = static_cast<std::uint32_t>(objects_.size() - 1);
+  if (!facts->soname.empty()) object.soname = names_.number(facts->soname);
+  for (const std::string& name : facts->needed)
+    object.needed.push_back(name.find('$') == std::string::npos ? names_.number(name) : k_no_name);
+  for (const VersionNeed& need : facts->versions) {
+    auto group = std::find_if(object.versions.rbegin(), object.versions.rend(),
+                              [&](const Object::Versions& one) { return one.name == need.library; });
+    if (group == object.versions.rend()) {
+      if (object.versions.size() == k_max_providers) continue;
+      object.versions.push_back({names_.number(need.library), need.library, {}, {}});
+      group = object.versions.rbegin();
+    }
+    group->needs.push_back(&need);
+  }
+  return &object;
+}
+
+Result<bool> RootFiles::has(Directory& directory, std::string_view name) const {
+  if (!directory.listed) {
+    ORCH_TRY(directory.entries, root_.list(directory.node));
+    directory.listed = true;
+  }
+  const auto found =
+      std::lower_bound(directory.entries.begin(), directory.entries.end(), name,
+                       [](const image::DirEntry& entry, std::string_view key) { return entry.name < key; });
+  return found != directory.entries.end() && found->name == name;
+}
+
+Result<RootFiles::Directory*> RootFiles::directory(const std::string& path) {
   const auto [known, is_new] = directories_.try_emplace(path);
   if (!is_new) return &known->second;
   ORCH_TRY(const Resolution found, image::resolve(root_, path, image::Links::in_root));
   if (found.outcome == Resolution::Outcome::found && found.type == NodeType::directory)
-    known->second = {true, found.node, found.path};
+    known->second = {true, found.node, found.path, {}, false};
   return &known->second;
 }
 
@@ -91,6 +139,7 @@ Result<Candidate> RootFiles::look(const std::string& path) {
   }
   if (type == NodeType::file) {
     ORCH_TRY(out.facts, facts_.facts(out.node, std::string_view(out.real_path).substr(1)));
+    out.object = object_of(out.facts);
     ORCH_CHECK(judge(out));
     return out;
   }
@@ -156,8 +205,8 @@ std::vector<std::string> search_directories(std::span<const std::string> element
   return out;
 }
 
-void LibrarySearch::use(const LoaderLayout& layout) {
-  subdirectories_.clear();
+LibrarySearch::LibrarySearch(RootFiles& files, const LoaderOptions& options, const LoaderLayout& layout)
+    : files_(files), options_(options) {
   for (const std::string& name : hwcaps_subdirectories(options_.isa_level))
     subdirectories_.push_back("glibc-hwcaps/" + name + "/");
   if (layout.legacy_hwcap) {
@@ -171,14 +220,19 @@ void LibrarySearch::use(const LoaderLayout& layout) {
   subdirectories_.emplace_back();
 }
 
-std::string LibrarySearch::absolute(std::string_view path) const {
-  if (path.starts_with('/')) return std::string(path);
-  return options_.working_directory + (options_.working_directory.ends_with('/') ? "" : "/") +
-         std::string(path);
+Result<SearchList> LibrarySearch::list(Via via, std::span<const std::string> directories) const {
+  SearchList out{via, {}};
+  for (const std::string& directory : directories)
+    for (const std::string& subdirectory : subdirectories_) {
+      std::string prefix = directory + subdirectory;
+      ORCH_TRY(RootFiles::Directory* const there, files_.directory(absolute_path(prefix, options_)));
+      if (there->there) out.places.push_back({std::move(prefix), there});
+    }
+  return out;
 }
 
 Result<bool> LibrarySearch::at_path(const std::string& path, Via via, Found& found) {
-  ORCH_TRY(const Candidate* candidate, files_.at(absolute(path)));
+  ORCH_TRY(const Candidate* candidate, files_.at(absolute_path(path, options_)));
   if (candidate->verdict == Candidate::Verdict::absent) return false;
   if (candidate->verdict == Candidate::Verdict::skipped) {
     found.skipped.push_back({path, candidate->why});
@@ -192,11 +246,15 @@ Result<bool> LibrarySearch::at_path(const std::string& path, Via via, Found& fou
 }
 
 Result<bool> LibrarySearch::in_list(std::string_view name, const SearchList& list, Found& found) {
-  for (const std::string& directory : list.directories)
-    for (const std::string& subdirectory : subdirectories_) {
-      ORCH_TRY(const bool done, at_path(directory + subdirectory + std::string(name), list.via, found));
-      if (done) return true;
+  const bool plain = image::is_valid_name(name);
+  for (const SearchList::Place& place : list.places) {
+    if (plain) {
+      ORCH_TRY(const bool there, files_.has(*place.directory, name));
+      if (!there) continue;
     }
+    ORCH_TRY(const bool done, at_path(place.prefix + std::string(name), list.via, found));
+    if (done) return true;
+  }
   return false;
 }
 

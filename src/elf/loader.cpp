@@ -32,13 +32,13 @@ struct Loader::Impl {
   Impl(const FileTree& root, FactsSource& facts, LoaderOptions given)
       : options(std::move(given)), files(root, facts) {}
 
-  Result<const Machine*> machine(const std::string& interpreter);
+  Result<Machine*> machine(const std::string& interpreter);
   Result<LoaderLayout> fallback_layout();
   Result<> read_configuration();
 
   LoaderOptions options;
   RootFiles files;
-  std::unordered_map<std::string, Machine> machines;
+  std::unordered_map<std::string, std::unique_ptr<Machine>> machines;
   bool configured = false;
   LdCache cache;
   std::string cache_problem;
@@ -52,42 +52,57 @@ Result<LoaderLayout> Loader::Impl::fallback_layout() {
   return found.outcome == image::Resolution::Outcome::found ? debian_layout() : fedora_layout();
 }
 
-Result<const Machine*> Loader::Impl::machine(const std::string& interpreter) {
-  const auto [known, is_new] = machines.try_emplace(interpreter);
-  Machine& out = known->second;
-  if (!is_new) return &out;
-  const LibrarySearch paths(files, options);
-  ORCH_TRY(const Candidate* file, files.at(paths.absolute(interpreter)));
+namespace {
+
+// What is wrong with an interpreter.
+std::vector<Problem> problems_of(const Candidate& file, const std::string& interpreter) {
+  std::vector<Problem> out;
   const auto problem = [&](ProblemKind kind, std::string detail) {
-    out.problems.push_back({kind, interpreter, {}, {}, std::move(detail)});
+    out.push_back({kind, interpreter, {}, {}, std::move(detail)});
   };
-  ORCH_TRY(out.layout, fallback_layout());
-  if (file->verdict == Candidate::Verdict::absent) {
+  const Facts* facts = file.facts;
+  if (file.verdict == Candidate::Verdict::absent)
     problem(ProblemKind::missing_interpreter, "No such file or directory");
-    return &out;
-  }
-  const Facts* facts = file->facts;
-  if (!facts) {
+  else if (!facts)
     problem(ProblemKind::wrong_interpreter, "is no ELF file");
-    return &out;
-  }
-  if (!facts->is_64 || facts->machine != k_machine_x86_64) {
+  else if (!facts->is_64 || facts->machine != k_machine_x86_64)
     problem(ProblemKind::wrong_interpreter,
             "is for " + image::machine_name(facts->machine, facts->is_64) + ", expected x86_64");
-    return &out;
-  }
-  if (!facts->interpreter.empty())
+  else if (!facts->interpreter.empty())
     problem(ProblemKind::wrong_interpreter,
             "has an interpreter of its own: '" + base::printable(facts->interpreter) + "'");
-  out.there = true;
-  out.file = *file;
-  ORCH_TRY(const LoaderLayout* layout,
-           files.facts().layout(file->node, std::string_view(file->real_path).substr(1)));
-  if (layout)
-    out.layout = *layout;
-  else
-    problem(ProblemKind::foreign_loader, "is not glibc's loader; what glibc's would do is shown");
-  return &out;
+  return out;
+}
+
+}  // namespace
+
+// What there is to search with an interpreter of that name, whether it is there or not.
+Result<Machine*> Loader::Impl::machine(const std::string& interpreter) {
+  const auto known = machines.find(interpreter);
+  if (known != machines.end()) return known->second.get();
+  ORCH_TRY(const Candidate* file, files.at(absolute_path(interpreter, options)));
+  std::vector<Problem> problems = problems_of(*file, interpreter);
+  const bool there =
+      file->object != nullptr && file->facts->is_64 && file->facts->machine == k_machine_x86_64;
+  ORCH_TRY(LoaderLayout layout, fallback_layout());
+  if (there) {
+    ORCH_TRY(const LoaderLayout* own,
+             files.facts().layout(file->node, std::string_view(file->real_path).substr(1)));
+    if (own)
+      layout = *own;
+    else
+      problems.push_back({ProblemKind::foreign_loader,
+                          interpreter,
+                          {},
+                          {},
+                          "is not glibc's loader; what glibc's would do is shown"});
+  }
+  auto made = std::make_unique<Machine>(files, options, std::move(layout));
+  made->there = there;
+  if (there) made->file = *file;
+  made->problems = std::move(problems);
+  ORCH_TRY(made->system, made->search.list(Via::system, made->layout.system_directories));
+  return machines.emplace(interpreter, std::move(made)).first->second.get();
 }
 
 Result<> Loader::Impl::read_configuration() {
@@ -115,8 +130,7 @@ Loader::~Loader() = default;
 Result<Linkage> Loader::link(std::string_view program, const LoaderEnvironment& environment) {
   Linkage out;
   out.program = std::string(program);
-  const LibrarySearch paths(impl_->files, impl_->options);
-  ORCH_TRY(const Candidate* found, impl_->files.at(paths.absolute(program)));
+  ORCH_TRY(const Candidate* found, impl_->files.at(absolute_path(program, impl_->options)));
   const auto problem = [&](ProblemKind kind, std::string object, std::string detail) {
     out.problems.push_back({kind, std::move(object), {}, {}, std::move(detail)});
   };
@@ -145,7 +159,7 @@ Result<Linkage> Loader::link(std::string_view program, const LoaderEnvironment& 
     return out;
   }
   ORCH_CHECK(impl_->read_configuration());
-  ORCH_TRY(const Machine* machine,
+  ORCH_TRY(Machine* const machine,
            impl_->machine(out.interpreter.empty() ? impl_->options.default_interpreter : out.interpreter));
   for (Problem told : machine->problems) {
     told.needed_by = out.program;

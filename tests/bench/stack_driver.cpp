@@ -3,6 +3,7 @@
 //   stack-driver resolve ROOT           links each path of standard input (absolute, in ROOT) with its files' own
 //                                       ELF facts; prints how many objects were looked at and what is missing
 //   stack-driver resolve-index INDEX    the same out of an index
+#include "base/text.hpp"
 #include "elf/index.hpp"
 #include "elf/loader.hpp"
 #include "elf/stack_files.hpp"
@@ -13,9 +14,9 @@
 #include <fmt/format.h>
 
 #include <cstdio>
-#include <iostream>
 #include <memory>
 #include <string>
+#include <string_view>
 
 namespace {
 
@@ -35,8 +36,9 @@ Result<std::string> resolve(const image::FileTree& root, elf::FactsSource& facts
   std::size_t programs = 0;
   std::size_t objects = 0;
   std::size_t problems = 0;
-  std::string path;
-  while (std::getline(std::cin, path)) {
+  ORCH_TRY(const std::string list, orch::sys::read_file("/dev/stdin"));
+  for (const std::string_view path : orch::base::split(list, '\n')) {
+    if (path.empty()) continue;
     ORCH_TRY(const elf::Linkage linkage, loader.link(path));
     ++programs;
     objects += linkage.objects.size();
