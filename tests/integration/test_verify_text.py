@@ -26,10 +26,12 @@ class VerifyText(StackTestCase):
     def setUp(self):
         libc = next(line.split()[2] for line in lib.run_command(["ldd", "/bin/sh"]).stdout.splitlines() if "libc.so.6" in line)
         self.base = {"usr/lib64/ld-linux-x86-64.so.2": Path(LOADER).read_bytes(), f"{LIBRARIES}/libc.so.6": Path(libc).read_bytes(),
-                     "lib64": ("link", "usr/lib64"), "lib": ("link", "usr/lib"), "etc/os-release": "ID=own\n"}
+                     "lib64": ("link", "usr/lib64"), "lib": ("link", "usr/lib"), "etc/os-release": "ID=own\nVERSION_ID=1\n"}
         self.repository = Repository(self.tmp / "repository")
         self.repository.add("libknown4", "1.0", {f"./{LIBRARIES}/libknown.so.4": elf(soname="libknown.so.4")})
         self.repository.add("libplain1", "1.0", {f"./{LIBRARIES}/libplain.so.1": elf(soname="libplain.so.1")}).publish()
+        # The source of the base's distribution: who has what is missing is asked there.
+        self.write("config/appimage-orch/profiles/sources/base.toml", f'schema = 1\ndistribution = "own"\nrelease = "1"\n{self.repository.table()}')
 
     def verify(self, app, *, status, images=(), more="", args=()):
         """The text of verify for an application of these files; AppRun is a program unless given."""
