@@ -225,7 +225,7 @@ class Parts(StackTestCase):
         return base, upper
 
     def ldconfig(self, folder):
-        """Runs ldconfig in a root file tree: by chroot, as with -r it takes links for other things than in the guest."""
+        """Runs ldconfig in a root file tree, by chroot, as the guest would."""
         shutil.copy(os.path.realpath(shutil.which("ldconfig")), folder / "ldconfig")
         self.run_tool("chroot", folder, "/ldconfig", "-X")
 
