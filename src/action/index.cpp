@@ -24,6 +24,7 @@ Result<> index(Context& context) {
   ORCH_TRY(const image::OpenedTree opened, image::open_tree(path));
   elf::IndexOptions options;
   options.dlopen_hints = context.parameters.bool_or("dlopen_hints", false);
+  if (opened.format != image::ImageFormat::squashfs) options.threads = context.jobs;
   ORCH_TRY(const auto index, elf::Index::make(*opened.tree, options));
   context.log(fmt::format("{} files, directories and links", index->size()));
   return sys::write_atomic(output, index->serialise());

@@ -5,6 +5,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <atomic>
+#include <thread>
 #include <unordered_map>
 #include <utility>
 
@@ -41,6 +43,7 @@ class IndexBuilder {
   Result<std::shared_ptr<const Index>> run() {
     ORCH_CHECK(add({tree_.root(), "", NodeType::directory}));
     for (std::size_t next = 0; next < found_.size(); ++next) ORCH_CHECK(read(next));
+    ORCH_CHECK(read_files());
     return std::shared_ptr<const Index>(std::move(index_));
   }
 
@@ -78,7 +81,29 @@ class IndexBuilder {
     if (found.type == NodeType::symlink) {
       ORCH_TRY(index_->nodes_[number].target, tree_.readlink(found.node));
     }
-    if (found.type == NodeType::file) return read_file(number, found);
+    if (found.type == NodeType::file && info.size > 0) files_.push_back(number);
+    return {};
+  }
+
+  // The contents of all files, when all are found. Of several errors the first by path order is told.
+  Result<> read_files() {
+    std::atomic<std::size_t> next = 0;
+    std::atomic<bool> failed = false;
+    std::vector<std::optional<base::Error>> errors(files_.size());
+    const auto work = [&] {
+      for (std::size_t at = next++; at < files_.size() && !failed; at = next++) {
+        const Result<> done = read_file(files_[at], found_[files_[at]]);
+        if (done) continue;
+        errors[at] = done.error();
+        failed = true;
+      }
+    };
+    std::vector<std::thread> others;
+    for (unsigned i = 1; i < options_.threads; ++i) others.emplace_back(work);
+    work();
+    for (std::thread& thread : others) thread.join();
+    for (std::optional<base::Error>& error : errors)
+      if (error) return base::fail(*std::move(error));
     return {};
   }
 
@@ -97,7 +122,6 @@ class IndexBuilder {
 
   Result<> read_file(std::size_t number, const Found& found) {
     Index::Node& node = index_->nodes_[number];
-    if (node.info.size == 0) return {};
     ORCH_TRY(const std::unique_ptr<image::RandomAccess> file, tree_.open(found.node));
     if (is_kept(found.path) && file->size() <= k_most_kept) {
       ORCH_TRY(node.content, image::read_exact(*file, 0, static_cast<std::size_t>(file->size())));
@@ -134,6 +158,7 @@ class IndexBuilder {
   const IndexOptions& options_;
   std::shared_ptr<Index> index_{new Index()};
   std::vector<Found> found_;
+  std::vector<std::size_t> files_;  // numbers of files that are not empty
   std::unordered_map<std::uint64_t, std::size_t> numbers_;
 };
 

@@ -32,6 +32,9 @@ namespace orch::elf {
 struct IndexOptions {
   // Also the names that each file may load by dlopen: reads all of its read-only data.
   bool dlopen_hints = false;
+  // How many threads read files; more than 1 only for trees whose files may be opened and read by several
+  // threads at once (image/erofs.hpp, image/directory_tree.hpp).
+  unsigned threads = 1;
 };
 
 // Immutable, so safe for several threads.

@@ -18,6 +18,7 @@ namespace orch::image {
 // root sees, or, mounted with userxattr, `user.overlay.…`.
 enum class OverlayMarks { none, trusted, user, any };
 
+// Files may be opened and read by several threads at once, while nobody calls list() or lookup().
 class DirectoryTree final : public FileTree {
  public:
   static Result<std::unique_ptr<DirectoryTree>> open(const std::string& path,

@@ -17,6 +17,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <thread>
 
 namespace {
 
@@ -26,7 +27,7 @@ namespace image = orch::image;
 
 Result<std::string> make_index(const std::string& source, const std::string& target) {
   ORCH_TRY(const image::OpenedTree opened, image::open_tree(source));
-  ORCH_TRY(const auto index, elf::Index::make(*opened.tree));
+  ORCH_TRY(const auto index, elf::Index::make(*opened.tree, {false, std::thread::hardware_concurrency()}));
   ORCH_CHECK(orch::sys::write_atomic(target, index->serialise()));
   return fmt::format("{} nodes\n", index->size());
 }
