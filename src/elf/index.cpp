@@ -23,6 +23,8 @@ namespace {
 
 constexpr std::size_t k_most_nodes = 4'000'000;
 constexpr std::uint64_t k_most_script = 64U << 10;
+// Files that one thread takes in turn: they lie near each other in an image.
+constexpr std::size_t k_files_at_once = 64;
 constexpr std::uint64_t k_most_kept = 4U << 20;  // bytes of one file
 
 // What the loader, and whoever asks which distribution this is, reads of a root file system; and what says
@@ -65,38 +67,44 @@ class IndexBuilder {
     }
     if (found_.size() >= k_most_nodes)
       return fail(ErrorKind::corrupt, fmt::format("the tree has more than {} files", k_most_nodes));
+    // Now, as what list() has read of it is still at hand.
+    ORCH_TRY(NodeInfo info, tree_.stat(found.node));
+    info.mtime = 0;
+    info.mtime_nsec = info.uid = info.gid = 0;
+    if (info.type == NodeType::directory) info.links = 0;
     found_.push_back(std::move(found));
-    index_->nodes_.emplace_back();
+    index_->nodes_.emplace_back().info = info;
     return known->second;
   }
 
   Result<> read(std::size_t number) {
     const Found found = found_[number];
-    ORCH_TRY(NodeInfo info, tree_.stat(found.node));
-    info.mtime = 0;
-    info.mtime_nsec = info.uid = info.gid = 0;
-    if (info.type == NodeType::directory) info.links = 0;
-    index_->nodes_[number].info = info;
     if (found.type == NodeType::directory) return read_directory(number, found);
     if (found.type == NodeType::symlink) {
       ORCH_TRY(index_->nodes_[number].target, tree_.readlink(found.node));
     }
-    if (found.type == NodeType::file && info.size > 0) files_.push_back(number);
+    if (found.type == NodeType::file && index_->nodes_[number].info.size > 0) files_.push_back(number);
     return {};
   }
 
-  // The contents of all files, when all are found. Of several errors the first by path order is told.
+  // The contents of all files, when all are found; in the order of their nodes, which is the one of their places
+  // in an image. Of several errors the first in that order is told.
   Result<> read_files() {
+    std::sort(files_.begin(), files_.end(),
+              [&](std::size_t a, std::size_t b) { return found_[a].node < found_[b].node; });
     std::atomic<std::size_t> next = 0;
     std::atomic<bool> failed = false;
     std::vector<std::optional<base::Error>> errors(files_.size());
     const auto work = [&] {
-      for (std::size_t at = next++; at < files_.size() && !failed; at = next++) {
-        const Result<> done = read_file(files_[at], found_[files_[at]]);
-        if (done) continue;
-        errors[at] = done.error();
-        failed = true;
-      }
+      for (std::size_t first = next.fetch_add(k_files_at_once); first < files_.size() && !failed;
+           first = next.fetch_add(k_files_at_once))
+        for (std::size_t at = first; at < std::min(first + k_files_at_once, files_.size()); ++at) {
+          const Result<> done = read_file(files_[at], found_[files_[at]]);
+          if (done) continue;
+          errors[at] = done.error();
+          failed = true;
+          break;
+        }
     };
     std::vector<std::thread> others;
     for (unsigned i = 1; i < options_.threads; ++i) others.emplace_back(work);

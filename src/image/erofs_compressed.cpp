@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <bit>
 #include <cstring>
+#include <memory>
 
 namespace orch::image {
 
@@ -14,7 +15,13 @@ namespace {
 
 // The least that is decoded at once of an extent. Each further try decodes twice as much, so that reading an
 // extent in small pieces costs no more than decoding it twice.
-constexpr std::uint64_t k_least = 16U << 10;
+constexpr std::uint64_t k_least = 4U << 10;
+
+// How many encoded bytes at most make so many bytes of LZ4 (LZ4_compressBound), with room for the sequence that
+// stands across the end.
+constexpr std::uint64_t lz4_bound(std::uint64_t bytes) {
+  return bytes + bytes / 255 + 64;
+}
 
 class CompressedData final : public RandomAccess {
  public:
@@ -107,9 +114,17 @@ class CompressedData final : public RandomAccess {
   // The first bytes of the extent; all, if `out` has room for as many.
   Result<> decode(const RandomAccess& data, const ErofsExtent& extent, std::uint64_t length,
                   std::span<std::uint8_t> out) const {
-    std::vector<std::uint8_t> encoded(extent.encoded);
-    ORCH_CHECK(read_full(data, extent.address, encoded));
+    const auto buffer = std::make_unique_for_overwrite<std::uint8_t[]>(extent.encoded);
+    const std::span<std::uint8_t> encoded(buffer.get(), extent.encoded);
     const bool all = out.size() == length && !extent.partial;
+    // The beginning of LZ4 data decodes without the rest, behind zeros of less than a block.
+    const std::uint64_t enough = lz4_bound(out.size()) + volume_.super.block_size;
+    if (!all && extent.encoding == ErofsEncoding::lz4 && enough < extent.encoded) {
+      const auto first = encoded.first(static_cast<std::size_t>(enough));
+      ORCH_CHECK(read_full(data, extent.address, first));
+      if (volume_.codec.decode(extent.encoding, first, out, ErofsWanted::prefix)) return {};
+    }
+    ORCH_CHECK(read_full(data, extent.address, encoded));
     return volume_.codec.decode(extent.encoding, encoded, out, all ? ErofsWanted::all : ErofsWanted::prefix);
   }
 

@@ -16,8 +16,8 @@ from tests.bench.extract import timed
 from tests.bench.overlay import Ours
 from tests.integration import lib
 
-PACKAGES = os.environ.get("ORCH_BENCH_PACKAGES", "libwebkit2gtk-4.0-37 libreoffice-core python3-scipy vlc-plugin-base "
-                          "gstreamer1.0-plugins-bad samba-libs gimp libqt5webkit5 libclang1-14").split()
+PACKAGES = os.environ.get("ORCH_BENCH_PACKAGES", "libwebkit2gtk-4.0-37 python3-scipy vlc-plugin-base "
+                          "gstreamer1.0-plugins-bad samba-libs").split()
 OBJECTS = int(os.environ.get("ORCH_BENCH_OBJECTS", "2000"))
 ROUNDS = int(os.environ.get("ORCH_BENCH_ROUNDS", "9"))
 PROFILE = f"""schema = 1
