@@ -72,15 +72,15 @@ Result<std::size_t> Link::add(const Name& name, LinkedObject object, const Objec
 Result<std::size_t> Link::add_interpreter() {
   if (interpreter_ != k_no_object) return interpreter_;
   LinkedObject object;
-  object.path = out_.interpreter.empty() ? options_.default_interpreter : out_.interpreter;
+  object.path = shared_.keep(out_.interpreter.empty() ? options_.default_interpreter : out_.interpreter);
   object.real_path = machine_.file.real_path;
   object.node = machine_.file.node;
   object.via = Via::interpreter;
   const Object& loader = *machine_.file.object;
   const bool named = loader.soname != k_no_name;
-  ORCH_TRY(interpreter_,
-           add({named ? loader.facts->soname : out_.interpreter, named ? loader.soname : interpreter_name_},
-               std::move(object), &loader));
+  ORCH_TRY(interpreter_, add({named ? std::string_view(loader.facts->soname) : object.path,
+                              named ? loader.soname : interpreter_name_},
+                             std::move(object), &loader));
   return interpreter_;
 }
 
@@ -94,7 +94,7 @@ Result<const Found*> Link::find(const Name& name, std::size_t loader, Found& own
 
 // The search paths that belong to the object that asks; true if that ends the search. LD_LIBRARY_PATH comes
 // between the two kinds, of which an object has one.
-Result<bool> Link::search_own(const std::string& name, std::size_t loader, Found& found) {
+Result<bool> Link::search_own(std::string_view name, std::size_t loader, Found& found) {
   if (!states_[loader].object->facts->has_runpath) {
     for (std::size_t at = loader; at != k_no_object && states_[at].any_rpath;
          at = out_.objects[at].loaded_by) {
@@ -110,7 +110,7 @@ Result<bool> Link::search_own(const std::string& name, std::size_t loader, Found
 }
 
 // The cache and the default directories.
-Result<> Link::search_common(const std::string& name, bool no_default, Found& found) {
+Result<> Link::search_common(std::string_view name, bool no_default, Found& found) {
   const std::vector<std::string>& system = layout_.system_directories;
   const std::string* cached = cache_.lookup(name, {options_.isa_level, layout_.legacy_hwcap});
   const bool of_system =
@@ -162,7 +162,7 @@ std::size_t Link::add_missing(const Name& name, std::size_t loader, const Found&
   if (found.candidate)
     problem(ProblemKind::bad_library, found.path, loader, why);
   else
-    problem(ProblemKind::missing_library, name.text, loader, why);
+    problem(ProblemKind::missing_library, std::string(name.text), loader, why);
   LinkedObject object;
   object.name = name.text;
   object.loaded_by = loader;
@@ -185,7 +185,7 @@ Result<std::size_t> Link::map(const Name& name, std::size_t loader, bool preload
                             : found.other_class ? "wrong ELF class: ELFCLASS32"
                                                 : "cannot open shared object file: No such file or directory";
     if (!preloaded) return add_missing(name, loader, found, why);
-    problem(ProblemKind::preload, name.text, k_no_object, why);
+    problem(ProblemKind::preload, std::string(name.text), k_no_object, why);
     return k_no_object;
   }
   if (const std::size_t known = shared_.objects.at(found.candidate->object->number); known != k_no_object) {
@@ -196,30 +196,30 @@ Result<std::size_t> Link::map(const Name& name, std::size_t loader, bool preload
   object.preloaded = preloaded;
   object.loaded_by = loader;
   object.skipped = found.skipped;
-  object.path = found.path;
+  object.path = answer == &own ? shared_.keep(std::move(own.path)) : std::string_view(found.path);
   object.via = found.via;
   object.real_path = found.candidate->real_path;
   object.node = found.candidate->node;
   return add(name, std::move(object), found.candidate->object);
 }
 
-// A name with its tokens replaced; lives as long as the link.
+// A name with its tokens replaced.
 Link::Name Link::expanded(const std::string& name, std::size_t loader) {
-  const std::string& text = expanded_.emplace_back(
-      expand_tokens(name, origin_of(out_.objects[loader]), layout_.lib, options_.platform));
+  const std::string_view text =
+      shared_.keep(expand_tokens(name, origin_of(out_.objects[loader]), layout_.lib, options_.platform));
   return {text, files_.names().number(text)};
 }
 
 Result<> Link::map_needs(std::size_t at) {
   const Object& object = *states_[at].object;
-  out_.objects[at].needs.reserve(object.needed.size());
+  out_.objects[at].first_need = out_.needs.size();
+  out_.objects[at].need_count = object.needed.size();
   for (std::size_t i = 0; i < object.needed.size(); ++i) {
     const std::string& raw = object.facts->needed[i];
     const Name name = object.needed[i] == k_no_name ? expanded(raw, at) : Name{raw, object.needed[i]};
     ORCH_TRY(const std::size_t answer, map(name, at, false));
-    out_.objects[at].needs.push_back({name.text, answer});
-    std::vector<std::size_t>& askers = out_.objects[answer].needed_by;
-    if (askers.empty() || askers.back() != at) askers.push_back(at);
+    out_.needs.push_back({name.text, answer});
+    if (out_.objects[answer].asked_by == k_no_object) out_.objects[answer].asked_by = at;
   }
   return {};
 }
@@ -227,11 +227,11 @@ Result<> Link::map_needs(std::size_t at) {
 Result<> Link::run(const Candidate& program, const std::string& library_path,
                    const std::vector<std::string>& preloads) {
   LinkedObject start;
-  start.path = out_.program;
+  start.path = shared_.keep(out_.program);
   start.real_path = program.real_path;
   start.node = program.node;
   start.via = Via::program;
-  ORCH_CHECK(add({out_.program, files_.names().number(out_.program)}, std::move(start), program.object));
+  ORCH_CHECK(add({start.path, files_.names().number(out_.program)}, start, program.object));
   std::vector<std::string> directories;
   if (!library_path.empty()) {
     std::string joined = library_path;
@@ -245,7 +245,8 @@ Result<> Link::run(const Candidate& program, const std::string& library_path,
   if (is_new) {
     ORCH_TRY(common_->library_path, machine_.search.list(Via::library_path, directories));
   }
-  for (const std::string& name : preloads) ORCH_CHECK(map({name, files_.names().number(name)}, 0, true));
+  for (const std::string& name : preloads)
+    ORCH_CHECK(map({shared_.keep(name), files_.names().number(name)}, 0, true));
   for (std::size_t at = 0; at < out_.objects.size() && at < k_max_objects; ++at)
     if (states_[at].object && at != interpreter_) ORCH_CHECK(map_needs(at));
   for (std::size_t at = 0; at < out_.objects.size(); ++at) {
@@ -260,8 +261,7 @@ void Link::check_isa_level(std::size_t index) {
   const unsigned wanted = states_[index].object->facts->isa_needed;
   const LinkedObject& object = out_.objects[index];
   if (wanted > options_.isa_level)
-    problem(ProblemKind::isa_level, object.path,
-            object.needed_by.empty() ? k_no_object : object.needed_by.front(),
+    problem(ProblemKind::isa_level, std::string(object.path), object.asked_by,
             fmt::format("CPU ISA level is lower than required (x86-64-v{}, {} are offered)", wanted,
                         options_.isa_level));
 }
@@ -294,7 +294,7 @@ const std::vector<const VersionNeed*>& Link::lacking(const Object::Versions& wan
 }
 
 void Link::check_versions(std::size_t index) {
-  const std::string& by = out_.objects[index].path;
+  const std::string_view by = out_.objects[index].path;
   for (const Object::Versions& wanted : states_[index].object->versions) {
     const Provider provider = provider_of(wanted.library);
     const std::string& first = wanted.needs.front()->version;

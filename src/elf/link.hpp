@@ -66,6 +66,9 @@ struct SharedAnswers {
     std::unordered_map<std::uint32_t, Found> found{};
   };
   std::map<std::pair<const Machine*, std::vector<std::string>>, Common> common;
+  // Texts of results that nothing else holds.
+  std::deque<std::string> texts;
+  std::string_view keep(std::string text) { return texts.emplace_back(std::move(text)); }
   Marks names;    // asked for, and sonames: index of the object that answers
   Marks missing;  // names that nothing answers to
   Marks objects;  // numbers of objects
@@ -90,7 +93,7 @@ class Link {
   };
   // A name that is asked for.
   struct Name {
-    const std::string& text;
+    std::string_view text;  // lives as long as the Loader
     std::uint32_t number;
   };
 
@@ -102,8 +105,8 @@ class Link {
   // What is found: shared with other programs, or `own`.
   Result<const Found*> find(const Name& name, std::size_t loader, Found& own);
   Result<const Found*> search(const Name& name, std::size_t loader, Found& own);
-  Result<bool> search_own(const std::string& name, std::size_t loader, Found& found);
-  Result<> search_common(const std::string& name, bool no_default, Found& found);
+  Result<bool> search_own(std::string_view name, std::size_t loader, Found& found);
+  Result<> search_common(std::string_view name, bool no_default, Found& found);
   Result<std::size_t> map(const Name& name, std::size_t loader, bool preloaded);
   std::size_t add_missing(const Name& name, std::size_t loader, const Found& found, const std::string& why);
   Result<> map_needs(std::size_t at);
@@ -122,7 +125,8 @@ class Link {
   void check_isa_level(std::size_t index);
   void problem(ProblemKind kind, std::string object, std::size_t by, std::string detail,
                std::string version = {}) {
-    out_.problems.push_back({kind, std::move(object), by == k_no_object ? "" : out_.objects[by].path,
+    out_.problems.push_back({kind, std::move(object),
+                             by == k_no_object ? std::string() : std::string(out_.objects[by].path),
                              std::move(version), std::move(detail)});
   }
 
@@ -135,7 +139,6 @@ class Link {
   Linkage& out_;
   SharedAnswers::Common* common_ = nullptr;  // of shared_, for LD_LIBRARY_PATH
   std::vector<State> states_;                // of out_.objects
-  std::deque<std::string> expanded_;         // names that were expanded
   std::uint32_t interpreter_name_ = k_no_name;
   std::size_t interpreter_ = k_no_object;
 };

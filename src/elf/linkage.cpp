@@ -63,6 +63,16 @@ bool is_fatal(ProblemKind kind) {
          kind != ProblemKind::bad_cache && kind != ProblemKind::preload;
 }
 
+std::vector<std::size_t> Linkage::needed_by(std::size_t index) const {
+  std::vector<std::size_t> out;
+  for (std::size_t i = 0; i < objects.size(); ++i) {
+    const std::span<const LinkedNeed> all = needs_of(objects[i]);
+    if (std::any_of(all.begin(), all.end(), [&](const LinkedNeed& need) { return need.object == index; }))
+      out.push_back(i);
+  }
+  return out;
+}
+
 bool Linkage::starts() const {
   return std::none_of(problems.begin(), problems.end(),
                       [](const Problem& problem) { return is_fatal(problem.kind); });

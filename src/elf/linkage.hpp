@@ -1,11 +1,13 @@
 // What the dynamic loader makes of a program: the objects that it loads, where it finds them, and what goes
-// wrong. Plain values.
+// wrong. Plain values, but for texts of type string_view, which live as long as the Loader that gave them and its
+// source of facts.
 #pragma once
 
 #include "image/file_tree.hpp"
 
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -38,20 +40,21 @@ inline constexpr std::size_t k_no_object = static_cast<std::size_t>(-1);
 
 // One name that an object asks for (DT_NEEDED), and which object answers: an index into Linkage::objects.
 struct LinkedNeed {
-  std::string name;
+  std::string_view name;
   std::size_t object = k_no_object;
 };
 
 struct LinkedObject {
-  std::string name;       // as it was asked for first
-  std::string path;       // as the loader knows it ("/app/bin/../lib/libfoo.so"); empty if missing
-  std::string real_path;  // where that lies in the root: absolute, without links; empty if missing
-  image::NodeId node;     // unless missing
+  std::string_view name;       // as it was asked for first
+  std::string_view path;       // as the loader knows it ("/app/bin/../lib/libfoo.so"); empty if missing
+  std::string_view real_path;  // where that lies in the root: absolute, without links; empty if missing
+  image::NodeId node;          // unless missing
   Via via = Via::nowhere;
   bool preloaded = false;
   std::size_t loaded_by = k_no_object;  // which object's search found it
-  std::vector<std::size_t> needed_by;   // all that ask for it, ascending
-  std::vector<LinkedNeed> needs;        // in the order of DT_NEEDED
+  std::size_t asked_by = k_no_object;   // the first that needs it
+  std::size_t first_need = 0;           // see Linkage::needs_of()
+  std::size_t need_count = 0;
   std::vector<Skipped> skipped;
   bool missing() const { return via == Via::nowhere; }
 };
@@ -91,8 +94,16 @@ struct Linkage {
   // In the order in which they are loaded: the program, what is preloaded, then breadth-first by need. The
   // loader itself stands where it is asked for first; absent if nothing asks.
   std::vector<LinkedObject> objects;
+  std::vector<LinkedNeed> needs;  // of all objects
   std::vector<Problem> problems;  // in the order of the objects that they concern
-  bool starts() const;            // no fatal problem
+
+  bool starts() const;  // no fatal problem
+  // What an object needs, in the order of DT_NEEDED.
+  std::span<const LinkedNeed> needs_of(const LinkedObject& object) const {
+    return std::span(needs).subspan(object.first_need, object.need_count);
+  }
+  // Indexes of all objects that need the one of that index, ascending.
+  std::vector<std::size_t> needed_by(std::size_t index) const;
 };
 
 }  // namespace orch::elf

@@ -114,13 +114,13 @@ class Reporter {
 
   Result<> take(const Linkage& linkage, Severity severity, const std::string& needed_by) {
     for (const LinkedObject& object : linkage.objects) {
-      if (object.missing() || !seen_.insert(object.real_path).second) continue;
-      ReportObject out{object.real_path, files_.layer_of(object.node), severity, {}};
-      for (const LinkedNeed& need : object.needs) {
+      if (object.missing() || !seen_.insert(std::string(object.real_path)).second) continue;
+      ReportObject out{std::string(object.real_path), files_.layer_of(object.node), severity, {}};
+      for (const LinkedNeed& need : linkage.needs_of(object)) {
         const bool found = need.object != k_no_object && !linkage.objects[need.object].missing();
         const LinkedObject* provider = found ? &linkage.objects[need.object] : nullptr;
-        out.needs.push_back(
-            {need.name, found ? provider->real_path : "", found ? files_.layer_of(provider->node) : ""});
+        out.needs.push_back({std::string(need.name), std::string(found ? provider->real_path : ""),
+                             found ? files_.layer_of(provider->node) : ""});
       }
       report_.objects.push_back(std::move(out));
     }

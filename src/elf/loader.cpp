@@ -149,7 +149,7 @@ Result<Linkage> Loader::link(std::string_view program, const LoaderEnvironment& 
   if (out.interpreter.empty() && (!facts->dynamic || !is_library)) {
     out.is_static = true;
     LinkedObject only;
-    only.name = only.path = out.program;
+    only.name = only.path = impl_->shared.keep(out.program);
     only.real_path = found->real_path;
     only.node = found->node;
     only.via = Via::program;

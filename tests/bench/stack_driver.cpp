@@ -51,7 +51,7 @@ Result<std::string> resolve(const image::FileTree& root, elf::FactsSource& facts
 Result<std::string> run(const std::string& what, const std::string& path, const std::string& target) {
   if (what == "index") return make_index(path, target);
   if (what == "resolve") {
-    ORCH_TRY(const auto tree, image::DirectoryTree::open(path));
+    ORCH_TRY(const auto tree, image::DirectoryTree::open(path, image::OverlayMarks::none));
     elf::TreeFacts facts(*tree);
     return resolve(*tree, facts);
   }

@@ -24,9 +24,10 @@ using orch::base::Value;
 namespace elf = orch::elf;
 namespace image = orch::image;
 
-Value object_value(const elf::LinkedObject& object) {
+Value object_value(const elf::Linkage& linkage, std::size_t index) {
+  const elf::LinkedObject& object = linkage.objects[index];
   Value needed_by = Value::array();
-  for (const std::size_t index : object.needed_by) needed_by.push(static_cast<std::uint64_t>(index));
+  for (const std::size_t asker : linkage.needed_by(index)) needed_by.push(static_cast<std::uint64_t>(asker));
   Value skipped = Value::array();
   for (const elf::Skipped& file : object.skipped)
     skipped.push(Value::object({{"path", file.path}, {"why", file.why}}));
@@ -41,7 +42,7 @@ Value object_value(const elf::LinkedObject& object) {
 
 Value linkage_value(const elf::Linkage& linkage) {
   Value objects = Value::array();
-  for (const elf::LinkedObject& object : linkage.objects) objects.push(object_value(object));
+  for (std::size_t i = 0; i < linkage.objects.size(); ++i) objects.push(object_value(linkage, i));
   Value problems = Value::array();
   for (const elf::Problem& problem : linkage.problems)
     problems.push(Value::object({{"kind", elf::to_string(problem.kind)},

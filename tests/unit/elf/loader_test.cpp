@@ -40,8 +40,12 @@ struct Root : test::RootTree {
 
 elf::Linkage link(const Root& root, const std::string& program,
                   const elf::LoaderEnvironment& environment = {}, elf::LoaderOptions options = {}) {
-  elf::TreeFacts facts(root.tree());
-  elf::Loader loader(root.tree(), facts, std::move(options));
+  // What the linkage refers to lives on.
+  static std::vector<std::unique_ptr<elf::TreeFacts>> kept_facts;
+  static std::vector<std::unique_ptr<elf::Loader>> kept_loaders;
+  elf::TreeFacts& facts = *kept_facts.emplace_back(std::make_unique<elf::TreeFacts>(root.tree()));
+  elf::Loader& loader =
+      *kept_loaders.emplace_back(std::make_unique<elf::Loader>(root.tree(), facts, std::move(options)));
   auto linkage = loader.link(program, environment);
   REQUIRE(linkage);
   return *std::move(linkage);
@@ -52,7 +56,8 @@ Names found(const elf::Linkage& linkage) {
   Names out;
   for (std::size_t i = 1; i < linkage.objects.size(); ++i) {
     const elf::LinkedObject& object = linkage.objects[i];
-    out.push_back(std::string(to_string(object.via)) + " " + (object.missing() ? object.name : object.path));
+    out.push_back(std::string(to_string(object.via)) + " " +
+                  std::string(object.missing() ? object.name : object.path));
   }
   return out;
 }
@@ -82,9 +87,9 @@ TEST_CASE("objects are loaded breadth first, each once, and know who asked") {
   CHECK(linkage.problems.empty());
   CHECK(linkage.starts());
   CHECK(linkage.interpreter == k_ld);
-  CHECK(linkage.objects[2].needed_by == std::vector<std::size_t>{0, 1});
-  CHECK(linkage.objects[1].needs[0].object == 4);
-  CHECK(linkage.objects[5].needed_by == std::vector<std::size_t>{3});
+  CHECK(linkage.needed_by(2) == std::vector<std::size_t>{0, 1});
+  CHECK(linkage.needs_of(linkage.objects[1])[0].object == 4);
+  CHECK(linkage.needed_by(5) == std::vector<std::size_t>{3});
 }
 
 TEST_CASE("order of the searches: rpath, LD_LIBRARY_PATH, runpath, cache, default directories") {
@@ -216,8 +221,8 @@ TEST_CASE("a name, a soname or a file that is loaded already is not loaded again
   root.library("/x/libtwo.so.2");
   const elf::Linkage linkage = link(root, "/app");
   CHECK(found(linkage) == Names{"runpath /x/libone.so"});
-  CHECK(linkage.objects[0].needs[1].object == 1);
-  CHECK(linkage.objects[0].needs[2].object == 1);
+  CHECK(linkage.needs_of(linkage.objects[0])[1].object == 1);
+  CHECK(linkage.needs_of(linkage.objects[0])[2].object == 1);
 }
 
 TEST_CASE("preloaded objects come first; one that is missing does not stop the program") {
