@@ -21,9 +21,14 @@ Result<> fetch(Context& context) {
                                               base::printable(urls.empty() ? "" : urls.front()) +
                                               "' must be 64 hexadecimal digits");
   if (context.outputs.size() != 1) return base::fail(ErrorKind::internal, "fetch makes one output");
-  ORCH_TRY(const std::string cached,
-           package::download_verified(urls, *sha256, context.cache_dir, context.log));
-  return package::place_download(cached, context.outputs.begin()->second);
+  auto cached = package::download_verified(urls, *sha256, context.cache_dir, context.log);
+  if (!cached) {
+    base::Error error = std::move(cached).error();
+    if (context.settings.find("urls") != nullptr && error.kind != ErrorKind::corrupt)
+      error.hint = "'--rebuild' makes the image here; stack.image_sources says where finished ones are";
+    return base::fail(std::move(error));
+  }
+  return package::place_download(*cached, context.outputs.begin()->second);
 }
 
 }  // namespace orch::action

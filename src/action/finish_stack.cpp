@@ -2,8 +2,8 @@
 // bytes where every cache is there already or not needed. docs/design/layers.md
 //   inputs      images[N]: the layers below, bottom first
 //   parameters  names: their names; compressor, cluster
-//   tools       mkfs (mkfs.erofs; needed only if there is something to write), and those of the parts
-//   (optional) outputs     image, finish: "appimage-orch/finish/1"
+//   tools       mkfs (mkfs.erofs; needed only if there is something to write); those of the parts (optional)
+//   outputs     image, finish: "appimage-orch/finish/1"
 #include "action/context.hpp"
 #include "action/finish_parts.hpp"
 #include "format/json.hpp"

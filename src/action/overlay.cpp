@@ -1,7 +1,7 @@
 // overlay: an EROFS image, and its manifest, from the archives of one layer.
 //   inputs      archives (tree)
-//   parameters  packages: the lock's list; role: "base" | "deps"; class: "base" | "deps" | "base-refresh";
-//   compressor; cluster;
+//   parameters  packages: the lock's list; role: "base" | "deps";
+//               class: "base" | "deps" | "base-refresh"; compressor; cluster;
 //               documentation: keep man pages and the like; paths: only what lies below one of these;
 //               allow: findings of image/layer_rules.hpp that the profile allows
 //   settings    layer: its name, for messages

@@ -1,6 +1,7 @@
 #include "cli/locked_images.hpp"
 
 #include "base/text.hpp"
+#include "package/apt_output.hpp"
 #include "package/archive_cache.hpp"
 #include "package/download.hpp"
 #include "sys/file.hpp"
@@ -51,7 +52,7 @@ Value image_urls(const model::Profile& profile, const std::string& sha256) {
     if (address)
       urls.push(place);
     else if (sys::exists(place))
-      urls.push("file://" + place);
+      urls.push("file://" + package::percent_encoded(place));
   }
   return urls;
 }

@@ -32,6 +32,7 @@ struct ProjectOptions {
 struct BuildOptions {
   unsigned jobs = 0;  // 0: ninja's choice
   bool keep_going = false;
+  bool check_locks = true;        // hold the lock's base and images against what was built
   std::vector<std::string> only;  // step ids, their prefixes, or rules; empty: everything
 };
 

@@ -61,6 +61,7 @@ std::vector<LayerIndex> Project::indexes_of(const model::Profile& profile,
 Result<std::vector<LayerIndex>> Project::lower_indexes(const model::Profile& profile, BuildView& view) {
   ORCH_TRY(graph_, graph::expand({&profile, 1}, rules_, profile.directory));
   BuildOptions options;
+  options.check_locks = false;  // there is a new lock to be made
   for (const std::string& layer : image_layers_below(profile))
     options.only.push_back(fmt::format("{}/index-image/{}", profile.name, layer));
   view.note(fmt::format("looking at the images of '{}'", profile.name));

@@ -1,6 +1,5 @@
 // What an overlay may hold: a table of rules, and a checker that reports every breach. The rules are those
-// for deps overlays of RFC 0003 of the predecessor and what experience added; docs/design/merged-view.md says
-// why.
+// for deps overlays and what experience added; docs/design/merged-view.md says why.
 #pragma once
 
 #include "image/conflicts.hpp"

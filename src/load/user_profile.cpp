@@ -173,7 +173,9 @@ Result<> add_auto_overlay(const std::string& path) {
                       fmt::format("'{}' has its overlays written so that none can be added behind them",
                                   base::printable(path)),
                       "add { name = \"auto\", auto = true } to stack.deps yourself");
-  return sys::write_atomic(path, text);
+  // A link to a profile stays one.
+  ORCH_TRY(const std::string file, sys::real_path(path));
+  return sys::write_atomic(file, text);
 }
 
 }  // namespace orch::load

@@ -33,7 +33,6 @@ Result<Verdict> verify(const std::string& file, const LockedPackage& package, st
   return digest == package.sha256 ? Verdict::sound : Verdict::differs;
 }
 
-// apt-helper leaves a link where the archive is a local file; the cache holds bytes.
 // Holds what came against the lock.
 Result<> check(const Download& download) {
   const LockedPackage& package = download.package;

@@ -189,9 +189,9 @@ Result<std::string> download_verified(const std::vector<std::string>& urls, cons
   ORCH_CHECK(sys::remove_tree(cached));
   Result<> filled = base::fail(ErrorKind::not_found, "nothing says where the file " + sha256.hex() + " is");
   for (const std::string& url : urls) {
-    if (log) log((&url == &urls.front() ? "downloading " : "not there; downloading ") + url);
+    if (log) log((&url == &urls.front() ? "downloading " : "that failed; downloading ") + url);
     filled = fill_verified(url, sha256, partial);
-    if (filled || filled.error().kind != ErrorKind::not_found) break;
+    if (filled) break;
   }
   ORCH_CHECK(filled);
   ORCH_CHECK(sys::rename_file(partial, cached));

@@ -136,9 +136,8 @@ Result<FexImage> find_fex_image(const std::vector<FexImage>& images, std::string
     names.push_back(image.name);
     const std::string found = lower_case(image.name);
     // "Fedora 4" is not "Fedora 42".
-    const bool ends =
-        found.size() == wanted.size() || found[std::min(wanted.size(), found.size() - 1)] == ' ';
-    if (!wanted.empty() && found.starts_with(wanted) && ends) begins.push_back(&image);
+    if (wanted.empty() || !found.starts_with(wanted)) continue;
+    if (found.size() == wanted.size() || found[wanted.size()] == ' ') begins.push_back(&image);
   }
   const auto same_release = [&](const FexImage* image) {
     return image->distribution == begins.front()->distribution && image->release == begins.front()->release;

@@ -39,6 +39,7 @@ Result<std::vector<LayerRequest>> layer_requests(const model::Profile& profile) 
     request.form = layer.string_or("kind", "") == "package" ? LayerForm::package : LayerForm::packages;
     request.architecture = layer.string_or("arch", "");
     request.automatic = layer.bool_or("auto", false);
+    request.refreshes = layer.string_or("class", "") == "base-refresh";
     request.name = layer.string_or("name", "");
     request.role = layer.string_or("role", "");
     request.span = layer.span;
@@ -136,7 +137,7 @@ std::optional<std::string> LockFile::mismatch(const LayerRequest& request,
     const LockedLayer* below = find(name);
     if (below == nullptr) continue;
     for (const LockedPackage& package : layer->packages)
-      if (has_package(*below, package.name))
+      if (!request.refreshes && has_package(*below, package.name))
         return named + " has package '" + package.name + "', which layer '" + name + "' has now";
   }
   return std::nullopt;

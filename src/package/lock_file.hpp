@@ -80,6 +80,7 @@ struct LayerRequest {
   Source source;
   std::vector<std::string> packages;       // sorted, without duplicates
   std::string architecture;                // of form package; empty: the source's own
+  bool refreshes = false;                  // class "base-refresh": may have what the base has, in its place
   bool automatic = false;                  // auto = true: packages may be added for missing libraries
   std::vector<AutoPackage> auto_packages;  // those to add, as far as the caller knows them
   // Which packages of the closure the stack below has already (by their files, say), each with a reason. May be

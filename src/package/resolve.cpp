@@ -1,5 +1,7 @@
 #include "package/resolve.hpp"
 
+#include "image/layer_rules.hpp"
+
 #include <algorithm>
 #include <map>
 #include <memory>
@@ -23,11 +25,16 @@ const LockedPackage& package_in(const LockedLayer& layer, const std::string& nam
 }
 
 // Moves what the stack has below this layer from the layer's packages to what is provided.
-Result<> leave_out_provided(const LayerRequest& request, const LockFile& lower, LockedLayer& layer) {
+Result<> leave_out_provided(const LayerRequest& request, const LockFile& lower, LockedLayer& layer,
+                            const std::function<void(std::string_view)>& log) {
   if (request.form != LayerForm::packages) return {};
   std::map<std::string, ProvidedPackage> there;
   std::vector<LockedPackage> open;
   for (const LockedPackage& package : layer.packages) {
+    // What is to take the place of the base's is never the base's: what was asked for, and the ABI boundary.
+    const bool asked =
+        std::find(request.packages.begin(), request.packages.end(), package.name) != request.packages.end();
+    if (request.refreshes && (asked || image::is_abi_package(package.name))) continue;
     if (const LockedLayer* below = provider(lower, package.name))
       there[package.name] = {package.name, package_in(*below, package.name).version, below->name, {}};
     else
@@ -37,6 +44,11 @@ Result<> leave_out_provided(const LayerRequest& request, const LockFile& lower, 
     ORCH_TRY(const std::vector<ProvidedPackage> found, request.provided(open));
     for (const ProvidedPackage& item : found) there.emplace(item.name, item);
   }
+  if (log)
+    for (const std::string& name : request.packages)
+      if (const auto found = there.find(name); found != there.end())
+        log("layer '" + request.name + "': package '" + name + "' is left out, layer '" +
+            found->second.layer + "' has it");
   std::erase_if(layer.packages, [&](const LockedPackage& package) { return there.contains(package.name); });
   for (auto& [name, item] : there) layer.provided.push_back(std::move(item));
   return {};
@@ -97,7 +109,7 @@ Result<LockedLayer> resolve_layer(const LayerRequest& request, std::vector<AutoP
     package.allow_unsigned = layer.allow_unsigned;
     layer.packages.push_back(std::move(package));
   }
-  ORCH_CHECK(leave_out_provided(request, lower, layer));
+  ORCH_CHECK(leave_out_provided(request, lower, layer, around.log));
   return layer;
 }
 

@@ -1,5 +1,5 @@
 // Reading a .rpm in process: the headers by our own code, the payload (a compressed cpio) by libarchive.
-// Knows nothing of where things go, and checks no signature: rpmkeys does (dnf_keys.hpp).
+// Knows nothing of where things go, and checks no signature: rpmkeys does (rpm_keys.hpp).
 //
 // Form (RPM 3 to 5, which write the same file): a lead of 96 bytes; a signature header, padded to 8 bytes;
 // the main header; the payload. A header: 8e ad e8 01, 4 zero bytes, number of entries, bytes of data (both

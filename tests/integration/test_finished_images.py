@@ -78,6 +78,16 @@ class FinishedImages(lib.TestCase):
             thread.join()
             server.server_close()
 
+    def test_a_folder_with_an_odd_name_and_a_server_that_is_not_there(self):
+        self.images.rename(self.tmp / "a folder, 100% #1")
+        self.write_profile('["http://127.0.0.1:9/none", "a folder, 100% #1"]')
+        self.check_taken(self.elsewhere())
+
+    def test_where_there_is_none_the_way_out_is_named(self):
+        self.write_profile('["http://127.0.0.1:9/none"]')
+        ran = self.build(self.elsewhere(), ok=False)
+        self.assertIn("'--rebuild' makes the image here", ran.stdout + ran.stderr)
+
     def test_or_out_of_the_shared_cache(self):
         env = self.elsewhere()
         downloads = self.tmp / "cache/appimage-orch/downloads/sha256"

@@ -122,6 +122,43 @@ class Lock(lib.TestCase):
         ran = self.orch("lock", self.profile, ok=False)
         self.assertIn(f"the key file '{key}' of source 'own' has no key {'0' * 40}, it has ", ran.stderr)
 
+    def refresh(self, base):
+        """Builds an overlay of class base-refresh with a newer C library; its locked packages and those it left out."""
+        files = {"./usr/lib/x86_64-linux-gnu/libc.so.6": b"new"}
+        newer = Repository(self.tmp / "newer").add("libc6", "2.0", files, depends="libgcc-s1").add("libgcc-s1", "1.0", {"./usr/lib/g": b"g"})
+        newer.add("plain", "1.0", {"./usr/share/plain": b"p"}).publish()
+        self.repository.add("libc6", "1.0", {**base_files(), "./usr/lib/x86_64-linux-gnu/libc.so.6": b"old"})
+        self.repository.add("plain", "1.0", {"./usr/share/plain": b"p"}).publish()
+        self.write("p.toml", f'schema = 1\nextends = "native"\n[stack]\nbase = {base}\ncompat = "off"\nfinish = "off"\n'
+                   '[[stack.deps]]\nname = "x"\nsource = "newer"\nclass = "base-refresh"\npackages = ["libc6"]\n'
+                   f'[source.own]\n{self.repository.table()}[source.newer]\n{newer.table()}')
+        self.orch("build", self.profile)
+        self.assertEqual(self.orch_json("build", self.profile, "--locked")["executed"], 0)
+        layer = self.orch_json("lock", self.profile)["profiles"][0]["layers"][-1]
+        return {p["name"]: p["version"] for p in layer["packages"]}, [p["name"] for p in layer["provided"]]
+
+    def test_a_base_refresh_takes_the_place_of_a_package_below(self):
+        self.assertEqual(self.refresh('{ packages = ["libc6", "plain"], source = "own" }'), ({"libc6": "2.0", "libgcc-s1": "1.0"}, []))
+
+    def test_a_base_refresh_takes_the_place_of_files_of_an_image(self):
+        lib.make_tree(self.tmp / "root", {"etc/os-release": "ID=x\n", "usr/lib/x86_64-linux-gnu/libc.so.6": "old", "usr/lib/g": "g"})
+        self.assertEqual(self.refresh('"root"'), ({"libc6": "2.0", "libgcc-s1": "1.0"}, []))
+
+    def test_what_was_asked_for_and_is_there_is_said(self):
+        self.write_profile('["base-one", "lib-x"]')
+        self.assertIn("layer 'deps-x': package 'lib-x' is left out, layer 'base' has it", self.orch("lock", self.profile).stderr)
+
+    def test_a_base_of_another_distribution_is_an_error_with_a_way_out(self):
+        tree = lib.make_tree(self.tmp / "root", {"etc/os-release": "ID=one\nVERSION_ID=1\n"})
+        self.write("p.toml", 'schema = 1\nextends = "native"\n[stack]\nbase = "root"\ncompat = "off"\nfinish = "off"\n'
+                   f'[[stack.deps]]\nname = "x"\nsource = "own"\npackages = ["lib-x"]\n[source.own]\n{self.repository.table()}')
+        self.orch("build", self.profile)
+        (tree / "etc/os-release").write_text("ID=two\nVERSION_ID=1\n")
+        ran = self.orch("build", self.profile, ok=False)
+        self.assertIn("resolve for this base with 'appimage-orch lock --update'", ran.stderr)
+        self.orch("lock", self.profile, "--update")
+        self.orch("build", self.profile, "--locked")
+
     def test_an_unknown_package_is_named_with_its_layer_and_the_nearest_name(self):
         self.write_profile('["base-oen"]')
         ran = self.orch("lock", self.profile, status=2)

@@ -72,20 +72,9 @@ class Damage {
         return;
       }
       default: {
-        constexpr std::string_view k_parts[] = {"../",
-                                                "/",
-                                                "\0",
-                                                "7777777",
-                                                "0000000",
-                                                "-1",
-                                                "\xff\xff\xff\xff",
-                                                ".",
-                                                "\"",
-                                                "]]",
-                                                "99999999999999999999",
-                                                "S",
-                                                "2",
-                                                "x"};
+        constexpr std::string_view k_parts[] = {
+            "../", "/",  std::string_view("\0", 1), "7777777", "0000000", "-1", "\xff\xff\xff\xff", ".",
+            "\"",  "]]", "99999999999999999999",    "S",       "2",       "x"};
         const std::string_view part = k_parts[below(std::size(k_parts))];
         bytes.replace(at, part.size(), part);
       }
