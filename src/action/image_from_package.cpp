@@ -6,6 +6,7 @@
 #include "base/text.hpp"
 #include "package/locked_package.hpp"
 #include "package/rpm.hpp"
+#include "package/unpacked_cache.hpp"
 #include "sys/file.hpp"
 
 #include <fmt/format.h>
@@ -31,12 +32,17 @@ bool looks_like_image(std::string_view path) {
   return false;
 }
 
-Result<> write_content(const package::ContentReader& read, const std::string& image) {
+Result<> write_content(const package::ContentReader& read, std::uint64_t most, const std::string& image) {
   ORCH_TRY(const sys::Fd out, sys::open_file(image, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0644));
   std::array<char, 65536> buffer{};
   while (true) {
     ORCH_TRY(const std::size_t got, read(buffer.data(), buffer.size()));
     if (got == 0) return {};
+    if (got > most)
+      return base::fail(ErrorKind::corrupt,
+                        "the image in the package is far larger than its archive can hold",
+                        "the package is damaged, or made to fill disks");
+    most -= got;
     ORCH_CHECK(sys::write_all(out.get(), std::string_view(buffer.data(), got), image));
   }
 }
@@ -56,6 +62,7 @@ Result<> image_from_package(Context& context) {
   bool found = false;
   std::vector<std::string> images;
   const std::string archive = archives->path + "/" + package::archive_file_name(packages.front());
+  ORCH_TRY(const std::uint64_t most, package::largest_unpacked(archive));
   ORCH_CHECK(package::read_package(
       archive, [&](const package::ArchiveEntry& entry, const package::ContentReader& read) -> Result<> {
         const std::string path = plain_path(entry.path);
@@ -63,7 +70,7 @@ Result<> image_from_package(Context& context) {
         if (found || path != wanted || entry.kind != package::EntryKind::file) return {};
         found = true;
         context.log(fmt::format("'{}', {}", base::printable(path), base::human_size(entry.size)));
-        return write_content(read, image);
+        return write_content(read, most, image);
       }));
   if (found) return {};
   const std::string package = base::printable(packages.front().name);

@@ -87,10 +87,8 @@ Result<std::optional<std::vector<package::AutoPackage>>> offer_auto_deps(Project
                 fmt::format("write a profile with extends = \"{}\" and run that", profile.name));
   ORCH_TRY(const SonameAnswer answer, project.find_providers(profile, sonames, view));
   std::vector<package::AutoPackage> found = choose_packages(answer, sonames);
-  if (found.empty()) {
-    view.note(fmt::format("no package of {} has {}", answer.source, joined(sonames)));
-    return std::nullopt;
-  }
+  for (const std::string& message : unanswered(answer, sonames)) view.note(message);
+  if (found.empty()) return std::nullopt;
   const std::string text = finding(profile, sonames, answer, found);
   if (told)
     view.note(text);

@@ -1,6 +1,10 @@
 #include "cli/auto_packages.hpp"
 
+#include "base/text.hpp"
+#include "image/layer_rules.hpp"
 #include "package/package_source.hpp"
+
+#include <fmt/format.h>
 
 #include <algorithm>
 #include <memory>
@@ -40,8 +44,25 @@ std::vector<package::AutoPackage> choose_packages(const SonameAnswer& answer,
   std::vector<package::AutoPackage> out;
   for (const std::string& soname : sonames) {
     const auto found = answer.providers.find(soname);
-    if (found != answer.providers.end() && !found->second.empty())
+    if (found != answer.providers.end() && !found->second.empty() &&
+        !image::is_abi_package(found->second.front()))
       out.push_back({soname, found->second.front()});
+  }
+  return out;
+}
+
+std::vector<std::string> unanswered(const SonameAnswer& answer, const std::vector<std::string>& sonames) {
+  std::vector<std::string> out;
+  for (const std::string& soname : sonames) {
+    const auto found = answer.providers.find(soname);
+    const std::string named = "'" + base::printable(soname) + "'";
+    if (found == answer.providers.end() || found->second.empty())
+      out.push_back(fmt::format("no package of {} has {}", answer.source, named));
+    else if (image::is_abi_package(found->second.front()))
+      out.push_back(fmt::format(
+          "{} is of package '{}', which the base has to bring: take a base that has it, or add it to "
+          "the packages of the base",
+          named, base::printable(found->second.front())));
   }
   return out;
 }

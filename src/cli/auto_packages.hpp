@@ -22,9 +22,13 @@ struct SonameAnswer {
 Result<SonameAnswer> find_providers(const package::Source& source, const std::vector<std::string>& sonames,
                                     const package::Surroundings& around);
 
-// The first package for each library that one has.
+// The first package for each library that one has; not those of the ABI boundary (C library, loader, compiler
+// runtime), which an overlay may not bring.
 std::vector<package::AutoPackage> choose_packages(const SonameAnswer& answer,
                                                   const std::vector<std::string>& sonames);
+
+// A message for each library that choose_packages() has nothing for.
+std::vector<std::string> unanswered(const SonameAnswer& answer, const std::vector<std::string>& sonames);
 
 // Fills `packages` of the missing libraries of a stack report, required and optional ones.
 void add_packages(base::Value& report, const package::Providers& providers);

@@ -126,10 +126,7 @@ Result<bool> Project::add_missing(const plan::Plan& plan, BuildView& view) {
     const std::vector<std::string> sonames = required_sonames(report);
     if (sonames.empty()) continue;
     ORCH_TRY(const SonameAnswer answer, find_providers(profile, sonames, view));
-    for (const std::string& soname : sonames)
-      if (const auto found = answer.providers.find(soname);
-          found == answer.providers.end() || found->second.empty())
-        view.note(fmt::format("no package of {} has '{}'", answer.source, base::printable(soname)));
+    for (const std::string& message : unanswered(answer, sonames)) view.note(message);
     std::vector<package::AutoPackage>& known = autos_[profile.path][layer];
     for (const package::AutoPackage& wanted : choose_packages(answer, sonames)) {
       const std::string& soname = wanted.soname;

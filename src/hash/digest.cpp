@@ -8,6 +8,7 @@
 #include <xxh_x86dispatch.h>  // XXH3 with the widest instructions that this processor has, as xxhsum does
 #endif
 
+#include <dlfcn.h>
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -18,6 +19,7 @@
 #include <cerrno>
 #include <cstdlib>
 #include <new>
+#include <stdexcept>
 
 namespace orch::hash {
 
@@ -91,32 +93,69 @@ std::optional<Sha256> Sha256::parse(std::string_view hex) {
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wdeprecated-declarations"
 
+namespace {
+
+// libcrypto's functions, loaded when the first is needed: linked, the library costs each start of the program a
+// millisecond, and a build with nothing to do has no SHA-256 to make.
+struct Crypto {
+  decltype(&SHA256_Init) sha256_init = nullptr;
+  decltype(&SHA256_Update) sha256_update = nullptr;
+  decltype(&SHA256_Final) sha256_final = nullptr;
+  decltype(&SHA1) sha1 = nullptr;
+
+  Crypto() {
+    void* const library = ::dlopen("libcrypto.so.3", RTLD_NOW | RTLD_LOCAL);
+    find(library, "SHA256_Init", sha256_init);
+    find(library, "SHA256_Update", sha256_update);
+    find(library, "SHA256_Final", sha256_final);
+    find(library, "SHA1", sha1);
+  }
+
+ private:
+  template <class Function>
+  static void find(void* library, const char* name, Function& function) {
+    function = library == nullptr ? nullptr : reinterpret_cast<Function>(::dlsym(library, name));
+    if (function == nullptr)
+      throw std::runtime_error(
+          "libcrypto.so.3 cannot be loaded, and every SHA-256 needs it: install the package 'libssl3' "
+          "(Debian) or "
+          "'openssl-libs' (Fedora)");
+  }
+};
+
+const Crypto& crypto() {
+  static const Crypto k_crypto;
+  return k_crypto;
+}
+
+}  // namespace
+
 struct Sha256Hasher::State {
   SHA256_CTX context{};
 };
 
 Sha256Hasher::Sha256Hasher() : state_(std::make_unique<State>()) {
-  SHA256_Init(&state_->context);
+  crypto().sha256_init(&state_->context);
 }
 Sha256Hasher::Sha256Hasher(Sha256Hasher&&) noexcept = default;
 Sha256Hasher& Sha256Hasher::operator=(Sha256Hasher&&) noexcept = default;
 Sha256Hasher::~Sha256Hasher() = default;
 void Sha256Hasher::update(const void* data, std::size_t size) {
-  SHA256_Update(&state_->context, data, size);
+  crypto().sha256_update(&state_->context, data, size);
 }
 Sha256 Sha256Hasher::finish() {
   Sha256 out;
-  SHA256_Final(out.bytes.data(), &state_->context);
+  crypto().sha256_final(out.bytes.data(), &state_->context);
   return out;
 }
-
-#pragma GCC diagnostic pop
 
 Sha256 sha256_of(std::string_view bytes) {
   Sha256Hasher hasher;
   hasher.update(bytes);
   return hasher.finish();
 }
+
+#pragma GCC diagnostic pop
 
 namespace {
 
@@ -168,7 +207,7 @@ Result<std::string> xxh3_64_fd(int fd, std::string_view name) {
 
 std::array<std::uint8_t, 20> sha1_of(std::string_view bytes) {
   std::array<std::uint8_t, 20> out{};
-  ::SHA1(reinterpret_cast<const unsigned char*>(bytes.data()), bytes.size(), out.data());
+  crypto().sha1(reinterpret_cast<const unsigned char*>(bytes.data()), bytes.size(), out.data());
   return out;
 }
 

@@ -262,8 +262,13 @@ Result<sys::Child> AptRoot::start(std::vector<std::string> argv, int stdout_fd) 
 Result<std::vector<std::string>> AptRoot::contents() {
   const std::string wanted = directory_ + "/" + std::string(k_contents_wanted);
   if (!sys::exists(wanted)) {
-    ORCH_CHECK(sys::write_atomic(directory_ + "/etc/apt.conf.d/contents.conf", contents_targets()));
-    ORCH_CHECK(update());
+    const std::string targets = directory_ + "/etc/apt.conf.d/contents.conf";
+    ORCH_CHECK(sys::write_atomic(targets, contents_targets()));
+    if (Result<> brought = update(); !brought) {
+      // A source without such lists must not fail in everything that comes after.
+      ORCH_CHECK(sys::remove_tree(targets));
+      return base::fail(std::move(brought).error());
+    }
     ORCH_CHECK(sys::write_atomic(wanted, ""));
   }
   ORCH_TRY(const sys::Exit exit, run({"apt-get", "indextargets", "--format", "$(FILENAME)"}));

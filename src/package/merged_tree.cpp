@@ -123,7 +123,7 @@ Result<> MergedTree::add(std::size_t package, const ArchiveEntry& entry, const B
   if (place.empty()) return {};
   const std::string reason = skip_reason(rules_, place);
   if (!reason.empty()) {
-    if (entry.kind != EntryKind::directory) skipped_.push_back({place, package, reason});
+    if (entry.kind != EntryKind::directory) leave_out(package, place, reason);
     return {};
   }
   const bool top_link =
@@ -209,7 +209,7 @@ Result<std::string> MergedTree::resolve_link(std::size_t package, const std::str
 }
 
 void MergedTree::add_special(std::size_t package, const std::string& path, const ArchiveEntry& entry) {
-  skipped_.push_back({path, package, "device nodes, pipes and sockets are not unpacked"});
+  leave_out(package, path, "device nodes, pipes and sockets are not unpacked");
   specials_.push_back({path, package, entry.special, entry.device_major, entry.device_minor});
 }
 
@@ -241,13 +241,15 @@ Result<> MergedTree::add_directory(std::size_t package, const std::string& path,
   return {};
 }
 
+void MergedTree::leave_out(std::size_t package, const std::string& path, std::string reason) {
+  skipped_.push_back({path, package, std::move(reason)});
+  left_out_.emplace(package, path);
+}
+
 Result<> MergedTree::add_hard_link(std::size_t package, const std::string& path, const ArchiveEntry& entry) {
   ORCH_TRY(const std::string target, entry_place(entry.target));
-  const auto left_out = [&](const SkippedEntry& item) {
-    return item.package == package && item.path == target;
-  };
-  if (std::any_of(skipped_.begin(), skipped_.end(), left_out)) {
-    skipped_.push_back({path, package, "a hard link to " + quoted(target) + ", which was left out"});
+  if (left_out_.contains({package, target})) {
+    leave_out(package, path, "a hard link to " + quoted(target) + ", which was left out");
     return {};
   }
   ORCH_TRY(const std::string parent, resolve_parent(package, target));

@@ -12,6 +12,7 @@
 #include <set>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace orch::package {
@@ -108,6 +109,7 @@ class MergedTree {
   Result<std::string> resolve_link(std::size_t package, const std::string& link, std::string_view rest,
                                    int& budget);
   Result<> add_directory(std::size_t package, const std::string& path, const ArchiveEntry& entry);
+  void leave_out(std::size_t package, const std::string& path, std::string reason);
   Result<> add_hard_link(std::size_t package, const std::string& path, const ArchiveEntry& entry);
   Result<> put(std::size_t package, const std::string& path, Node node);
   void add_special(std::size_t package, const std::string& path, const ArchiveEntry& entry);
@@ -119,6 +121,7 @@ class MergedTree {
   std::map<std::string, Node> nodes_;
   std::vector<SpecialEntry> specials_;
   std::vector<SkippedEntry> skipped_;
+  std::set<std::pair<std::size_t, std::string>> left_out_;  // package and path of those
   std::vector<TreeNote> notes_;
 };
 

@@ -127,10 +127,14 @@ Result<Blob> store_content(const std::string& file, std::uint32_t mode, const Co
   return blob;
 }
 
+}  // namespace
+
 Result<std::uint64_t> largest_unpacked(const std::string& archive) {
   ORCH_TRY(const struct stat info, sys::stat_file(archive));
   return static_cast<std::uint64_t>(info.st_size) * k_largest_growth + k_always_allowed;
 }
+
+namespace {
 
 Result<std::vector<UnpackedEntry>> store_package(const std::string& archive, const std::string& directory,
                                                  const ReadArchive& read) {

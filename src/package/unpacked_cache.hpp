@@ -22,6 +22,9 @@
 
 namespace orch::package {
 
+// How many bytes at most are taken out of an archive: 200 times its size and 256 MiB.
+Result<std::uint64_t> largest_unpacked(const std::string& archive);
+
 struct UnpackedEntry {
   ArchiveEntry entry;
   Blob blob;  // files: `number` is the file's name in the directory

@@ -68,6 +68,22 @@ class AutoDeps(lib.TestCase):
         self.orch("build", self.profile, "--locked")
         self.assertEqual((self.tmp / "hello.lock.toml").read_text(), lock)
 
+    def test_what_only_a_base_may_have_is_named_and_not_taken(self):
+        (self.tmp / "base/lib/x86_64-linux-gnu/libm.so.6").unlink()
+        (self.tmp / "base.erofs").unlink()
+        lib.make_erofs(self.tmp / "base.erofs", self.tmp / "base")
+        ran = self.orch("run", self.profile, "--auto-deps", status=125)
+        self.assertIn("'libm.so.6' is of package 'libc6', which the base has to bring", ran.stderr)
+        layers = tomllib.loads((self.tmp / "hello.lock.toml").read_text())["layer"]
+        self.assertNotIn("libc6", [p["name"] for layer in layers for p in layer.get("package", [])])
+        self.assertEqual([a["package"] for a in layers[-1].get("auto", [])], ["libjq1"])
+
+    def test_a_link_to_a_profile_stays_one(self):
+        (self.tmp / "link.toml").symlink_to("hello.toml")
+        self.orch("run", self.tmp / "link.toml", "--auto-deps", "--", "you", status=0)
+        self.assertTrue((self.tmp / "link.toml").is_symlink())
+        self.assertIn("auto = true", self.profile.read_text())
+
     @needs_rpm_tools
     def test_packages_come_from_the_distribution_of_the_base_image(self):
         self.make_base("fedora", "42")
