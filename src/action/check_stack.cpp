@@ -112,7 +112,8 @@ bool is_base(const StackLayer& layer) {
   return layer.role == "base" || layer.role == "gpu";
 }
 
-// Ready-made images and those of a user's steps may replace what is below them, but hide nothing by mistake.
+// Ready-made images (GPU layers among them) and those of a user's steps may replace what is below them, but hide
+// nothing by mistake.
 image::LayerClass class_of(const StackLayer& layer) {
   if (layer.role == "compat") return image::LayerClass::compat;
   if (layer.role == "finish") return image::LayerClass::finish;
@@ -144,9 +145,7 @@ Result<> check_stack(Context& context) {
   std::size_t base_layers = 0;
   for (const StackLayer& layer : stack) {
     names.push(layer.layer.name);
-    if (is_base(layer) && base_layers == below.size()) {
-      ++base_layers;
-    } else {
+    if (!below.empty()) {
       image::LayerCheck check;
       check.layer_class = class_of(layer);
       check.layer = layer.layer;
@@ -156,6 +155,7 @@ Result<> check_stack(Context& context) {
       findings.insert(findings.end(), found.begin(), found.end());
       if (!layer.manifest.empty()) of_packages.insert(of_packages.end(), found.begin(), found.end());
     }
+    if (is_base(layer) && base_layers == below.size()) ++base_layers;
     below.push_back(layer.layer);
   }
   for (const image::Finding& finding : findings) context.log(finding.sentence);

@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <map>
 #include <set>
+#include <utility>
 
 namespace orch::cli {
 
@@ -18,6 +19,7 @@ using base::Value;
 namespace {
 
 constexpr std::string_view k_appdir = "/AppDir/";  // as action verify-stack has it
+constexpr std::size_t k_most_noted = 3;
 
 Result<Value> read_document(const std::string& path) {
   ORCH_TRY(const std::string text, sys::read_file(path));
@@ -107,6 +109,26 @@ std::string provided_text(const Value& report) {
   return out;
 }
 
+// What check-stack found: what the profile allows in full, of what is only noted the first of each rule and layer.
+std::string conflicts_text(const Value& report, bool all) {
+  std::string out;
+  std::map<std::pair<std::string, std::string>, std::size_t> noted;
+  for (const Value& conflict : items(report, "conflicts")) {
+    const bool overridden = conflict.bool_or("overridden", false);
+    const std::vector<std::string> layers = texts(conflict, "layers");
+    const std::string layer = layers.empty() ? "" : layers.front();
+    if (!overridden && ++noted[{conflict.string_or("kind", ""), layer}] > k_most_noted && !all) continue;
+    out += fmt::format("  {:<9} {}\n", overridden ? "allowed" : "noted",
+                       printable(conflict.string_or("detail", "")));
+  }
+  for (const auto& [kind, number] : noted)
+    if (number > k_most_noted && !all)
+      out += fmt::format("  noted     {} of '{}' in layer '{}' (--verbose shows them)\n",
+                         quantity(number - k_most_noted, "more finding", "more findings"), kind.first,
+                         printable(kind.second));
+  return out;
+}
+
 }  // namespace
 
 Result<Value> stack_report(const std::string& verify, const std::string& check) {
@@ -155,9 +177,7 @@ std::string stack_report_text(const std::string& profile, const Value& report, b
   if (hints > 0 && !all)
     out += fmt::format("  hint      {} that may be loaded by dlopen (--verbose shows them)\n",
                        quantity(hints, "name", "names"));
-  for (const Value& conflict : items(report, "conflicts"))
-    out += fmt::format("  {:<9} {}\n", conflict.bool_or("overridden", false) ? "allowed" : "noted",
-                       printable(conflict.string_or("detail", "")));
+  out += conflicts_text(report, all);
   for (const std::string& note : texts(report, "notes"))
     out += fmt::format("  note      {}\n", printable(note));
   out += fmt::format("  {} looked at{}; {} optional missing\n",

@@ -71,14 +71,14 @@ bool provides(const Bindings& bindings, const std::string& place) {
   return false;
 }
 
-// Whether the conditions hold; `present` decides what "*" means for a place without a value.
+// Whether the conditions hold; `present` decides what "*" means for a place without a value, or with an empty list.
 template <class Present>
 bool applies(const Bindings& bindings, const Instance& instance, Present present) {
   for (const auto& [place, wanted] : instance.rule->when) {
     const std::string bound = bind_place(instance, place);
     const Value* value = value_at(bindings.profile, bound);
     const bool any = std::find(wanted.begin(), wanted.end(), "*") != wanted.end();
-    if (value == nullptr || value->is_null()) {
+    if (value == nullptr || value->is_null() || (value->is_array() && value->as_array().empty())) {
       if (!any || !present(bound)) return false;
       continue;
     }

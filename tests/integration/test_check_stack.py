@@ -109,6 +109,36 @@ class CheckStack(StackTestCase):
         self.golden("invariants/stack-image-unknown-rule.txt", message_of(self.orch(
             "build", self.profile(more=images + 'allow = ["type-conflicts"]\n'), status=1).stderr))
 
+    def test_a_poisoned_gpu_layer_is_refused_and_with_the_override_taken(self):
+        self.publish("lib-clean", {"./usr/lib/libbase.so.2": b"the gpu layer's is below"})
+        gpu = self.image("mesa", {"usr/lib/data/y": b"y", "usr/lib/libbase.so.1": b"newer", "usr/lib/libgpu.so.1": b"gpu"})
+        other = self.image("more", {"usr/lib/libgpu.so.1/x": b"x"})
+        overlay = ("app", "lib-clean", ())
+        ran = self.orch("build", self.profile(overlay, more=f'gpu = ["{gpu}"]\n'), status=1)
+        self.golden("invariants/stack-gpu.txt", message_of(ran.stderr))
+        self.assertIn("'usr/lib/data' in layer 'mesa' is a directory over a symlink of layer 'base'", ran.stderr)
+        self.assertNotIn("libbase", message_of(ran.stderr))  # they are there to replace what the base has
+        allowed = 'allow = ["type-conflict:usr/lib/data"]\n'
+        document = self.check(self.profile(overlay, more=f'gpu = ["{gpu}"]\n' + allowed))
+        self.assertEqual([(f["rule"], f["path"], f["layer"], f["overridden"]) for f in document["findings"]],
+                         [("type-conflict", "usr/lib/data", "mesa", True)])
+        ran = self.orch("build", self.profile(overlay, more=f'gpu = ["{gpu}", "{other}"]\n' + allowed), status=1)
+        self.assertIn("'usr/lib/libgpu.so.1' in layer 'more' is a directory over a file of layer 'mesa'", ran.stderr)
+
+    def test_what_gpu_layers_have_is_the_bases(self):
+        self.publish("lib-other", {"./usr/lib/libgpu.so.1": b"another's"})
+        gpu = self.image("mesa", {"usr/lib/libgpu.so.1": b"gpu"})
+        ran = self.orch("build", self.profile(("app", "lib-other", ()), more=f'gpu = ["{gpu}"]\n'), status=1)
+        self.assertIn("'usr/lib/libgpu.so.1' (package 'lib-other') in layer 'deps-app' replaces the one of layer 'mesa'", ran.stderr)
+
+    def test_a_stack_without_an_application_is_held_to_the_rules_too(self):
+        self.publish("lib-directory", POISON["directory-over-symlink"][2])
+        profile = self.profile(("app", "lib-directory", ()))
+        profile.write_text(profile.read_text().replace('[app]\nappimage = "Hello.AppImage"\n', ""))
+        ran = self.orch("build", profile, status=1)
+        self.assertIn("'usr/lib/data' (package 'lib-directory') in layer 'deps-app' is a directory over a symlink", ran.stderr)
+        self.assertEqual(self.orch_json("plan", "native")["steps"], [])  # and without layers there is nothing to hold
+
     def test_what_is_allowed_for_images_is_not_for_overlays(self):
         self.publish("lib-directory", POISON["directory-over-symlink"][2])
         overlay = ("app", "lib-directory", ())

@@ -25,7 +25,8 @@ class Compat(StackTestCase):
 
     def compat(self, *images):
         more = "".join(f', "{name}"' for name in images[1:])
-        return self.build_layers("p.toml", f'[stack]\nbase = "{images[0]}"\ngpu = [{more[2:]}]\nfinish = "off"\n')["rootfs-compat"]
+        return self.build_layers("p.toml", f'[stack]\nbase = "{images[0]}"\ngpu = [{more[2:]}]\nfinish = "off"\n'
+                                           'allow = ["type-conflict:lib64"]\n')["rootfs-compat"]
 
     def starts(self, *images):
         return run_in_stack(self.tmp, images, HELLO)

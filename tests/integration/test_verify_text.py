@@ -56,6 +56,11 @@ class VerifyText(StackTestCase):
             "AppRun": program("libabsent.so.9", "libknown.so.4"), "usr/bin/other": program("libknown.so.4"),
             "usr/lib/plugins/plugin.so": elf(soname="plugin.so", needed=["libplugin.so.2"])}, status=1))
 
+    def test_of_what_is_only_noted_the_first_of_a_kind(self):
+        images = [self.image(name, {f"usr/share/own/{i}": f"{name} {i}" for i in range(5)}) for name in ("lower", "upper")]
+        self.golden("verify/noted.txt", self.verify({}, status=0, images=images))
+        self.assertEqual(self.orch("--verbose", "verify", "p.toml").stdout.count("  noted     'usr/share/own/"), 5)
+
     def test_a_missing_version(self):
         self.golden("verify/missing-version.txt", self.verify({"AppRun": program(versions=["GLIBC_2.2.5", "GLIBC_9.99"])}, status=1))
 
