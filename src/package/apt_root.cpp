@@ -4,6 +4,7 @@
 #include "hash/digest.hpp"
 #include "package/apt_entries.hpp"
 #include "package/key_file.hpp"
+#include "package/tool_environment.hpp"
 
 #include <sys/utsname.h>
 
@@ -23,27 +24,12 @@ constexpr std::string_view k_helper = "/usr/lib/apt/apt-helper";
 // A file of the root: update() brings Contents indices too.
 constexpr std::string_view k_contents_wanted = "contents";
 
-std::string search_path(const Surroundings& around) {
-  const auto found = around.environment.find("PATH");
-  const std::string path = found == around.environment.end() ? std::string() : found->second;
-  return path + (path.empty() ? "" : ":") + "/usr/sbin:/usr/bin:/sbin:/bin";
-}
-
 void say(const Surroundings& around, std::string_view text) {
   if (around.log) around.log(text);
 }
 
-// C locale, so that messages can be read; UTC; proxies as the caller has them.
 sys::Environment apt_environment(const Surroundings& around, const std::string& apt_config) {
-  sys::Environment environment;
-  for (const char* name : {"http_proxy", "https_proxy", "ftp_proxy", "all_proxy", "no_proxy", "HTTP_PROXY",
-                           "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"}) {
-    const auto found = around.environment.find(name);
-    if (found != around.environment.end()) environment[name] = found->second;
-  }
-  environment["PATH"] = search_path(around);
-  environment["LC_ALL"] = "C";
-  environment["TZ"] = "UTC";
+  sys::Environment environment = tool_environment(around);
   environment["DEBIAN_FRONTEND"] = "noninteractive";
   if (!apt_config.empty()) environment["APT_CONFIG"] = apt_config;
   return environment;

@@ -216,8 +216,6 @@ class AptSource final : public PackageSource {
     return apt_providers(root_, sonames);
   }
   Result<> download(const std::vector<Download>& wanted) override;
-  // apt has checked the Release file, which has the SHA-256 of the lists, which have those of the packages.
-  Result<> check_signatures(const std::vector<Download>&) override { return {}; }
 
  private:
   Result<std::vector<LockedPackage>> located(const sys::Exit& exit) const;

@@ -3,6 +3,7 @@
 #include "base/text.hpp"
 #include "package/apt_output.hpp"
 #include "package/download.hpp"
+#include "package/rpm_keys.hpp"
 #include "sys/file.hpp"
 
 #include <fcntl.h>
@@ -108,7 +109,7 @@ Result<> bring(const std::vector<LockedPackage>& missing, const Source& source, 
         "name a place that keeps old ones in archive_uris of the source");
   }
   for (const Download& download : wanted) ORCH_CHECK(check(download));
-  ORCH_CHECK(opened->check_signatures(wanted));
+  ORCH_CHECK(check_rpm_signatures(source, around, scratch, wanted));
   for (const Download& download : wanted)
     ORCH_CHECK(keep(download, download_path(around.cache_dir, download.package.sha256)));
   return {};
@@ -145,13 +146,19 @@ Result<> collect_archives(const std::vector<LockedPackage>& packages, const Sour
   ORCH_CHECK(sys::make_dirs(sys::parent_path(download_path(around.cache_dir, {}))));
   ORCH_CHECK(sys::make_dirs(directory));
   std::vector<LockedPackage> missing;
+  std::vector<Download> there;
   for (const LockedPackage& package : packages) {
     const std::string cached = download_path(around.cache_dir, package.sha256);
     ORCH_TRY(const Verdict verdict, verify(cached, package));
-    if (verdict == Verdict::sound) continue;
+    if (verdict == Verdict::sound) {
+      there.push_back({package, cached});
+      continue;
+    }
     if (verdict == Verdict::differs) ORCH_CHECK(sys::remove_tree(cached));
     missing.push_back(package);
   }
+  // Another source, which demands less, may have brought them.
+  ORCH_CHECK(check_rpm_signatures(source, around, scratch, there));
   if (!missing.empty()) ORCH_CHECK(bring(missing, source, around, scratch));
   for (const LockedPackage& package : packages)
     ORCH_CHECK(place_download(download_path(around.cache_dir, package.sha256),

@@ -4,6 +4,7 @@
 #include "hash/digest.hpp"
 #include "package/dnf_output.hpp"
 #include "package/key_file.hpp"
+#include "package/tool_environment.hpp"
 
 #include <unistd.h>
 
@@ -15,12 +16,6 @@ namespace orch::package {
 using base::ErrorKind;
 
 namespace {
-
-std::string search_path(const Surroundings& around) {
-  const auto found = around.environment.find("PATH");
-  const std::string path = found == around.environment.end() ? std::string() : found->second;
-  return path + (path.empty() ? "" : ":") + "/usr/sbin:/usr/bin:/sbin:/bin";
-}
 
 struct Program {
   std::string path;
@@ -80,23 +75,6 @@ std::string primary_location(std::string_view repomd) {
 }
 
 }  // namespace
-
-sys::Environment rpm_environment(const Surroundings& around, const std::string& home) {
-  sys::Environment environment;
-  for (const char* name : {"http_proxy", "https_proxy", "ftp_proxy", "all_proxy", "no_proxy", "HTTP_PROXY",
-                           "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"}) {
-    const auto found = around.environment.find(name);
-    if (found != around.environment.end()) environment[name] = found->second;
-  }
-  environment["PATH"] = search_path(around);
-  environment["LC_ALL"] = "C.UTF-8";
-  environment["TZ"] = "UTC";
-  environment["HOME"] = home;
-  // dnf 5 cuts its table to the terminal's width.
-  environment["DNF5_FORCE_COLUMNS"] = "4000";
-  environment["FORCE_COLUMNS"] = "4000";
-  return environment;
-}
 
 std::vector<DnfRepository> dnf_repositories(const Source& source) {
   std::vector<DnfRepository> out;

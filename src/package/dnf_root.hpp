@@ -70,8 +70,4 @@ class DnfRoot {
   sys::FileLock lock_;
 };
 
-// What every program of a package manager gets: C locale, UTC, PATH and proxies of the caller, a home of its
-// own.
-sys::Environment rpm_environment(const Surroundings& around, const std::string& home);
-
 }  // namespace orch::package

@@ -6,7 +6,6 @@
 #include "package/dnf_output.hpp"
 #include "package/dnf_root.hpp"
 #include "package/download.hpp"
-#include "package/rpm_keys.hpp"
 #include "package/rpm_version.hpp"
 #include "sys/file.hpp"
 
@@ -91,9 +90,6 @@ class DnfSource final : public PackageSource {
   Result<LockedPackage> exact(const std::string& name, const std::string& architecture) override;
   Result<Providers> providers(const std::vector<std::string>& sonames) override;
   Result<> download(const std::vector<Download>& wanted) override;
-  Result<> check_signatures(const std::vector<Download>& archives) override {
-    return check_rpm_signatures(root_.source(), root_.around(), root_.directory(), archives);
-  }
 
  private:
   Result<> scan(const std::function<Result<>(const Listed&)>& visit) const;

@@ -157,8 +157,6 @@ class FileSource final : public PackageSource {
   Result<LockedPackage> exact(const std::string& name, const std::string& architecture) override;
   Result<Providers> providers(const std::vector<std::string>& sonames) override;
   Result<> download(const std::vector<Download>& wanted) override;
-  // The user named the bytes: by the folder, or by their digests. The lock pins them.
-  Result<> check_signatures(const std::vector<Download>&) override { return {}; }
 
  private:
   Result<std::vector<std::string>> files() const;

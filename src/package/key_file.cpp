@@ -16,31 +16,44 @@ namespace {
 constexpr std::string_view k_begin = "-----BEGIN PGP PUBLIC KEY BLOCK-----";
 constexpr std::string_view k_end = "-----END PGP PUBLIC KEY BLOCK-----";
 
-// The binary form of all blocks of an armoured text; nullopt where one is damaged.
+// The binary form of all blocks of an armoured text; nullopt where one is damaged, or there is anything that another
+// reader could take for more keys: what is checked here is all that the package manager gets to see.
 std::optional<std::string> dearmoured(std::string_view text) {
+  enum class Part { outside, headers, body, tail };
+  Part part = Part::outside;
   std::string out;
-  for (std::size_t at = text.find(k_begin); at != std::string_view::npos; at = text.find(k_begin)) {
-    text.remove_prefix(at + k_begin.size());
-    const std::size_t end = text.find(k_end);
-    if (end == std::string_view::npos) return std::nullopt;
-    std::string body;
-    bool in_body = false;
-    for (std::string_view line : base::split(text.substr(0, end), '\n')) {
-      line = base::trim(line);
-      // Header lines have ": "; the checksum line begins with '='.
-      if (line.empty() || line.find(": ") != std::string_view::npos) {
-        in_body = in_body || line.empty();
-        continue;
-      }
-      if (line[0] == '=') break;
+  std::string body;
+  for (std::string_view line : base::split(text, '\n')) {
+    line = base::trim(line);
+    if (part == Part::outside) {
+      if (line.find("-----BEGIN") == std::string_view::npos) continue;
+      if (line != k_begin) return std::nullopt;
+      part = Part::headers;
+    } else if (part == Part::headers) {
+      if (!line.empty() && line.find(": ") == std::string_view::npos) return std::nullopt;
+      if (line.empty()) part = Part::body;
+    } else if (line == k_end) {
+      const auto bytes = base::unbase64(body);
+      if (!bytes) return std::nullopt;
+      out += *bytes;
+      body.clear();
+      part = Part::outside;
+    } else if (part == Part::tail) {
+      return std::nullopt;
+    } else if (line.starts_with('=')) {
+      part = Part::tail;  // the checksum
+    } else {
       body += line;
     }
-    const auto bytes = base::unbase64(body);
-    if (!in_body || !bytes) return std::nullopt;
-    out += *bytes;
-    text.remove_prefix(end);
   }
+  if (part != Part::outside) return std::nullopt;
   return out;
+}
+
+// What belongs to keys: signatures, keys, trust, user ids, subkeys, attributes, padding. A compressed packet or a
+// secret key could hold further ones.
+bool is_of_key(unsigned tag) {
+  return tag == 2 || tag == 6 || tag == 10 || (tag >= 12 && tag <= 14) || tag == 17 || tag == 21;
 }
 
 std::uint64_t number(std::string_view bytes) {
@@ -121,12 +134,15 @@ Result<std::vector<std::string>> key_fingerprints(const std::string& path, std::
                       "name the key file of the archive in signed_by");
   };
   std::optional<std::string> binary(bytes);
-  if (bytes.find(k_begin) != std::string_view::npos) binary = dearmoured(bytes);
+  // The first byte of a binary packet has its highest bit set: a text in it, in a user id say, is no armour.
+  const bool is_binary = !bytes.empty() && (static_cast<unsigned char>(bytes[0]) & 0x80U) != 0;
+  if (!is_binary && bytes.find(k_begin) != std::string_view::npos) binary = dearmoured(bytes);
   if (!binary) return bad("its text form is damaged");
   std::vector<std::string> found;
   for (std::string_view rest = *binary; !rest.empty();) {
     const std::optional<Packet> packet = take_packet(rest);
     if (!packet) return bad("it is cut short, or something else");
+    if (!is_of_key(packet->tag)) return bad("it has something that belongs to no key");
     if (packet->tag != 6) continue;
     const auto text = fingerprint(packet->body);
     if (!text) return bad("it has a key of a version that is not known");
@@ -136,22 +152,31 @@ Result<std::vector<std::string>> key_fingerprints(const std::string& path, std::
   return found;
 }
 
-Result<> check_key_file(const Source& source) {
-  if (source.fingerprints.empty() || source.signed_by.empty()) return {};
-  const auto bytes = sys::read_file(source.signed_by);
+Result<std::string> read_key_file(const Source& source) {
+  auto bytes = sys::read_file(source.signed_by);
   if (!bytes)
     return base::fail(base::Error(bytes.error())
                           .with_hint("install the package that has the key file (ubuntu-keyring, "
                                      "distribution-gpg-keys), or name another file in signed_by"));
+  if (source.fingerprints.empty()) return bytes;
   ORCH_TRY(const std::vector<std::string> found, key_fingerprints(source.signed_by, *bytes));
-  for (const std::string& wanted : source.fingerprints) {
-    if (std::find(found.begin(), found.end(), wanted) != found.end()) continue;
-    return base::fail(ErrorKind::profile,
-                      "the key file '" + base::printable(source.signed_by) + "' of source '" +
-                          base::printable(source.name) + "' has no key " + wanted + ", it has " +
-                          base::join(found, ", "),
-                      "name the archive's real key file in signed_by, or correct fingerprints");
+  for (const std::string& key : found) {
+    if (std::find(source.fingerprints.begin(), source.fingerprints.end(), key) != source.fingerprints.end())
+      continue;
+    return base::fail(
+        ErrorKind::profile,
+        "the key file '" + base::printable(source.signed_by) + "' of source '" +
+            base::printable(source.name) + "' has the key " + key + ", expected none but " +
+            base::join(source.fingerprints, ", "),
+        "name the archive's real key file in signed_by; if the key is the archive's too, add it to "
+        "fingerprints");
   }
+  return bytes;
+}
+
+Result<> check_key_file(const Source& source) {
+  if (source.fingerprints.empty() || source.signed_by.empty()) return {};
+  ORCH_CHECK(read_key_file(source));
   return {};
 }
 

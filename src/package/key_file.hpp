@@ -16,8 +16,12 @@ namespace orch::package {
 // (later). Errors of kind corrupt name the file; a file without any key is one.
 Result<std::vector<std::string>> key_fingerprints(const std::string& path, std::string_view bytes);
 
-// Holds the source's key file against its fingerprints: each must be that of a key in the file. Nothing to do
-// where the source names none.
+// The bytes of the source's key file, held against its fingerprints: all keys in it must be among these. A key that
+// is listed and not in the file is no error: key files of different age go with one profile. Errors of kind profile
+// name the key that is one too many.
+Result<std::string> read_key_file(const Source& source);
+
+// The same without the bytes. Nothing to do where the source names no fingerprints.
 Result<> check_key_file(const Source& source);
 
 }  // namespace orch::package

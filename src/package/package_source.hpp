@@ -72,8 +72,6 @@ class PackageSource {
   // that the source has no more is not an error: its file is absent afterwards, and the caller knows other
   // places.
   virtual Result<> download(const std::vector<Download>& wanted) = 0;
-  // Checks the signatures of archives that were brought, where the kind has one for each package.
-  virtual Result<> check_signatures(const std::vector<Download>& archives) = 0;
 };
 
 // Fails where the programs that the kind needs are not installed, naming the package that has them.

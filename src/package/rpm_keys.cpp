@@ -2,8 +2,9 @@
 
 #include "base/text.hpp"
 #include "hash/digest.hpp"
-#include "package/dnf_root.hpp"
+#include "package/key_file.hpp"
 #include "package/rpm.hpp"
+#include "package/tool_environment.hpp"
 #include "sys/file.hpp"
 
 #include <algorithm>
@@ -17,7 +18,7 @@ namespace {
 constexpr std::size_t k_batch = 100;
 
 Result<sys::Exit> run_rpmkeys(const Surroundings& around, const std::string& ring,
-                              std::vector<std::string> arguments) {
+                              const std::vector<std::string>& arguments) {
   const sys::Environment environment = rpm_environment(around, ring);
   const auto program = sys::find_program("rpmkeys", environment.at("PATH"));
   if (!program)
@@ -32,21 +33,40 @@ Result<sys::Exit> run_rpmkeys(const Surroundings& around, const std::string& rin
   return around.processes->run(command);
 }
 
-// The key ring for the key file's present content.
-Result<std::string> key_ring(const Source& source, const Surroundings& around, const std::string& directory) {
-  ORCH_TRY(const std::string key, sys::read_file(source.signed_by));
-  std::string ring = directory + "/keys-" + hash::digest_of(key).hex();
-  if (sys::exists(ring + "/complete")) return ring;
+// A key ring of that key file and nothing else.
+Result<std::string> import_key(const Source& source, const Surroundings& around, const std::string& scratch,
+                               const std::string& key) {
+  std::string ring = scratch + "/keys";
   ORCH_CHECK(sys::remove_tree(ring));
   ORCH_CHECK(sys::make_dirs(ring));
-  ORCH_TRY(const sys::Exit exit, run_rpmkeys(around, ring, {"--import", source.signed_by}));
+  // The bytes that were held against the fingerprints, whatever the source's file holds by now.
+  const std::string file = ring + "/source.key";
+  ORCH_CHECK(sys::write_atomic(file, key));
+  ORCH_TRY(const sys::Exit exit, run_rpmkeys(around, ring, {"--import", file}));
   if (!exit.ok())
     return base::fail(ErrorKind::tool,
                       "the key file '" + base::printable(source.signed_by) + "' of " + source_label(source) +
                           " cannot be imported: " + base::printable(base::trim(exit.errors)),
                       "name the key file of the repository in signed_by");
-  ORCH_CHECK(sys::write_atomic(ring + "/complete", ""));
   return ring;
+}
+
+std::string record_path(const Surroundings& around, const Download& archive) {
+  return around.cache_dir + "/downloads/signed/" + archive.package.sha256.hex();
+}
+
+bool is_recorded(const Surroundings& around, const Download& archive, std::string_view identity) {
+  const auto text = sys::read_file(record_path(around, archive));
+  if (!text) return false;
+  const auto lines = base::split(*text, '\n');
+  return std::find(lines.begin(), lines.end(), identity) != lines.end();
+}
+
+// Two processes at once may lose a line of one: then it is checked once more some day.
+Result<> record(const Surroundings& around, const Download& archive, const std::string& identity) {
+  const std::string path = record_path(around, archive);
+  ORCH_CHECK(sys::make_dirs(sys::parent_path(path)));
+  return sys::write_atomic(path, sys::read_file(path).value_or("") + identity + "\n");
 }
 
 tl::unexpected<base::Error> refused(const Source& source, const Download& archive, bool is_signed) {
@@ -60,10 +80,13 @@ tl::unexpected<base::Error> refused(const Source& source, const Download& archiv
                     "name the key file of the repository in signed_by");
 }
 
-// Those that must have a right signature.
-Result<std::vector<const Download*>> to_check(const Source& source, const std::vector<Download>& archives) {
+// Those that must have a right signature, and nobody has checked yet.
+Result<std::vector<const Download*>> to_check(const Source& source, const Surroundings& around,
+                                              const std::vector<Download>& archives,
+                                              const std::string& identity) {
   std::vector<const Download*> out;
   for (const Download& archive : archives) {
+    if (is_recorded(around, archive, identity)) continue;
     ORCH_TRY(const RpmHeader header, read_rpm_header(archive.file));
     if (!header.has_signature && source.allow_unsigned) continue;
     if (!header.has_signature) return refused(source, archive, false);
@@ -72,29 +95,39 @@ Result<std::vector<const Download*>> to_check(const Source& source, const std::v
   return out;
 }
 
+Result<> check_batch(const Source& source, const Surroundings& around, const std::string& ring,
+                     const std::vector<const Download*>& batch) {
+  // Without the level rpmkeys is content with sound digests.
+  std::vector<std::string> arguments = {"--define", "_pkgverify_level all", "--checksig"};
+  for (const Download* archive : batch) arguments.push_back(archive->file);
+  ORCH_TRY(const sys::Exit exit, run_rpmkeys(around, ring, arguments));
+  if (exit.ok()) return {};
+  const auto lines = base::split(exit.output, '\n');
+  for (const Download* archive : batch) {
+    const std::string good = archive->file + ": digests signatures OK";
+    if (std::find(lines.begin(), lines.end(), std::string_view(good)) == lines.end())
+      return refused(source, *archive, true);
+  }
+  return base::fail(ErrorKind::tool, "the signatures of " + source_label(source) +
+                                         " cannot be checked: rpmkeys " + exit.describe());
+}
+
 }  // namespace
 
-Result<> check_rpm_signatures(const Source& source, const Surroundings& around, const std::string& directory,
+Result<> check_rpm_signatures(const Source& source, const Surroundings& around, const std::string& scratch,
                               const std::vector<Download>& archives) {
-  if (source.signed_by.empty() && source.allow_unsigned) return {};
-  ORCH_TRY(const std::vector<const Download*> wanted, to_check(source, archives));
+  if (source.kind != SourceKind::dnf || (source.signed_by.empty() && source.allow_unsigned)) return {};
+  ORCH_TRY(const std::string key, read_key_file(source));
+  const std::string identity = hash::sha256_of(key).hex();
+  ORCH_TRY(const std::vector<const Download*> wanted, to_check(source, around, archives, identity));
   if (wanted.empty()) return {};
-  ORCH_TRY(const std::string ring, key_ring(source, around, directory));
+  ORCH_TRY(const std::string ring, import_key(source, around, scratch, key));
   for (std::size_t start = 0; start < wanted.size(); start += k_batch) {
-    const auto last = std::min(start + k_batch, wanted.size());
-    // Without the level rpmkeys is content with sound digests.
-    std::vector<std::string> arguments = {"--define", "_pkgverify_level all", "--checksig"};
-    for (std::size_t i = start; i < last; ++i) arguments.push_back(wanted[i]->file);
-    ORCH_TRY(const sys::Exit exit, run_rpmkeys(around, ring, std::move(arguments)));
-    if (exit.ok()) continue;
-    for (std::size_t i = start; i < last; ++i) {
-      const std::string good = wanted[i]->file + ": digests signatures OK";
-      const auto lines = base::split(exit.output, '\n');
-      if (std::find(lines.begin(), lines.end(), std::string_view(good)) == lines.end())
-        return refused(source, *wanted[i], true);
-    }
-    return base::fail(ErrorKind::tool, "the signatures of " + source_label(source) +
-                                           " cannot be checked: rpmkeys " + exit.describe());
+    const std::vector<const Download*> batch(
+        wanted.begin() + static_cast<std::ptrdiff_t>(start),
+        wanted.begin() + static_cast<std::ptrdiff_t>(std::min(start + k_batch, wanted.size())));
+    ORCH_CHECK(check_batch(source, around, ring, batch));
+    for (const Download* archive : batch) ORCH_CHECK(record(around, *archive, identity));
   }
   return {};
 }

@@ -32,7 +32,7 @@ struct SourceFile {
 //   metalinks       dnf: each is a repository
 //   signed_by       apt, dnf: absolute path of the archive's key file; empty: the keys that the host's apt
 //                   trusts
-//   fingerprints    fingerprints that this key file must have
+//   fingerprints    fingerprints of all keys that this key file may have
 //   allow_unsigned  apt: unsigned metadata are accepted; dnf: unsigned packages are. For local
 //                   repositories; recorded in the lock file and the manifest. apt's old name is trusted
 //   repo_gpgcheck   dnf: the repository's own metadata are signed too, and checked

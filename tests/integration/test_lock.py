@@ -120,7 +120,8 @@ class Lock(lib.TestCase):
         key = self.write("key.gpg", b"\x98\x06\x04\x01\x02\x03\x04\x01")
         self.profile.write_text(self.profile.read_text() + f'signed_by = "{key}"\nfingerprints = ["{"0" * 40}"]\n')
         ran = self.orch("lock", self.profile, ok=False)
-        self.assertIn(f"the key file '{key}' of source 'own' has no key {'0' * 40}, it has ", ran.stderr)
+        self.assertIn(f"the key file '{key}' of source 'own' has the key E0EA33D8B1B7F32DA82215E46E40AFDCDAEC22C9, "
+                      f"expected none but {'0' * 40}", ran.stderr)
 
     def refresh(self, base):
         """Builds an overlay of class base-refresh with a newer C library; its locked packages and those it left out."""

@@ -132,6 +132,47 @@ class Dnf(WithRepository):
         self.assertIs(layer["allow_unsigned"], True)
         self.assertEqual([(p["name"], p.get("allow_unsigned")) for p in self.manifest()["packages"]], [("bare", True)])
 
+    def test_what_one_source_let_through_unsigned_another_refuses(self):
+        self.repository.add("bare", "1.0", {"/usr/share/bare": b"b"}, sign=False, architecture="noarch")
+        self.repository.publish()
+        self.orch("build", self.profile(self.repository.table("allow_unsigned = true\n"), base='["bare"]'))
+        kept = list((self.tmp / "cache/appimage-orch/downloads/sha256").iterdir())
+        self.assertEqual(len(kept), 1)
+        ran = self.orch("build", self.profile(base='["bare"]'), ok=False)
+        self.assertIn("package 'bare' 1.0-1.fc42 of source 'own' is not signed", ran.stderr)
+        self.assertEqual(list((self.tmp / "cache/appimage-orch/downloads/signed").glob("*")), [])
+        # The same for addresses, whose bytes the user has named.
+        url = f"file://{self.repository.folder}/Packages/bare-1.0-1.fc42.noarch.rpm"
+        digest = hashlib.sha256(kept[0].read_bytes()).hexdigest()
+        self.orch("build", self.profile(f'kind = "files"\nfiles = [{{ url = "{url}", sha256 = "{digest}" }}]\n', base='["bare"]'))
+        self.assertIn("is not signed", self.orch("build", self.profile(base='["bare"]'), ok=False).stderr)
+
+    def test_what_was_checked_with_one_key_is_checked_with_another(self):
+        self.orch("build", self.profile(base='["data"]'))
+        other, fingerprint = self.repository.make_key("other")
+        mine = self.repository.table()
+        table = mine.replace(str(self.repository.key), str(other)).replace(self.repository.fingerprint, fingerprint)
+        ran = self.orch("build", self.profile(table, base='["data"]'), "--locked", ok=False)
+        self.assertIn("is not signed by a key of", ran.stderr)
+        both = self.tmp / "both.asc"
+        both.write_text(self.repository.key.read_text() + other.read_text())
+        table = mine.replace(str(self.repository.key), str(both))
+        ran = self.orch("build", self.profile(table, base='["zlib"]'), ok=False)
+        self.assertIn(f"has the key {fingerprint}, expected none but {self.repository.fingerprint}", ran.stderr)
+        table = table.replace(f'"{self.repository.fingerprint}"', f'"{self.repository.fingerprint}", "{fingerprint}"')
+        self.orch("build", self.profile(table, base='["data"]'), "--locked")
+        self.assertEqual(len(list((self.tmp / "cache/appimage-orch/downloads/signed").iterdir())), 1)
+
+    def test_what_was_checked_once_needs_no_rpmkeys_again(self):
+        self.orch("build", self.profile())
+        shutil.rmtree(self.tmp / "cache/appimage-orch/store")
+        self.write("bin/rpmkeys", "#!/bin/sh\nexit 1\n", mode=0o755)
+        without = {"PATH": f"{self.tmp}/bin:{self.environment()['PATH']}"}
+        self.orch("build", self.profile(), "--locked", env=without)
+        shutil.rmtree(self.tmp / "cache/appimage-orch/store")
+        shutil.rmtree(self.tmp / "cache/appimage-orch/downloads/signed")
+        self.assertIn("cannot be imported", self.orch("build", self.profile(), "--locked", env=without, ok=False).stderr)
+
     def test_a_key_that_the_package_is_not_signed_with_is_refused(self):
         other, fingerprint = self.repository.make_key("other")
         table = self.repository.table().replace(str(self.repository.key), str(other))
