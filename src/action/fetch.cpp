@@ -2,6 +2,7 @@
 //   parameters  sha256
 //   settings    url, or urls, tried in turn: http, https or file; what comes is decided by sha256, not by where
 //               it comes from
+//               size: of the file in bytes, where it is known (0: it is not)
 //   outputs     file, or image: the one output
 #include "action/context.hpp"
 #include "base/text.hpp"
@@ -21,7 +22,9 @@ Result<> fetch(Context& context) {
                                               base::printable(urls.empty() ? "" : urls.front()) +
                                               "' must be 64 hexadecimal digits");
   if (context.outputs.size() != 1) return base::fail(ErrorKind::internal, "fetch makes one output");
-  auto cached = package::download_verified(urls, *sha256, context.cache_dir, context.log);
+  const std::int64_t size = context.settings.int_or("size", 0);
+  const std::uint64_t most = size > 0 ? static_cast<std::uint64_t>(size) : package::k_largest_download;
+  auto cached = package::download_verified(urls, *sha256, context.cache_dir, context.log, most);
   if (!cached) {
     base::Error error = std::move(cached).error();
     if (context.settings.find("urls") != nullptr && error.kind != ErrorKind::corrupt)

@@ -123,10 +123,28 @@ Result<sys::Exit> run_helper(const AptRoot& root,
   for (const auto& [download, uri] : batch) {
     argv.push_back(uri);
     argv.push_back(download->file);
-    // No hash: the caller holds every file against the lock and can say more than "mismatch".
-    argv.emplace_back("");
+    // No more hash than the size, which ends what a server sends: the caller holds every file against the lock and
+    // can say more than "mismatch". Of files of this machine nothing is copied.
+    const bool local = uri.starts_with("file:") || uri.starts_with("copy:");
+    argv.push_back(local ? "" : "Checksum-FileSize:" + std::to_string(download->package.size));
   }
   return root.run(std::move(argv));
+}
+
+// Fails where apt stopped because the archive sends something of another size.
+Result<> check_size(const sys::Exit& exit, const Download& download, const std::string& uri) {
+  const std::string start = "Failed to fetch " + uri + "  ";
+  const std::size_t at = exit.errors.find(start);
+  if (at == std::string::npos) return {};
+  std::string_view why = std::string_view(exit.errors).substr(at + start.size());
+  why = why.substr(0, why.find('\n'));
+  if (!why.starts_with("File has unexpected size (") && !why.starts_with("Hash Sum mismatch")) return {};
+  return base::fail(ErrorKind::corrupt,
+                    "package '" + download.package.name + "' " + download.package.version +
+                        " is not what the lock file names: expected " +
+                        std::to_string(download.package.size) +
+                        " bytes, and apt says: " + base::printable(why),
+                    "if the archive has rebuilt it on purpose, take it with 'appimage-orch lock --update'");
 }
 
 // A version that the lists have no more may still lie in the pool for a while. Where it does not, no file is
@@ -290,6 +308,7 @@ Result<> AptSource::download(const std::vector<Download>& wanted) {
     // file is the program's own complaint all there is.
     for (auto it = first; it != last; ++it) {
       if (sys::exists(it->first->file)) continue;
+      ORCH_CHECK(check_size(exit, *it->first, it->second));
       return base::fail(ErrorKind::tool,
                         "package '" + it->first->package.name + "' " + it->first->package.version +
                             " cannot be downloaded: " + apt_complaint(exit),

@@ -79,7 +79,7 @@ Result<> bring_from_archives(const Source& source, const Surroundings& around, c
     if (around.log) around.log("looking for " + label(download.package) + " in " + url);
     const std::string part = download.file + ".part";
     ORCH_CHECK(sys::remove_tree(part));
-    if (!download_to(url, part)) continue;
+    if (!download_to(url, part, download.package.size)) continue;
     ORCH_TRY(const Verdict verdict, verify(part, download.package));
     if (verdict == Verdict::sound) return sys::rename_file(part, download.file);
   }

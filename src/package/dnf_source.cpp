@@ -259,13 +259,16 @@ Result<std::map<std::string, std::string>> DnfSource::mirror_urls(const std::vec
 }
 
 // True if the file is there now; false if the address has it no more.
-Result<bool> fetch_archive(const std::string& url, const std::string& file) {
-  const std::string part = file + ".part";
+Result<bool> fetch_archive(const std::string& url, const Download& wanted) {
+  const std::string part = wanted.file + ".part";
   ORCH_CHECK(sys::remove_tree(part));
-  const Result<> fetched = download_to(url, part);
+  const Result<> fetched = download_to(url, part, wanted.package.size);
   if (!fetched && fetched.error().kind == ErrorKind::not_found) return false;
-  if (!fetched) return base::fail(fetched.error());
-  ORCH_CHECK(sys::rename_file(part, file));
+  if (!fetched)
+    return base::fail(
+        base::Error(fetched.error())
+            .while_doing("downloading package '" + wanted.package.name + "' " + wanted.package.version));
+  ORCH_CHECK(sys::rename_file(part, wanted.file));
   return true;
 }
 
@@ -280,7 +283,7 @@ Result<> DnfSource::download(const std::vector<Download>& wanted) {
     if (uri != uris.end() && !uri->second.empty() && !item.package.path.empty()) {
       std::string root = uri->second;
       if (root.starts_with("file:/") && !root.starts_with("file:///")) root.insert(5, "//");
-      ORCH_TRY(there, fetch_archive(root + percent_encoded(item.package.path), item.file));
+      ORCH_TRY(there, fetch_archive(root + percent_encoded(item.package.path), item));
     }
     if (!there) elsewhere.push_back(item);
   }
@@ -289,7 +292,7 @@ Result<> DnfSource::download(const std::vector<Download>& wanted) {
   for (const Download& item : elsewhere) {
     const auto url = urls.find(sys::file_name(item.package.path));
     if (url == urls.end()) continue;
-    ORCH_CHECK(fetch_archive(url->second, item.file));
+    ORCH_CHECK(fetch_archive(url->second, item));
   }
   return {};
 }

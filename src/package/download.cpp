@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <memory>
 #include <utility>
@@ -52,30 +53,84 @@ Result<Curl> load_curl() {
 
 struct Sink {
   int fd = -1;
+  std::uint64_t room = 0;  // bytes that may still come
+  bool overflowed = false;
   int error = 0;  // errno of a write that failed
 };
 
 std::size_t write_to_sink(char* data, std::size_t size, std::size_t count, void* target) {
   auto* sink = static_cast<Sink*>(target);
+  sink->overflowed = size * count > sink->room;
+  if (sink->overflowed) return 0;
   const auto written = sys::write_all(sink->fd, std::string_view(data, size * count), "download");
-  if (written) return size * count;
+  if (written) {
+    sink->room -= size * count;
+    return size * count;
+  }
   sink->error = written.error().kind == ErrorKind::no_space ? ENOSPC : EIO;
   return 0;
 }
 
+// What is to be brought, and how much of it may come.
+struct Target {
+  const std::string& url;
+  const std::string& file;
+  std::uint64_t most;
+};
+
+// http may lead to https, never the other way. Before 7.85 libcurl knows protocols as bits only (options 181 and
+// 182: 1 http, 2 https, 1024 file); newer headers warn of their names.
+Result<> restrict_protocols(const Curl& curl, CURL* easy, const std::string& url) {
+  const bool secure = url.starts_with("https:");
+  const char* const redirected = secure ? "https" : "http,https";
+  if (curl.easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https,file") == CURLE_OK &&
+      curl.easy_setopt(easy, CURLOPT_REDIR_PROTOCOLS_STR, redirected) == CURLE_OK)
+    return {};
+  if (curl.easy_setopt(easy, static_cast<CURLoption>(181), 1L | 2L | 1024L) == CURLE_OK &&
+      curl.easy_setopt(easy, static_cast<CURLoption>(182), secure ? 2L : 1L | 2L) == CURLE_OK)
+    return {};
+  return base::fail(ErrorKind::unsupported, "libcurl cannot be held to https",
+                    "install a libcurl that knows https (7.19.4 or newer)");
+}
+
+tl::unexpected<base::Error> too_large(const Target& target) {
+  return base::fail(ErrorKind::corrupt,
+                    "'" + base::printable(target.url) + "' is not what is expected: it has more than " +
+                        std::to_string(target.most) + " bytes",
+                    "correct the address; if the file was replaced on purpose, take its present state with "
+                    "'appimage-orch lock --update', of a finished image with 'appimage-orch lock --images'");
+}
+
 enum class Transfer { complete, restart };
 
+// How a transfer that failed ends.
+Result<Transfer> failed(const Curl& curl, CURL* easy, CURLcode code, const char* message,
+                        const Target& target, const Sink& sink, bool resumed) {
+  long status = 0;
+  curl.easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &status);
+  const bool cannot_resume = code == CURLE_RANGE_ERROR || code == CURLE_BAD_DOWNLOAD_RESUME || status == 416;
+  if (resumed && cannot_resume) return Transfer::restart;
+  if (sink.error != 0) return base::fail(base::errno_error(sink.error, "write", target.file));
+  if (sink.overflowed || code == CURLE_FILESIZE_EXCEEDED) return too_large(target);
+  const bool absent = status == 404 || status == 410 || code == CURLE_FILE_COULDNT_READ_FILE;
+  return base::fail(absent ? ErrorKind::not_found : ErrorKind::io,
+                    "'" + base::printable(target.url) + "' cannot be downloaded: " +
+                        base::printable(message[0] != '\0' ? message : curl.easy_strerror(code)),
+                    absent ? "correct the address in the profile"
+                           : "check the network and try again: the download goes on where it stopped");
+}
+
 // One attempt, from `offset` on. `restart`: the server cannot go on from there.
-Result<Transfer> transfer(const Curl& curl, const std::string& url, const std::string& file, int fd,
-                          std::uint64_t offset) {
+Result<Transfer> transfer(const Curl& curl, const Target& target, int fd, std::uint64_t offset) {
   const std::unique_ptr<CURL, decltype(&curl_easy_cleanup)> handle(curl.easy_init(), curl.easy_cleanup);
   if (!handle) return base::fail(ErrorKind::internal, "libcurl gives no handle");
   CURL* easy = handle.get();
-  Sink sink{fd, 0};
+  Sink sink;
+  sink.fd = fd;
+  sink.room = target.most - offset;
   char message[CURL_ERROR_SIZE] = "";
-  curl.easy_setopt(easy, CURLOPT_URL, url.c_str());
-  curl.easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https,file");
-  curl.easy_setopt(easy, CURLOPT_REDIR_PROTOCOLS_STR, "http,https");
+  ORCH_CHECK(restrict_protocols(curl, easy, target.url));
+  curl.easy_setopt(easy, CURLOPT_URL, target.url.c_str());
   curl.easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 1L);
   curl.easy_setopt(easy, CURLOPT_MAXREDIRS, 10L);
   curl.easy_setopt(easy, CURLOPT_FAILONERROR, 1L);
@@ -88,19 +143,12 @@ Result<Transfer> transfer(const Curl& curl, const std::string& url, const std::s
   curl.easy_setopt(easy, CURLOPT_WRITEFUNCTION, write_to_sink);
   curl.easy_setopt(easy, CURLOPT_WRITEDATA, &sink);
   curl.easy_setopt(easy, CURLOPT_RESUME_FROM_LARGE, static_cast<curl_off_t>(offset));
+  // What the server announces; the sink counts what comes.
+  curl.easy_setopt(easy, CURLOPT_MAXFILESIZE_LARGE,
+                   static_cast<curl_off_t>(std::max<std::uint64_t>(sink.room, 1)));
   const CURLcode code = curl.easy_perform(easy);
   if (code == CURLE_OK) return Transfer::complete;
-  long status = 0;
-  curl.easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &status);
-  const bool cannot_resume = code == CURLE_RANGE_ERROR || code == CURLE_BAD_DOWNLOAD_RESUME || status == 416;
-  if (offset > 0 && cannot_resume) return Transfer::restart;
-  if (sink.error != 0) return base::fail(base::errno_error(sink.error, "write", file));
-  const bool absent = status == 404 || status == 410 || code == CURLE_FILE_COULDNT_READ_FILE;
-  return base::fail(absent ? ErrorKind::not_found : ErrorKind::io,
-                    "'" + base::printable(url) + "' cannot be downloaded: " +
-                        base::printable(message[0] != '\0' ? message : curl.easy_strerror(code)),
-                    absent ? "correct the address in the profile"
-                           : "check the network and try again: the download goes on where it stopped");
+  return failed(curl, easy, code, message, target, sink, offset > 0);
 }
 
 Result<> truncate_file(int fd, const std::string& path) {
@@ -114,28 +162,36 @@ struct Opened {
   bool resumed = false;  // what the file held was the beginning of what it holds now
 };
 
-// Fills the file with what the address has, going on from what is there.
-Result<Opened> fill(const Curl& curl, const std::string& url, const std::string& file) {
-  ORCH_TRY(sys::Fd fd, sys::open_file(file, O_RDWR | O_CREAT | O_APPEND | O_NOFOLLOW, 0600));
+// Fills the file with what the address has, going on from what is there. Leaves nothing of what is too large.
+Result<Opened> fill(const Curl& curl, const Target& target) {
+  ORCH_TRY(sys::Fd fd, sys::open_file(target.file, O_RDWR | O_CREAT | O_APPEND | O_NOFOLLOW, 0600));
   for (int attempt = 0;; ++attempt) {
     struct stat info {};
-    if (::fstat(fd.get(), &info) != 0) return base::fail(base::errno_error(errno, "examine", file));
-    ORCH_TRY(const Transfer outcome,
-             transfer(curl, url, file, fd.get(), static_cast<std::uint64_t>(info.st_size)));
-    if (outcome == Transfer::complete) return Opened{std::move(fd), info.st_size > 0};
+    if (::fstat(fd.get(), &info) != 0) return base::fail(base::errno_error(errno, "examine", target.file));
+    auto offset = static_cast<std::uint64_t>(info.st_size);
+    if (offset > target.most) {
+      ORCH_CHECK(truncate_file(fd.get(), target.file));
+      offset = 0;
+    }
+    const Result<Transfer> outcome = transfer(curl, target, fd.get(), offset);
+    if (!outcome && outcome.error().kind == ErrorKind::corrupt)
+      ORCH_CHECK(truncate_file(fd.get(), target.file));
+    ORCH_CHECK(outcome);
+    if (*outcome == Transfer::complete) return Opened{std::move(fd), offset > 0};
     if (attempt > 0)
-      return base::fail(ErrorKind::io, "'" + base::printable(url) +
+      return base::fail(ErrorKind::io, "'" + base::printable(target.url) +
                                            "' cannot be downloaded: the server refuses every range");
-    ORCH_CHECK(truncate_file(fd.get(), file));
+    ORCH_CHECK(truncate_file(fd.get(), target.file));
   }
 }
 
 // Fills the partial file; leaves it, verified, for the caller to move. What was there before may be the
 // beginning of another file: if the sum is wrong after going on from it, everything is brought once more.
-Result<> fill_verified(const std::string& url, const hash::Sha256& sha256, const std::string& partial) {
+Result<> fill_verified(const Target& target, const hash::Sha256& sha256) {
+  const std::string& partial = target.file;
   ORCH_TRY(const Curl curl, load_curl());
   for (;;) {
-    ORCH_TRY(const Opened opened, fill(curl, url, partial));
+    ORCH_TRY(const Opened opened, fill(curl, target));
     ORCH_TRY(const hash::Sha256 found, hash::sha256_fd(opened.fd.get(), partial));
     if (found == sha256) {
       if (::fchmod(opened.fd.get(), 0444) == 0) return {};
@@ -145,8 +201,8 @@ Result<> fill_verified(const std::string& url, const hash::Sha256& sha256, const
     if (!opened.resumed)
       return base::fail(
           ErrorKind::corrupt,
-          "'" + base::printable(url) + "' is not what the profile names: expected sha256 " + sha256.hex() +
-              ", found " + found.hex(),
+          "'" + base::printable(target.url) + "' is not what the profile names: expected sha256 " +
+              sha256.hex() + ", found " + found.hex(),
           "if the file was replaced on purpose, write the new sha256 into the profile; for a finished "
           "image, 'appimage-orch lock --images' writes it into the lock file");
   }
@@ -165,15 +221,15 @@ bool is_address(std::string_view url) {
   return url.starts_with("https://") || url.starts_with("http://") || url.starts_with("file:///");
 }
 
-Result<> download_to(const std::string& url, const std::string& file) {
+Result<> download_to(const std::string& url, const std::string& file, std::uint64_t most) {
   ORCH_TRY(const Curl curl, load_curl());
-  ORCH_TRY(const Opened opened, fill(curl, url, file));
+  ORCH_TRY(const Opened opened, fill(curl, {url, file, most}));
   return {};
 }
 
 Result<std::string> download_verified(const std::vector<std::string>& urls, const hash::Sha256& sha256,
                                       const std::string& cache_dir,
-                                      const std::function<void(std::string_view)>& log) {
+                                      const std::function<void(std::string_view)>& log, std::uint64_t most) {
   for (const std::string& url : urls)
     if (!is_address(url))
       return base::fail(ErrorKind::profile,
@@ -190,7 +246,7 @@ Result<std::string> download_verified(const std::vector<std::string>& urls, cons
   Result<> filled = base::fail(ErrorKind::not_found, "nothing says where the file " + sha256.hex() + " is");
   for (const std::string& url : urls) {
     if (log) log((&url == &urls.front() ? "downloading " : "that failed; downloading ") + url);
-    filled = fill_verified(url, sha256, partial);
+    filled = fill_verified({url, partial, most}, sha256);
     if (filled) break;
   }
   ORCH_CHECK(filled);
@@ -200,8 +256,8 @@ Result<std::string> download_verified(const std::vector<std::string>& urls, cons
 
 Result<std::string> download_verified(const std::string& url, const hash::Sha256& sha256,
                                       const std::string& cache_dir,
-                                      const std::function<void(std::string_view)>& log) {
-  return download_verified(std::vector<std::string>{url}, sha256, cache_dir, log);
+                                      const std::function<void(std::string_view)>& log, std::uint64_t most) {
+  return download_verified(std::vector<std::string>{url}, sha256, cache_dir, log, most);
 }
 
 }  // namespace orch::package

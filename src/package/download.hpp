@@ -3,11 +3,15 @@
 //
 // libcurl is loaded when a download starts, and not linked: it brings some forty libraries, which cost each
 // start of this program 7 ms (measured), and ninja starts it once for every step.
+//
+// No server decides how much is written: each download has a largest size, and ends as soon as more arrives. A
+// redirection never leaves https.
 #pragma once
 
 #include "base/result.hpp"
 #include "hash/digest.hpp"
 
+#include <cstdint>
 #include <functional>
 #include <string>
 #include <string_view>
@@ -17,6 +21,9 @@ namespace orch::package {
 
 using base::Result;
 
+// For files whose size nobody says: root file systems by address. None comes near it.
+inline constexpr std::uint64_t k_largest_download = std::uint64_t{16} << 30U;
+
 // Whether it is of a kind that is fetched: https://, http:// or file:///.
 bool is_address(std::string_view url);
 
@@ -25,15 +32,18 @@ bool is_address(std::string_view url);
 // where other bytes came.
 // The addresses are tried in their order; the first that has the file counts. None is needed for what is in the cache
 // already. The error is that of the last one.
+// `most`: the file's size, or a bound of it, in bytes; more is an error of kind corrupt.
 Result<std::string> download_verified(const std::vector<std::string>& urls, const hash::Sha256& sha256,
                                       const std::string& cache_dir,
-                                      const std::function<void(std::string_view)>& log);
+                                      const std::function<void(std::string_view)>& log,
+                                      std::uint64_t most = k_largest_download);
 Result<std::string> download_verified(const std::string& url, const hash::Sha256& sha256,
                                       const std::string& cache_dir,
-                                      const std::function<void(std::string_view)>& log);
+                                      const std::function<void(std::string_view)>& log,
+                                      std::uint64_t most = k_largest_download);
 
 // Brings a file that nobody knows the digest of, going on from what `file` holds. The caller verifies it in
-// its own way.
-Result<> download_to(const std::string& url, const std::string& file);
+// its own way. `most`: as above.
+Result<> download_to(const std::string& url, const std::string& file, std::uint64_t most);
 
 }  // namespace orch::package

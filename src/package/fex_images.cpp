@@ -78,7 +78,7 @@ Result<bool> has_sum(const std::string& file, const std::string& xxh3) {
 Result<> bring_image(const FexImage& image, const std::string& file, const Surroundings& around) {
   for (int attempt = 0; attempt < 2; ++attempt) {
     if (around.log) around.log("downloading " + image.url);
-    ORCH_CHECK(download_to(image.url, file));
+    ORCH_CHECK(download_to(image.url, file, k_largest_download));
     ORCH_TRY(const bool right, has_sum(file, image.xxh3));
     if (right) return {};
     ORCH_CHECK(sys::remove_tree(file));
@@ -96,12 +96,7 @@ Result<std::vector<FexImage>> fetch_list(const std::string& url, const std::stri
   ORCH_TRY(const std::string scratch, sys::make_temp_dir(folder + "/list-"));
   const std::string file = scratch + "/list.json";
   const auto read = [&]() -> Result<std::string> {
-    ORCH_CHECK(download_to(url, file));
-    ORCH_TRY(const struct stat info, sys::stat_file(file));
-    if (info.st_size > static_cast<off_t>(k_max_list))
-      return fail(ErrorKind::corrupt,
-                  fmt::format("'{}' is no list of images: it has {}", printable(url),
-                              base::human_size(static_cast<std::uint64_t>(info.st_size))));
+    ORCH_CHECK(download_to(url, file, k_max_list));
     return sys::read_file(file);
   };
   const Result<std::string> text = read();

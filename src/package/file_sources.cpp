@@ -265,8 +265,8 @@ Result<> FileSource::download(const std::vector<Download>& wanted) {
     }
     for (const SourceFile& file : source_.files) {
       if (hash::Sha256::parse(file.sha256) != item.package.sha256) continue;
-      ORCH_TRY(const std::string cached,
-               download_verified(file.url, item.package.sha256, around_.cache_dir, around_.log));
+      ORCH_TRY(const std::string cached, download_verified(file.url, item.package.sha256, around_.cache_dir,
+                                                           around_.log, item.package.size));
       ORCH_CHECK(place_download(cached, item.file));
       break;
     }

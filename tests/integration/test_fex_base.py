@@ -77,7 +77,7 @@ class FexBase(lib.TestCase):
         with open(self.squash, "ab") as image:
             image.write(b"more")
         ran = self.orch("build", self.profile, "--locked", status=1)
-        self.assertIn("expected sha256", ran.stderr)
+        self.assertIn("Fedora_42.sqsh' is not what is expected: it has more than ", ran.stderr)
 
     def test_an_image_that_is_not_what_the_list_says_is_refused(self):
         self.write_list("0123456789abcdef")
