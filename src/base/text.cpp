@@ -203,6 +203,10 @@ std::string human_size(std::uint64_t bytes) {
   return fmt::format("{:.1f} {}", size, k_units[unit]);
 }
 
+std::string quantity(std::size_t number, std::string_view one, std::string_view many) {
+  return fmt::format("{} {}", number, number == 1 ? one : many);
+}
+
 std::string human_seconds(double seconds) {
   if (seconds < 1) return fmt::format("{:.0f} ms", seconds * 1000);
   if (seconds < 60) return fmt::format("{:.1f} s", seconds);

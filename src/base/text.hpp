@@ -34,6 +34,8 @@ std::optional<std::string> unbase64(std::string_view text);
 std::string human_size(std::uint64_t bytes);
 // "1.2 s", "35 ms", "2 min 3 s".
 std::string human_seconds(double seconds);
+// "1 package", "2 packages".
+std::string quantity(std::size_t number, std::string_view one, std::string_view many);
 
 // The candidate with the smallest edit distance (Damerau-Levenshtein, optimal string alignment), if that is
 // at most max(1, length/3); nullopt otherwise.

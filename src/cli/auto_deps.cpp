@@ -2,8 +2,11 @@
 
 #include "base/text.hpp"
 #include "cli/auto_packages.hpp"
+#include "cli/paths.hpp"
 #include "cli/stack_report.hpp"
 #include "load/user_profile.hpp"
+#include "package/lock_file.hpp"
+#include "sys/file.hpp"
 
 #include <fmt/format.h>
 
@@ -13,6 +16,7 @@
 #include <cstdio>
 #include <map>
 #include <set>
+#include <utility>
 
 namespace orch::cli {
 
@@ -72,31 +76,75 @@ std::string finding(const model::Profile& profile, const std::vector<std::string
   return out;
 }
 
+std::string not_found_out(const base::Error& error) {
+  return "which packages have what is missing could not be found out: " + base::one_line(error);
+}
+
+// For an error that will name them; a profile that starts all the same gets no such error.
+void name_only(Project& project, base::Value& report, BuildView& view) {
+  const model::Profile& profile = project.profiles().front();
+  const base::Value* verify = profile.value.find("verify");
+  if (verify != nullptr && verify->string_or("mode", "stop") != "stop") return;
+  if (const Result<> named = project.name_packages(profile, report, view); !named)
+    view.note(not_found_out(named.error()));
+}
+
 }  // namespace
 
-Result<std::optional<std::vector<package::AutoPackage>>> offer_auto_deps(Project& project,
-                                                                         const base::Value& report, bool told,
-                                                                         BuildView& view) {
+Result<AddedOverlay> AddedOverlay::add(const Session& session, const model::Profile& profile) {
+  AddedOverlay out;
+  // A link to a profile stays one.
+  ORCH_TRY(out.profile_.path, sys::real_path(profile.path));
+  ORCH_TRY(out.profile_.before, sys::read_file(out.profile_.path));
+  out.lock_.path = package::lock_path(profile, user_profiles(session));
+  if (sys::exists(out.lock_.path)) {
+    ORCH_TRY(out.lock_.before, sys::read_file(out.lock_.path));
+  }
+  ORCH_CHECK(load::add_auto_overlay(profile.path));
+  ORCH_TRY(out.after_, sys::read_file(out.profile_.path));
+  return out;
+}
+
+Result<> AddedOverlay::take_back() const {
+  ORCH_TRY(const std::string now, sys::read_file(profile_.path));
+  if (now != after_) return {};
+  ORCH_CHECK(sys::write_atomic(profile_.path, *profile_.before));
+  if (!lock_.before) return sys::remove_tree(lock_.path);
+  ORCH_TRY([[maybe_unused]] const bool changed, sys::write_if_changed(lock_.path, *lock_.before));
+  return {};
+}
+
+Result<AutoDeps> offer_auto_deps(const Session& session, Project& project, base::Value& report, bool told,
+                                 BuildView& view) {
   const model::Profile& profile = project.profiles().front();
   const std::vector<std::string> sonames = required_sonames(report);
-  if (sonames.empty() || !automatic_layer(profile).empty()) return std::nullopt;
-  if (!told && (!has_terminal() || profile.built_in)) return std::nullopt;
-  if (profile.built_in)
+  if (sonames.empty() || !automatic_layer(profile).empty()) return AutoDeps();
+  if (told && profile.built_in)
     return fail(base::ErrorKind::profile,
                 fmt::format("profile '{}' is a shipped one: no overlay can be added to it", profile.name),
                 fmt::format("write a profile with extends = \"{}\" and run that", profile.name));
-  ORCH_TRY(const SonameAnswer answer, project.find_providers(profile, sonames, view));
-  std::vector<package::AutoPackage> found = choose_packages(answer, sonames);
-  for (const std::string& message : unanswered(answer, sonames)) view.note(message);
-  if (found.empty()) return std::nullopt;
-  const std::string text = finding(profile, sonames, answer, found);
+  if (!told && (!has_terminal() || profile.built_in)) {
+    name_only(project, report, view);
+    return AutoDeps();
+  }
+  const Result<SonameAnswer> answer = project.find_providers(profile, sonames, view);
+  if (!answer && told) return fail(answer.error());
+  if (!answer) {
+    view.note(not_found_out(answer.error()));
+    return AutoDeps();
+  }
+  std::vector<package::AutoPackage> found = choose_packages(*answer, sonames);
+  add_packages(report, *answer);
+  for (const std::string& message : unanswered(*answer, sonames)) view.note(message);
+  if (found.empty()) return AutoDeps();
+  const std::string text = finding(profile, sonames, *answer, found);
   if (told)
     view.note(text);
   else if (!ask(fmt::format("{}\nAdd an overlay of such packages to '{}'?", text, printable(profile.path))))
-    return std::nullopt;
-  ORCH_CHECK(load::add_auto_overlay(profile.path));
+    return AutoDeps();
+  ORCH_TRY(AddedOverlay overlay, AddedOverlay::add(session, profile));
   view.note(fmt::format("added an overlay with auto = true to '{}'", printable(profile.path)));
-  return found;
+  return AutoDeps{std::move(overlay), std::move(found)};
 }
 
 }  // namespace orch::cli

@@ -6,15 +6,39 @@
 #include "cli/project.hpp"
 
 #include <optional>
+#include <string>
 #include <vector>
 
 namespace orch::cli {
 
-// The packages that were found, if the profile's file was changed: it has to be opened again, and takes them then.
-// `told`: --auto-deps was given; without it the user is asked, if there is a terminal to ask at. Nothing happens where
-// no package has what is missing.
-Result<std::optional<std::vector<package::AutoPackage>>> offer_auto_deps(Project& project,
-                                                                         const base::Value& report, bool told,
-                                                                         BuildView& view);
+// A profile's file and its lock as they were before an overlay was added. The overlay stays only if it can be made.
+class AddedOverlay {
+ public:
+  // Adds it. Errors: as load::add_auto_overlay().
+  static Result<AddedOverlay> add(const Session& session, const model::Profile& profile);
+  // Both files again as they were; a profile that somebody else has changed since is left alone. What could not be
+  // put back is an Error.
+  Result<> take_back() const;
+
+ private:
+  struct File {
+    std::string path;
+    std::optional<std::string> before;  // nullopt: there was none
+  };
+  File profile_;
+  std::string after_;  // the profile's text with the overlay
+  File lock_;
+};
+
+struct AutoDeps {
+  std::optional<AddedOverlay> overlay;         // the profile was changed: it has to be opened again
+  std::vector<package::AutoPackage> packages;  // and takes these
+};
+
+// `told`: --auto-deps was given; without it the user is asked, if there is a terminal to ask at. Where nobody can be
+// asked the packages that would help are only named, in `report`. The profile stays as it is where no package has
+// what is missing.
+Result<AutoDeps> offer_auto_deps(const Session& session, Project& project, base::Value& report, bool told,
+                                 BuildView& view);
 
 }  // namespace orch::cli

@@ -3,6 +3,7 @@
 #include "base/text.hpp"
 #include "image/layer_rules.hpp"
 #include "package/package_source.hpp"
+#include "sys/file.hpp"
 
 #include <fmt/format.h>
 
@@ -15,8 +16,25 @@ using base::Value;
 
 namespace {
 
-bool has_packages(const Value& item) {
-  return item.string_or("kind", "") == "missing library" && item.string_or("severity", "") != "hint";
+bool lacks_packages(const Value& item) {
+  const Value* packages = item.find("packages");
+  return item.string_or("kind", "") == "missing library" && item.string_or("severity", "") != "hint" &&
+         (packages == nullptr || !packages->is_array() || packages->as_array().empty());
+}
+
+// "auto" says nothing of which distribution it came to.
+std::string label_of(const package::Source& source, const package::Surroundings& around) {
+  std::string distribution = source.distribution;
+  std::string release = source.release;
+  if (source.host) {
+    const Result<std::string> text = sys::read_file(around.os_release);
+    distribution = text ? package::os_release_field(*text, "ID") : "";
+    release = text ? package::os_release_field(*text, "VERSION_ID") : "";
+  }
+  std::string label = package::source_label(source);
+  if (source.name != "auto" || distribution.empty()) return label;
+  return fmt::format("{} ({}{}{})", label, base::printable(distribution), release.empty() ? "" : " ",
+                     base::printable(release));
 }
 
 }  // namespace
@@ -31,7 +49,7 @@ std::string automatic_layer(const model::Profile& profile) {
 Result<SonameAnswer> find_providers(const package::Source& source, const std::vector<std::string>& sonames,
                                     const package::Surroundings& around) {
   SonameAnswer answer;
-  answer.source = package::source_label(source);
+  answer.source = label_of(source, around);
   if (sonames.empty()) return answer;
   ORCH_TRY(const std::unique_ptr<package::PackageSource> open, package::open_source(source, around));
   ORCH_CHECK(open->refresh_if_missing());
@@ -72,17 +90,19 @@ std::vector<std::string> wanted_sonames(const Value& report) {
   const Value* missing = report.find("missing");
   if (missing == nullptr || !missing->is_array()) return out;
   for (const Value& item : missing->as_array())
-    if (has_packages(item)) out.push_back(item.string_or("soname", ""));
+    if (lacks_packages(item)) out.push_back(item.string_or("soname", ""));
   return out;
 }
 
-void add_packages(Value& report, const package::Providers& providers) {
+void add_packages(Value& report, const SonameAnswer& answer) {
   Value* missing = report.find("missing");
   if (missing == nullptr || !missing->is_array()) return;
   for (Value& item : missing->as_array()) {
-    if (!has_packages(item)) continue;
-    const auto found = providers.find(item.string_or("soname", ""));
-    if (found != providers.end()) item.set("packages", Value::strings(found->second));
+    if (!lacks_packages(item)) continue;
+    const auto found = answer.providers.find(item.string_or("soname", ""));
+    if (found == answer.providers.end() || found->second.empty()) continue;
+    item.set("packages", Value::strings(found->second));
+    item.set("source", answer.source);
   }
 }
 

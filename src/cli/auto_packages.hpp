@@ -16,7 +16,7 @@ std::string automatic_layer(const model::Profile& profile);
 
 // Who has these libraries in a source. Needs the source's lists, and brings them where they are missing.
 struct SonameAnswer {
-  std::string source;  // "source 'debian'"
+  std::string source;  // "source 'fedora-42'", "source 'auto' (debian 12)"
   package::Providers providers;
 };
 Result<SonameAnswer> find_providers(const package::Source& source, const std::vector<std::string>& sonames,
@@ -30,8 +30,9 @@ std::vector<package::AutoPackage> choose_packages(const SonameAnswer& answer,
 // A message for each library that choose_packages() has nothing for.
 std::vector<std::string> unanswered(const SonameAnswer& answer, const std::vector<std::string>& sonames);
 
-// Fills `packages` of the missing libraries of a stack report, required and optional ones.
-void add_packages(base::Value& report, const package::Providers& providers);
+// Fills `packages` and `source` of the missing libraries of a stack report, required and optional ones, where they
+// are still empty.
+void add_packages(base::Value& report, const SonameAnswer& answer);
 // The sonames whose `packages` add_packages() would fill.
 std::vector<std::string> wanted_sonames(const base::Value& report);
 

@@ -22,14 +22,6 @@ namespace {
 
 constexpr int k_tool_failed = 125;
 
-// Whether the overlays of a profile have had their chance to bring what is missing.
-bool has_automatic_layer(const Value& profile) {
-  const Value* layers = profile.find("layers");
-  if (layers == nullptr || !layers->is_array()) return false;
-  return std::any_of(layers->as_array().begin(), layers->as_array().end(),
-                     [](const Value& layer) { return layer.bool_or("auto", false); });
-}
-
 Value or_null(const std::string& text) {
   if (text.empty()) return {};
   return text;
@@ -133,11 +125,15 @@ Result<int> AppRun::finish(int exit_status) {
   return exit_status;
 }
 
-Result<int> AppRun::build_failed(const base::Error& error) {
+Result<int> AppRun::build_failed(const base::Error& error, Shown shown) {
   report_.outcome = "build_failed";
   report_.error = error;
   if (!error.hint.empty()) report_.advice.push_back(error.hint);
-  say(error);
+  if (shown == Shown::no)
+    say(error);
+  else
+    say({error.kind, fmt::format("'{}' was not started, because a step failed", base::printable(start_.app)),
+         ""});
   return finish(k_tool_failed);
 }
 
@@ -173,6 +169,15 @@ void AppRun::take_outcome(const launch::Outcome& outcome) {
   report_.advice.insert(report_.advice.end(), outcome.advice.begin(), outcome.advice.end());
 }
 
+// Nothing else would say why the application is gone.
+base::Error AppRun::time_is_up(std::int64_t timeout_ms) const {
+  return {
+      base::ErrorKind::step,
+      fmt::format("'{}' was ended after {}, the time limit that it was given", base::printable(start_.app),
+                  base::human_seconds(static_cast<double>(timeout_ms) / 1000)),
+      "give it more with --timeout (\"--timeout 0s\": no limit), or as launch.timeout in the profile"};
+}
+
 void AppRun::set_profile(const model::Profile& profile) {
   start_.expanded = profile.value;
   start_.verbatim = profile.verbatim;
@@ -185,14 +190,8 @@ void AppRun::warn(const std::vector<std::string>& warnings) {
 void AppRun::set_stack(const Value& report, const std::string& mode) {
   if (report.is_null()) return;
   report_.verify = stack_summary(report);
-  std::optional<base::Error> problem = stack_problem(start_.profile, report);
+  std::optional<base::Error> problem = stack_problem(start_.profile, start_.expanded, report);
   if (!problem) return;
-  if (has_automatic_layer(start_.expanded))
-    problem->hint =
-        "the overlay has what its source has; the C library, the loader and the compiler's libraries are the "
-        "base's alone: take a base that has them; 'appimage-orch verify' shows all of it; [verify] ignore "
-        "and "
-        "mode = \"warn\" let it start all the same";
   if (mode == "warn")
     report_.warnings.push_back(problem->what);
   else
@@ -242,6 +241,11 @@ Result<int> AppRun::launch(const model::LaunchSpec& spec) {
   if (outcome->kind == launch::Outcome::Kind::launch_failed && signals.end_requested() != 0)
     return interrupted(signals.end_requested());
   take_outcome(*outcome);
+  if (outcome->kind == launch::Outcome::Kind::timed_out && !report_.error) {
+    report_.error = time_is_up(spec.timeout_ms);
+    report_.advice.push_back(report_.error->hint);
+    say(*report_.error);
+  }
   if (outcome->error) say(*outcome->error);
   return finish(outcome->exit_status());
 }

@@ -11,6 +11,7 @@
 #include "model/profile.hpp"
 
 #include <chrono>
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
@@ -37,8 +38,10 @@ class AppRun {
 
   // The time since the last phase ended (or since begin) was spent on `name`.
   void end_phase(const std::string& name);
-  // Ends the run as "build_failed"; the exit status is 125.
-  Result<int> build_failed(const base::Error& error);
+  // Ends the run as "build_failed"; the exit status is 125. An error that the build has shown already is not told
+  // again.
+  enum class Shown { no, yes };
+  Result<int> build_failed(const base::Error& error, Shown shown = Shown::no);
   // Ends the run as "interrupted" by a signal before the application ran; the exit status is 128 + signal.
   Result<int> interrupted(int signal);
   // The profile has changed since begin().
@@ -60,6 +63,7 @@ class AppRun {
   Result<int> finish(int exit_status);
   void take_outcome(const launch::Outcome& outcome);
   void describe(const model::LaunchSpec& spec, launch::Launcher& launcher);
+  base::Error time_is_up(std::int64_t timeout_ms) const;
   void say(const base::Error& error) const;
 
   const Session* session_;

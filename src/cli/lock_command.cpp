@@ -1,4 +1,5 @@
 // appimage-orch lock: resolves the packages of a profile's layers into its lock file.
+#include "base/text.hpp"
 #include "cli/auto_packages.hpp"
 #include "cli/build_view.hpp"
 #include "cli/command.hpp"
@@ -115,8 +116,10 @@ std::string outcome_text(const LockOutcome& outcome) {
     return fmt::format("{}: no layer is built from packages, nothing to lock\n", outcome.profile);
   std::size_t packages = 0;
   for (const package::LockedLayer& layer : outcome.lock.layers) packages += layer.packages.size();
-  std::string text = fmt::format("{}: {} packages in {} layers, {}\n", outcome.profile, packages,
-                                 outcome.lock.layers.size(), outcome.written ? "written" : "unchanged");
+  std::string text =
+      fmt::format("{}: {} in {}, {}\n", outcome.profile, base::quantity(packages, "package", "packages"),
+                  base::quantity(outcome.lock.layers.size(), "layer", "layers"),
+                  outcome.written ? "written" : "unchanged");
   for (const LockChange& change : outcome.changes) text += change_text(change);
   return text + fmt::format("  {}\n", outcome.path);
 }

@@ -76,7 +76,7 @@ package::Surroundings Locker::surroundings() const {
   around.processes = &parts_.processes;
   around.environment = parts_.session.environment;
   around.log = parts_.log;
-  around.refreshed = &refreshed_;
+  around.refreshed = &parts_.refreshed;
   return around;
 }
 
@@ -105,8 +105,12 @@ Result<Value> Locker::base_source(const model::Profile& profile, const BaseIdent
   if (table.is_null())
     return fail(
         ErrorKind::profile,
-        fmt::format("the base image's distribution is {} {}, and there is no source for it",
-                    base::printable(base.distribution), base::printable(base.release)),
+        base.release.empty()
+            ? fmt::format("the base image's distribution is {}, its os-release names no release "
+                          "(VERSION_ID), and there is no source for it",
+                          base::printable(base.distribution))
+            : fmt::format("the base image's distribution is {} {}, and there is no source for it",
+                          base::printable(base.distribution), base::printable(base.release)),
         "describe it in a [source.NAME] table, and take it in a layer: [[stack.deps]] with source = \"NAME\" "
         "and auto = true adds what is missing");
   return table;
@@ -135,6 +139,18 @@ Result<package::Source> Locker::source_for(const model::Profile& profile, const 
   return package::source_from_value("auto", table);
 }
 
+Result<std::vector<package::Source>> Locker::further_sources(const model::Profile& profile,
+                                                             const package::Source& first) const {
+  ORCH_TRY(const std::vector<LayerRequest> requests, package::layer_requests(profile));
+  std::set<std::string> known = {package::refresh_key(first)};
+  std::vector<package::Source> out;
+  for (const LayerRequest& request : requests)
+    if (request.form == package::LayerForm::packages &&
+        known.insert(package::refresh_key(request.source)).second)
+      out.push_back(request.source);
+  return out;
+}
+
 std::vector<LayerRequest> Locker::with_autos(
     std::vector<LayerRequest> requests,
     const std::map<std::string, std::vector<package::AutoPackage>>& autos) const {
@@ -158,7 +174,8 @@ Result<LockFile> Locker::resolve(model::Profile& profile, const std::optional<Lo
         ORCH_CHECK(sys::remove_tree(scratch));
         ORCH_CHECK(sys::make_dirs(scratch, 0700));
         if (around.log)
-          around.log(fmt::format("holding {} packages against the images below", packages.size()));
+          around.log(fmt::format("holding {} against the images below",
+                                 base::quantity(packages.size(), "package", "packages")));
         return package::provided_by(*view, packages, source, around, scratch,
                                     std::max(1U, std::thread::hardware_concurrency()));
       };

@@ -35,6 +35,7 @@ class Locker {
     // Builds, where they are not there, the indexes of the ready-made layers below the packages.
     std::function<Result<std::vector<LayerIndex>>(const model::Profile&)> lower_indexes;
     std::function<void(std::string_view)> log;
+    std::set<std::string>& refreshed;  // see package::Surroundings
   };
   explicit Locker(Parts parts) : parts_(std::move(parts)) {}
 
@@ -47,6 +48,10 @@ class Locker {
   // of the base, else this machine's own archives.
   Result<package::Source> source_for(const model::Profile& profile, const std::string& layer,
                                      const package::BaseIdentity& base) const;
+
+  // Those of the profile's layers, each once, but for the one that source_for() gives.
+  Result<std::vector<package::Source>> further_sources(const model::Profile& profile,
+                                                       const package::Source& first) const;
 
   // Refers to this object.
   package::Surroundings surroundings() const;
@@ -72,8 +77,7 @@ class Locker {
       const std::map<std::string, std::vector<package::AutoPackage>>& autos) const;
 
   Parts parts_;
-  std::map<std::string, BaseFacts> facts_;   // by profile
-  mutable std::set<std::string> refreshed_;  // see package::Surroundings
+  std::map<std::string, BaseFacts> facts_;  // by profile
 };
 
 }  // namespace orch::cli

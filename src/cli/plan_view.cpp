@@ -84,7 +84,8 @@ std::string plan_text(const Project& project, const plan::Plan& plan, const std:
   for (const PlannedStep& step : plan.steps) ++counts[static_cast<std::size_t>(step.status)];
   std::vector<std::string> names;
   for (const model::Profile& profile : project.profiles()) names.push_back(profile.name);
-  out += fmt::format("{}: {} steps", printable(base::join(names, ", ")), plan.steps.size());
+  out += fmt::format("{}: {}", printable(base::join(names, ", ")),
+                     base::quantity(plan.steps.size(), "step", "steps"));
   for (const Status status : {Status::fresh, Status::cached, Status::stale, Status::pending, Status::always})
     if (counts[static_cast<std::size_t>(status)] > 0)
       out += fmt::format(", {} {}", counts[static_cast<std::size_t>(status)], plan::to_string(status));

@@ -130,7 +130,7 @@ Result<> Project::prepare(LockPolicy policy, BuildView& view) {
     locker_ = std::make_unique<Locker>(
         Locker::Parts{session_, processes_,
                       [this](const model::Profile& profile) { return lower_indexes(profile, *view_); },
-                      [this](std::string_view line) { view_->note(std::string(line)); }});
+                      [this](std::string_view line) { view_->note(std::string(line)); }, refreshed_});
   for (model::Profile& profile : profiles_) {
     ORCH_CHECK(locker_->lock(profile, policy, autos_[profile.path]));
     take_finished_images(profile, session_.cache_dir, rebuild_);

@@ -18,6 +18,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -93,9 +94,12 @@ class Project {
   // build; `view` must live as long as it is called.
   Result<SonameAnswer> find_providers(const model::Profile& profile, const std::vector<std::string>& sonames,
                                       BuildView& view);
+  // find_providers(), and for what nobody has there, the sources of the profile's other layers: fills `packages` and
+  // `source` of what a stack report misses.
+  Result<> name_packages(const model::Profile& profile, base::Value& report, BuildView& view);
   // Packages that the profiles' layers with auto = true take, as if complete() had found them; before
-  // prepare().
-  void take_packages(const std::vector<package::AutoPackage>& packages);
+  // prepare(). Lists that `before` has brought up to date are not brought again.
+  void take_packages(const std::vector<package::AutoPackage>& packages, const Project& before);
 
   const std::vector<model::Profile>& profiles() const { return profiles_; }
   const graph::Graph& graph() const { return graph_; }
@@ -130,6 +134,8 @@ class Project {
                                      const plan::Plan& plan) const;
   Result<> check_images(const plan::Plan& plan, BuildView& view) const;
   Result<> check_bases(const plan::Plan& plan, BuildView& view);
+  // The source that packages for missing libraries are taken from.
+  Result<package::Source> first_source(const model::Profile& profile);
   Result<bool> add_missing(const plan::Plan& plan, BuildView& view);
   Result<> write_folder(const plan::Plan& plan);
   Result<> run_round(const BuildOptions& options, int lock_fd, BuildView& view, BuildReport& report);
@@ -145,7 +151,8 @@ class Project {
   std::unique_ptr<hash::StatCache> stat_cache_;
   std::unique_ptr<plan::ToolFinder> tools_;
   sys::SystemProcessRunner processes_;
-  BuildView* view_ = nullptr;  // of the present call; what the locker has to say goes there
+  BuildView* view_ = nullptr;        // of the present call; what the locker has to say goes there
+  std::set<std::string> refreshed_;  // see package::Surroundings
   std::unique_ptr<Locker> locker_;
   // Packages for missing libraries that were found in this run: by profile, then layer.
   std::map<std::string, std::map<std::string, std::vector<package::AutoPackage>>> autos_;

@@ -96,8 +96,7 @@ Result<> Project::check_bases(const plan::Plan& plan, BuildView& view) {
   return {};
 }
 
-Result<SonameAnswer> Project::find_providers(const model::Profile& profile,
-                                             const std::vector<std::string>& sonames, BuildView& view) {
+Result<package::Source> Project::first_source(const model::Profile& profile) {
   const std::string layer = automatic_layer(profile);
   package::BaseIdentity identity;
   if (layer.empty()) {
@@ -106,11 +105,40 @@ Result<SonameAnswer> Project::find_providers(const model::Profile& profile,
              read_base_facts(indexes_of(profile, image_layers_at_bottom(profile), plan)));
     identity = facts.identity;
   }
-  ORCH_TRY(const package::Source source, locker_->source_for(profile, layer, identity));
+  return locker_->source_for(profile, layer, identity);
+}
+
+Result<SonameAnswer> Project::find_providers(const model::Profile& profile,
+                                             const std::vector<std::string>& sonames, BuildView& view) {
+  ORCH_TRY(const package::Source source, first_source(profile));
   return cli::find_providers(source, sonames, surroundings(view));
 }
 
-void Project::take_packages(const std::vector<package::AutoPackage>& packages) {
+Result<> Project::name_packages(const model::Profile& profile, Value& report, BuildView& view) {
+  if (wanted_sonames(report).empty()) return {};
+  std::vector<package::Source> sources;
+  const Result<package::Source> first = first_source(profile);
+  if (first) sources.push_back(*first);
+  ORCH_TRY(const std::vector<package::Source> further,
+           locker_->further_sources(profile, first.value_or(package::Source())));
+  sources.insert(sources.end(), further.begin(), further.end());
+  std::optional<base::Error> problem;
+  if (!first) problem = first.error();
+  for (const package::Source& source : sources) {
+    const std::vector<std::string> sonames = wanted_sonames(report);
+    if (sonames.empty()) break;
+    const Result<SonameAnswer> answer = cli::find_providers(source, sonames, surroundings(view));
+    if (answer)
+      add_packages(report, *answer);
+    else if (!problem)
+      problem = answer.error();
+  }
+  if (problem && !wanted_sonames(report).empty()) return fail(*std::move(problem));
+  return {};
+}
+
+void Project::take_packages(const std::vector<package::AutoPackage>& packages, const Project& before) {
+  refreshed_.insert(before.refreshed_.begin(), before.refreshed_.end());
   for (const model::Profile& profile : profiles_)
     if (const std::string layer = automatic_layer(profile); !layer.empty())
       autos_[profile.path][layer] = packages;

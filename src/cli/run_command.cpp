@@ -169,7 +169,7 @@ Result<int> dry_run(const Session& session, Project& project, const LaunchOverri
   return 0;
 }
 
-// The Error that a failed build is in the report; its steps were shown while it ran.
+// The Error that a failed build is in the report.
 base::Error build_error(const Project& project, const BuildReport& report) {
   if (report.error) return *report.error;
   for (std::size_t i = 0; i < report.steps.size(); ++i)
@@ -186,6 +186,7 @@ struct Built {
   Value stack;  // see stack_report()
   std::vector<std::string> warnings;
   std::optional<base::Error> error;
+  AppRun::Shown shown = AppRun::Shown::no;  // failed steps are shown while the build runs
   int interrupted = 0;
 };
 
@@ -195,6 +196,7 @@ Built build_for(const Session& session, Project& project, const LaunchOverrides&
   const auto attempt = [&]() -> Result<> {
     ORCH_TRY(const BuildReport report, project.complete(LockPolicy::resolve, {}, *view));
     out.interrupted = report.interrupted;
+    if (!report.error && report.count("failed") > 0) out.shown = AppRun::Shown::yes;
     if (!report.ok()) return fail(build_error(project, report));
     ORCH_TRY(const plan::Plan plan, project.make_plan());
     const model::Profile& profile = project.profiles().front();
@@ -205,6 +207,29 @@ Built build_for(const Session& session, Project& project, const LaunchOverrides&
   };
   if (Result<> done = attempt(); !done) out.error = std::move(done.error());
   return out;
+}
+
+// The same profile with the overlay that was added to it. One that cannot be made is taken back: the next run would
+// fail at it, too.
+Built build_again(const Session& session, const ProjectOptions& options, const LaunchOverrides& overrides,
+                  const AutoDeps& added, AppRun& app, std::unique_ptr<Project>& project) {
+  Built built;
+  Result<std::unique_ptr<Project>> opened = Project::open(session, options);
+  if (opened) {
+    (*opened)->take_packages(added.packages, *project);
+    project = *std::move(opened);
+    app.set_profile(project->profiles().front());
+    built = build_for(session, *project, overrides);
+  } else {
+    built.error = std::move(opened).error();
+  }
+  if (!built.error && built.interrupted == 0) return built;
+  const Result<> back = added.overlay->take_back();
+  app.warn({back ? fmt::format("the overlay could not be made: '{}' is as it was before",
+                               base::printable(project->profiles().front().path))
+                 : "the overlay could not be made, and the profile still has it: " +
+                       base::one_line(back.error())});
+  return built;
 }
 
 Result<int> run_profile(const Session& session, const RunArguments& arguments) {
@@ -231,18 +256,14 @@ Result<int> run_profile(const Session& session, const RunArguments& arguments) {
   Built built = build_for(session, *project, overrides);
   if (!built.error && built.interrupted == 0) {
     const std::unique_ptr<BuildView> view = make_build_view(session);
-    const auto added = offer_auto_deps(*project, built.stack, arguments.auto_deps, *view);
+    const Result<AutoDeps> added =
+        offer_auto_deps(session, *project, built.stack, arguments.auto_deps, *view);
     if (!added) return app.build_failed(added.error());
-    if (*added) {
-      ORCH_TRY(project, Project::open(session, again));
-      project->take_packages(**added);
-      app.set_profile(project->profiles().front());
-      built = build_for(session, *project, overrides);
-    }
+    if (added->overlay) built = build_again(session, again, overrides, *added, app, project);
   }
   app.end_phase("build");
   if (built.interrupted != 0) return app.interrupted(built.interrupted);
-  if (built.error) return app.build_failed(*built.error);
+  if (built.error) return app.build_failed(*built.error, built.shown);
   app.warn(built.warnings);
   const Value* verify = project->profiles().front().value.find("verify");
   app.set_stack(built.stack, verify != nullptr ? verify->string_or("mode", "stop") : "stop");

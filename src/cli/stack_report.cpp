@@ -2,11 +2,13 @@
 
 #include "base/text.hpp"
 #include "format/json.hpp"
+#include "image/layer_rules.hpp"
 #include "sys/file.hpp"
 
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <functional>
 #include <map>
 #include <set>
 #include <utility>
@@ -14,6 +16,7 @@
 namespace orch::cli {
 
 using base::printable;
+using base::quantity;
 using base::Value;
 
 namespace {
@@ -76,6 +79,12 @@ std::string subject(const Value& item) {
   return version.empty() ? short_path(object) : fmt::format("{} of {}", version, short_path(object));
 }
 
+// The C library, the loader, the compilers' libraries: no overlay may bring them.
+bool is_of_the_base(const Value& item) {
+  return item.string_or("kind", "") == "missing library" &&
+         image::is_abi_library(item.string_or("soname", ""));
+}
+
 std::string item_text(const Value& item) {
   std::string out = fmt::format("  {:<9} {}: {}", item.string_or("severity", ""), item.string_or("kind", ""),
                                 subject(item));
@@ -84,7 +93,8 @@ std::string item_text(const Value& item) {
   if (const std::string detail = printable(item.string_or("detail", "")); !detail.empty())
     out += fmt::format("            {}\n", detail);
   if (const std::vector<std::string> packages = texts(item, "packages"); !packages.empty())
-    out += fmt::format("            in package {}\n", base::join(packages, ", "));
+    out += fmt::format("            in package {}{}\n", printable(base::join(packages, ", ")),
+                       is_of_the_base(item) ? ", which the base has to bring: no overlay may" : "");
   return out;
 }
 
@@ -93,10 +103,6 @@ std::size_t count(const Value& report, std::string_view severity) {
   return static_cast<std::size_t>(std::count_if(list.begin(), list.end(), [&](const Value& item) {
     return item.string_or("severity", "") == severity;
   }));
-}
-
-std::string quantity(std::size_t number, std::string_view one, std::string_view many) {
-  return fmt::format("{} {}", number, number == 1 ? one : many);
 }
 
 // ": 120 base, 34 app": which layer gives how many objects; empty without any.
@@ -140,6 +146,9 @@ Result<Value> stack_report(const std::string& verify, const std::string& check) 
     conflicts = conflicts_of(document);
   }
   report.set("conflicts", std::move(conflicts));
+  // Filled in by whoever asks a source of packages.
+  if (Value* missing = report.find("missing"); missing != nullptr && missing->is_array())
+    for (Value& item : missing->as_array()) item.set("source", nullptr);
   return report;
 }
 
@@ -186,21 +195,68 @@ std::string stack_report_text(const std::string& profile, const Value& report, b
   return out;
 }
 
-std::optional<base::Error> stack_problem(const std::string& profile, const Value& report) {
+namespace {
+
+constexpr std::string_view k_all_the_same =
+    "'appimage-orch verify' shows all of it; [verify] ignore and mode = \"warn\" let it start all the same";
+
+bool has_layer(const Value& profile, const std::function<bool(const Value&)>& is_it) {
+  const Value::Array& layers = items(profile, "layers");
+  return std::any_of(layers.begin(), layers.end(), is_it);
+}
+
+// What to do about the libraries that only the base may have; empty where none of them is missing.
+std::string base_hint(const Value& profile, const Value& report) {
+  std::vector<std::string> names;
+  for (const Value& item : items(report, "missing"))
+    if (item.string_or("severity", "") == "required" && is_of_the_base(item)) {
+      const std::vector<std::string> packages = texts(item, "packages");
+      names.push_back(packages.empty()
+                          ? printable(item.string_or("soname", ""))
+                          : fmt::format("{} (package '{}')", printable(item.string_or("soname", "")),
+                                        printable(packages.front())));
+    }
+  if (names.empty()) return {};
+  const bool made_here = has_layer(profile, [](const Value& layer) {
+    return layer.string_or("role", "") == "base" && layer.string_or("kind", "") == "packages";
+  });
+  return fmt::format(
+      "no overlay may bring {}: {}; {}", base::join(names, ", "),
+      fmt::format(
+          fmt::runtime(made_here ? "add {} to the packages of stack.base" : "take a base that has {}"),
+          names.size() == 1 ? (made_here ? "its package" : "it") : (made_here ? "their packages" : "them")),
+      k_all_the_same);
+}
+
+std::string way_out(const Value& profile, const Value& report) {
+  if (std::string hint = base_hint(profile, report); !hint.empty()) return hint;
+  if (has_layer(profile, [](const Value& layer) { return layer.bool_or("auto", false); }))
+    return fmt::format("the overlay has what its source has: add a [[stack.deps]] with another source; {}",
+                       k_all_the_same);
+  const bool library = !required_sonames(report).empty();
+  return fmt::format("{}{}", library ? "'run --auto-deps' adds packages that have what is missing; " : "",
+                     k_all_the_same);
+}
+
+}  // namespace
+
+std::optional<base::Error> stack_problem(const std::string& name, const Value& profile, const Value& report) {
   if (report.is_null() || report.bool_or("ok", false)) return std::nullopt;
   std::string what;
   for (const Value& item : items(report, "missing")) {
     if (item.string_or("severity", "") != "required") continue;
-    const std::string by = needers(item);
-    what = fmt::format("{}: {}{}{}", item.string_or("kind", ""), subject(item), by.empty() ? "" : ", ", by);
+    what = fmt::format("{}: {}", item.string_or("kind", ""), subject(item));
+    if (const std::string by = needers(item); !by.empty()) what += ", " + by;
+    if (const std::vector<std::string> packages = texts(item, "packages"); !packages.empty())
+      what +=
+          fmt::format(", in package '{}' of {}", printable(packages.front()), item.string_or("source", ""));
     break;
   }
   const std::size_t required = count(report, "required");
   if (required > 1) what += fmt::format(" (and {} more)", required - 1);
   return base::Error(base::ErrorKind::step,
-                     fmt::format("'{}' cannot start on its stack: {}", printable(profile), what),
-                     "'appimage-orch verify' shows all of it; --auto-deps adds packages; [verify] ignore and "
-                     "mode = \"warn\" let it start all the same");
+                     fmt::format("'{}' cannot start on its stack: {}", printable(name), what),
+                     way_out(profile, report));
 }
 
 }  // namespace orch::cli

@@ -27,7 +27,9 @@ std::vector<std::string> required_sonames(const base::Value& report);
 // For people; `all`: hints and objects too.
 std::string stack_report_text(const std::string& profile, const base::Value& report, bool all);
 
-// What keeps the application from starting, as an Error with the first of it; nothing where it can start.
-std::optional<base::Error> stack_problem(const std::string& profile, const base::Value& report);
+// What keeps the application from starting, as an Error with the first of it; nothing where it can start. `profile`:
+// expanded; it decides what there is to do.
+std::optional<base::Error> stack_problem(const std::string& name, const base::Value& profile,
+                                         const base::Value& report);
 
 }  // namespace orch::cli

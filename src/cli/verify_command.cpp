@@ -1,5 +1,4 @@
 // appimage-orch verify: holds the application against the merged view of its stack, before anything boots.
-#include "cli/auto_packages.hpp"
 #include "cli/build_view.hpp"
 #include "cli/command.hpp"
 #include "cli/options.hpp"
@@ -27,14 +26,8 @@ struct VerifyArguments {
 
 // Which packages have what is missing. That nobody could be asked is worth a note, not a failure.
 void name_packages(Project& project, Value& report, BuildView& view) {
-  const std::vector<std::string> sonames = wanted_sonames(report);
-  if (sonames.empty()) return;
-  const auto answer = project.find_providers(project.profiles().front(), sonames, view);
-  if (answer)
-    add_packages(report, answer->providers);
-  else
-    view.note("which packages have what is missing could not be found out: " +
-              base::one_line(answer.error()));
+  if (const Result<> named = project.name_packages(project.profiles().front(), report, view); !named)
+    view.note("which packages have what is missing could not be found out: " + base::one_line(named.error()));
 }
 
 Result<int> verify(const Session& session, const VerifyArguments& arguments) {

@@ -205,8 +205,8 @@ Result<AptRoot> AptRoot::open(const Source& source, const Surroundings& around) 
   return AptRoot(source, around, directory, *std::move(lock));
 }
 
-Result<> AptRoot::update() {
-  say(around_, "updating the package lists of source '" + source_.name + "'");
+Result<> AptRoot::update(std::string_view doing) {
+  say(around_, std::string(doing) + " of " + source_label(source_));
   ORCH_CHECK(sys::remove_tree(directory_ + "/complete"));
   ORCH_TRY(const sys::Exit exit, run({"apt-get", "-q", "update"}));
   if (!exit.ok()) {
@@ -217,6 +217,7 @@ Result<> AptRoot::update() {
         "check the network and the archive's address and key; a locked profile needs no lists once its "
         "packages are in the cache");
   }
+  if (around_.refreshed != nullptr) around_.refreshed->insert(refresh_key(source_));
   return sys::write_atomic(directory_ + "/complete", "");
 }
 
@@ -250,7 +251,7 @@ Result<std::vector<std::string>> AptRoot::contents() {
   if (!sys::exists(wanted)) {
     const std::string targets = directory_ + "/etc/apt.conf.d/contents.conf";
     ORCH_CHECK(sys::write_atomic(targets, contents_targets()));
-    if (Result<> brought = update(); !brought) {
+    if (Result<> brought = update("fetching the indices of what the packages hold"); !brought) {
       // A source without such lists must not fail in everything that comes after.
       ORCH_CHECK(sys::remove_tree(targets));
       return base::fail(std::move(brought).error());

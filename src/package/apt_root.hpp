@@ -9,6 +9,7 @@
 #include "sys/process.hpp"
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace orch::package {
@@ -21,8 +22,8 @@ class AptRoot {
   static Result<AptRoot> open(const Source& source, const Surroundings& around);
 
   // apt-get update. Any list that cannot be had is an error: half of an archive would resolve to something
-  // else.
-  Result<> update();
+  // else. `doing` is what the log says.
+  Result<> update(std::string_view doing = "updating the package lists");
   // update(), unless the lists are there.
   Result<> update_if_missing();
 

@@ -157,6 +157,7 @@ Result<> DnfRoot::update() {
             "\n  " + dnf_complaint(exit.errors),
         "check the network and the repository's address and key; a locked profile needs no lists once "
         "its packages are in the cache");
+  if (around_.refreshed != nullptr) around_.refreshed->insert(refresh_key(source_));
   return sys::write_atomic(directory_ + "/complete", "");
 }
 

@@ -139,6 +139,11 @@ Result<FexImage> find_fex_image(const std::vector<FexImage>& images, std::string
   };
   if (!begins.empty() && std::all_of(begins.begin(), begins.end(), same_release)) return preferred(begins);
   const std::optional<std::string> near = base::nearest(name, names);
+  if (names.empty())
+    return fail(
+        ErrorKind::not_found,
+        fmt::format("FEX publishes no image '{}': its list names none at all", printable(name)),
+        "look at the list that fex.list of the profile names, or take an image of your own as stack.base");
   return fail(ErrorKind::not_found, fmt::format("FEX publishes no image '{}'", printable(name)),
               near ? fmt::format("did you mean '{}'?", printable(*near))
                    : fmt::format("it publishes: {}", printable(base::join(names, ", "))));

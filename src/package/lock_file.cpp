@@ -94,6 +94,14 @@ void LockFile::set_image(LockedImage image) {
             [](const LockedImage& a, const LockedImage& b) { return a.name < b.name; });
 }
 
+namespace {
+
+std::string release_text(const BaseIdentity& base) {
+  return base::printable(base.release.empty() ? base.distribution : base.distribution + " " + base.release);
+}
+
+}  // namespace
+
 Result<std::optional<std::string>> check_base(const BaseIdentity& locked, const BaseIdentity& present) {
   if (!locked.known() || !present.known() || locked == present) return std::optional<std::string>();
   if (locked.distribution != present.distribution)
@@ -101,11 +109,11 @@ Result<std::optional<std::string>> check_base(const BaseIdentity& locked, const 
                       "the lock file was made against a base of '" + base::printable(locked.distribution) +
                           "', and the base is now one of '" + base::printable(present.distribution) + "'",
                       "resolve for this base with 'appimage-orch lock --update'");
-  const std::string now = base::printable(present.distribution + " " + present.release);
+  const std::string now = release_text(present);
   if (locked.release != present.release)
-    return std::optional<std::string>(
-        "the base was " + base::printable(locked.distribution + " " + locked.release) +
-        " when the packages were locked, and is " + now + " now: the stack is checked again");
+    return std::optional<std::string>("the base was " + release_text(locked) +
+                                      " when the packages were locked, and is " + now +
+                                      " now: the stack is checked again");
   return std::optional<std::string>(
       "the base (" + now + ") has other packages than when this was locked: the stack is checked again");
 }

@@ -26,6 +26,10 @@ std::string source_label(const Source& source) {
   return "source '" + base::printable(source.name) + "'";
 }
 
+std::string refresh_key(const Source& source) {
+  return source.identity() + source.signed_by + source.path;
+}
+
 void explain_closure(std::vector<LockedPackage>& packages,
                      const std::vector<std::vector<std::size_t>>& needs) {
   std::vector<std::size_t> wave;

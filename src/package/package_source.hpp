@@ -26,7 +26,7 @@ struct Surroundings {
   std::string host_apt = "/etc/apt";  // for tests
   std::string os_release = "/etc/os-release";
   std::function<void(std::string_view)> log;  // may be empty
-  // Sources whose lists this process has brought up to date: it does so once. May be null.
+  // Sources whose lists this process has brought up to date (refresh_key): it does so once. May be null.
   std::set<std::string>* refreshed = nullptr;
 };
 
@@ -79,6 +79,9 @@ Result<std::unique_ptr<PackageSource>> open_source(const Source& source, const S
 
 // "source 'NAME'", printable.
 std::string source_label(const Source& source);
+
+// What a source is known by in Surroundings::refreshed.
+std::string refresh_key(const Source& source);
 
 // Writes "required by NAME" into the reason of each package that was not asked for: NAME is the first that
 // needs it, breadth first from what was asked for, in alphabetical order. `needs`: for each package (as in

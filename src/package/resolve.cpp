@@ -79,8 +79,7 @@ void explain_autos(const LayerRequest& request, const std::vector<AutoPackage>& 
 Result<Resolution> ask(const LayerRequest& request, const std::vector<AutoPackage>& autos,
                        std::set<std::string>& updated, const Surroundings& around) {
   ORCH_TRY(const std::unique_ptr<PackageSource> source, open_source(request.source, around));
-  if (updated.insert(request.source.identity() + request.source.signed_by + request.source.path).second)
-    ORCH_CHECK(source->refresh());
+  if (updated.insert(refresh_key(request.source)).second) ORCH_CHECK(source->refresh());
   if (around.log) around.log("resolving the packages of layer '" + request.name + "'");
   if (request.form == LayerForm::packages) return source->resolve(names_of(request, autos));
   Resolution out;

@@ -9,7 +9,9 @@ from tests.integration import debian
 from tests.integration import jsonschema_mini
 from tests.integration import launching
 from tests.integration import lib
+from tests.integration.repository import Repository
 from tests.integration.rpm_repository import RpmRepository, needs_rpm_tools
+from tests.integration.test_inspect import elf
 
 OS_RELEASE = 'ID={}\nVERSION_ID="{}"\n'
 
@@ -24,6 +26,7 @@ class AutoDeps(lib.TestCase):
         self.assertEqual(made.status, 0, msg=str(made))
         host = dict(line.split("=", 1) for line in Path("/etc/os-release").read_text().splitlines() if "=" in line)
         self.distribution = host["ID"].strip('"'), host.get("VERSION_ID", "").strip('"')
+        self.own_source = f"source 'auto' ({' '.join(filter(None, self.distribution))})"
         self.make_base(*self.distribution)
         self.profile = self.write("hello.toml", 'schema = 1\nextends = "native"\n[app]\nappimage = "Hello.AppImage"\n'
                                                 '[stack]\nbase = "base.erofs"\n')
@@ -43,16 +46,17 @@ class AutoDeps(lib.TestCase):
         return sorted(step["rule"] for step in document["steps"] if step["result"] == result)
 
     def test_what_is_missing_is_named_with_its_package_and_added_on_request(self):
+        text = self.profile.read_text()
         ran = self.orch("run", self.profile, status=125)
-        self.assertIn("'hello' cannot start on its stack: missing library: libjq.so.1, needed by usr/bin/jq", ran.stderr)
-        self.assertIn("--auto-deps", ran.stderr)
+        self.golden("auto-deps/named.txt", self.of_the_error(ran), {self.own_source: "source 'auto' (DISTRIBUTION)"})
+        self.assertEqual(self.profile.read_text(), text)
         report = self.orch_json("verify", self.profile, status=1)
         self.assertEqual(jsonschema_mini.check_document(report, "verify"), [])
         (item,) = [m for m in report["missing"] if m["severity"] == "required"]
         self.assertEqual((item["soname"], item["packages"][0]), ("libjq.so.1", "libjq1"))
 
         ran = self.orch("run", self.profile, "--auto-deps", "--", "you", status=0)
-        self.assertIn("looking for 'libjq.so.1' in source 'auto'\n'hello' lacks libjq.so.1, and source 'auto' has libjq1\n", ran.stderr)
+        self.assertIn(f"looking for 'libjq.so.1' in source 'auto'\n'hello' lacks libjq.so.1, and {self.own_source} has libjq1\n", ran.stderr)
         self.assertEqual(ran.stdout.strip().splitlines()[-1], "Hello, you!")
         self.assertIn('[[stack."+deps"]]\nname = "auto"\nauto = true\n', self.profile.read_text())
         lock = (self.tmp / "hello.lock.toml").read_text()
@@ -67,6 +71,77 @@ class AutoDeps(lib.TestCase):
         shutil.rmtree(self.tmp / "cache")
         self.orch("build", self.profile, "--locked")
         self.assertEqual((self.tmp / "hello.lock.toml").read_text(), lock)
+
+    def of_the_error(self, ran):
+        return ran.stderr[ran.stderr.index("error: "):ran.stderr.index("evidence: ")]
+
+    def test_package_lists_are_brought_once(self):
+        ran = self.orch("run", self.profile, "--auto-deps", status=0)
+        self.assertEqual(ran.stderr.count("updating the package lists of source 'auto'"), 1, msg=str(ran))
+
+    def broken_source(self):
+        """A source for the base's distribution that has libjq in a package that cannot be installed."""
+        repository = Repository(self.tmp / "repository")
+        repository.add("libjq1", "1.0", {"./usr/lib/x86_64-linux-gnu/libjq.so.1": elf(soname="libjq.so.1")}, depends="absent-package").publish()
+        self.make_base("own", "1")
+        self.write("config/appimage-orch/profiles/sources/own.toml", f'schema = 1\ndistribution = "own"\nrelease = "1"\n{repository.table()}')
+
+    def test_an_overlay_that_cannot_be_resolved_leaves_the_profile_as_it_was(self):
+        self.broken_source()
+        text = self.profile.read_text()
+        ran = self.orch("run", self.profile, "--auto-deps", status=125)
+        self.golden("auto-deps/not-resolved.txt", self.of_the_error(ran))
+        self.assertIn("added an overlay with auto = true", ran.stderr)
+        self.assertEqual(self.profile.read_text(), text)
+        self.assertEqual(list(self.tmp.glob("*.lock.toml")), [])
+        shutil.rmtree(self.tmp / "cache")
+        terminal = launching.Terminal([lib.BINARY, "run", self.profile], self.environment(), self.tmp)
+        terminal.read_until(b"[y/N] ")
+        terminal.type(b"y\n")
+        self.assertEqual(terminal.wait(), 125, terminal.output)
+        self.assertEqual(self.profile.read_text(), text)
+
+    def test_an_overlay_that_cannot_be_made_leaves_profile_and_lock_as_they_were(self):
+        self.broken_source()
+        repository = Repository(self.tmp / "more")
+        library = elf(soname="libjq.so.1")
+        repository.add("libjq1", "1.0", {"./usr/lib/x86_64-linux-gnu/libjq.so.1": library, "./etc/os-release": b"ID=other\n"})
+        repository.add("libown1", "1.0", {"./usr/lib/x86_64-linux-gnu/libown.so.1": elf(soname="libown.so.1")}).publish()
+        self.write("config/appimage-orch/profiles/sources/own.toml", f'schema = 1\ndistribution = "own"\nrelease = "1"\n{repository.table()}')
+        self.profile.write_text(self.profile.read_text() + '[[stack.deps]]\nname = "own"\npackages = ["libown1"]\n')
+        self.orch("build", self.profile)
+        before = [(path, path.read_text()) for path in (self.profile, self.tmp / "hello.lock.toml")]
+        ran = self.orch("run", self.profile, "--auto-deps", status=125)
+        self.golden("auto-deps/not-made.txt", self.of_the_error(ran))
+        self.assertEqual(ran.stderr.count("'etc/os-release'"), 2)  # what was found, and how to allow it; said once
+        self.assertEqual([(path, path.read_text()) for path, _ in before], before)
+
+    def test_where_nobody_can_be_asked_what_helps_is_looked_for_in_all_sources(self):
+        repository = Repository(self.tmp / "repository")
+        repository.add("libown1", "1.0", {"./usr/lib/x86_64-linux-gnu/libown.so.1": elf(soname="libown.so.1")})
+        repository.add("libjq1-own", "1.0", {"./usr/lib/x86_64-linux-gnu/libjq.so.1": elf(soname="libjq.so.1")}).publish()
+        self.make_base("own", "")
+        self.write("hello.toml", self.profile.read_text() + '[[stack.deps]]\nname = "own"\nsource = "own"\npackages = ["libown1"]\n'
+                   f"[source.own]\n{repository.table()}")
+        ran = self.orch("run", self.profile, status=125)
+        self.assertIn(", in package 'libjq1-own' of source 'own'", ran.stderr)
+        report = self.orch_json("verify", self.profile, status=1)
+        self.assertEqual(jsonschema_mini.check_document(report, "verify"), [])
+        self.assertEqual([(m["soname"], m["packages"], m["source"]) for m in report["missing"] if m["severity"] == "required"],
+                         [("libjq.so.1", ["libjq1-own"], "source 'own'")])
+        self.golden("auto-deps/no-release.txt", self.of_the_error(self.orch("run", self.profile, "--auto-deps", status=125)))
+
+    def test_what_a_base_of_packages_lacks_is_to_be_added_to_it(self):
+        text = self.profile.read_text().replace('base = "base.erofs"', 'base = { packages = ["bare"], source = "own" }')
+        files = {f"./{path.relative_to(self.tmp / 'base')}": path.read_bytes() for path in (self.tmp / "base").rglob("*")
+                 if path.is_file() and "libm.so" not in path.name}
+        repository = Repository(self.tmp / "repository").add("bare", "1.0", files)
+        repository.add("libjq1", "1.0", {"./usr/lib/libjq.so.1": elf(soname="libjq.so.1", needed=["libm.so.6", "libc.so.6"])})
+        repository.add("libc6-math", "1.0", {"./usr/lib/libm.so.6": elf(soname="libm.so.6")}).publish()
+        self.write("hello.toml", text + '[[stack.deps]]\nname = "jq"\nsource = "own"\npackages = ["libjq1"]\n'
+                   f"[source.own]\n{repository.table()}")
+        self.golden("auto-deps/of-a-base-of-packages.txt", self.of_the_error(self.orch("run", self.profile, status=125)))
+        self.assertIn("in package libc6-math, which the base has to bring: no overlay may", self.orch("verify", self.profile, status=1).stdout)
 
     def test_what_only_a_base_may_have_is_named_and_not_taken(self):
         (self.tmp / "base/lib/x86_64-linux-gnu/libm.so.6").unlink()
@@ -150,6 +225,7 @@ class AutoDeps(lib.TestCase):
             terminal.type(answer)
             self.assertEqual(terminal.wait(), status, terminal.output)
             self.assertEqual("auto = true" in self.profile.read_text(), status == 0)
+            self.assertLessEqual(terminal.output.count(b"updating the package lists"), 1)
         self.assertIn(b"Hello, there!", terminal.output)
 
 

@@ -78,6 +78,11 @@ class CheckStack(StackTestCase):
         self.orch("build", self.profile(("app", "lib-other", []), ("b", "lib-clean", ["base-override"])), status=1)
         self.assertEqual(len(self.check(self.profile(("app", "lib-other", ["base-override"])))["findings"]), 2)
 
+    def test_one_is_not_called_many(self):
+        self.publish("lib-clean", {})
+        self.assertIn("hello: 2 packages in 2 layers, written\n", self.orch("lock", self.profile(("app", "lib-clean", ()))).stdout)
+        self.assertIn("hello: 1 package in 1 layer, written\n", self.orch("lock", self.profile()).stdout)
+
     def test_what_overlays_do_to_each_other_is_noted(self):
         self.publish("lib-first", {"./usr/share/new": b"first"})
         self.publish("lib-second", {"./usr/share/new": b"second", "./usr/share/fonts/": Entry(type=b"5", mode=0o711)})

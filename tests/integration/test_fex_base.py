@@ -85,6 +85,12 @@ class FexBase(lib.TestCase):
         self.assertIn("0123456789abcdef", ran.stderr)
         self.assertFalse((self.tmp / "app.lock.toml").exists())
 
+    def test_a_list_without_images_is_said_to_be_one(self):
+        (self.folder / "list.json").write_text(json.dumps({"v1": {}}))
+        ran = self.orch("lock", self.profile, ok=False)
+        self.assertIn("FEX publishes no image 'Fedora 42': its list names none at all\n", ran.stderr)
+        self.assertIn("hint: look at the list that fex.list of the profile names", ran.stderr)
+
     def test_locked_needs_a_lock(self):
         ran = self.orch("build", self.profile, "--locked", status=2)
         self.assertIn("the image of layer 'base' is not locked", ran.stderr)

@@ -3,6 +3,7 @@
 import contextlib
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 import tempfile
@@ -131,7 +132,9 @@ class Shared:
 
     def test_time_is_limited(self):
         mark = f"987{os.getpid() % 1000}"
-        self.run_app(f"trap '' TERM; setsid sleep {mark} & sleep {mark}", "--timeout", "300ms", status=124)
+        ran = self.run_app(f"trap '' TERM; setsid sleep {mark} & sleep {mark}", "--timeout", "300ms", status=124)
+        self.golden("errors/run-timeout.txt", "\n".join(re.findall("^error: .*|^  hint: .*", ran.stderr, re.M)) + "\n")
+        self.assertEqual(ran.stderr.count("give it more"), 1)
         self.assertEqual(self.last()["outcome"], "timed_out")
         self.assertEqual(processes_with(f"sleep\0{mark}"), [])
 
