@@ -27,7 +27,7 @@ Result<> index(Context& context) {
   if (opened.format != image::ImageFormat::squashfs) options.threads = context.jobs;
   ORCH_TRY(const auto index, elf::Index::make(*opened.tree, options));
   context.log(fmt::format("{} files, directories and links", index->size()));
-  return sys::write_atomic(output, index->serialise());
+  return sys::write_atomic(output, index->bytes());
 }
 
 }  // namespace orch::action

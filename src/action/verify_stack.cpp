@@ -23,8 +23,8 @@ namespace {
 constexpr std::string_view k_appdir = "/AppDir";
 
 Result<std::shared_ptr<const elf::Index>> read_index(const std::string& path) {
-  ORCH_TRY(const std::string text, sys::read_file(path));
-  auto index = elf::Index::parse(text);
+  ORCH_TRY(const auto file, sys::MappedFile::open(path));
+  auto index = elf::Index::parse(file->bytes(), file);
   if (!index) return base::fail(std::move(index.error()).while_doing("reading '" + path + "'"));
   return index;
 }
@@ -41,8 +41,7 @@ Result<std::vector<elf::IndexedLayer>> read_layers(const Context& context) {
   }
   if (!layers.empty()) return layers;
   // A stack without images has nothing of what the application needs.
-  ORCH_TRY(auto nothing, elf::Index::parse("appimage-orch index 1\nd\t755\t0\t0\t0\t0\t\t\n"));
-  layers.push_back({"nothing", std::move(nothing)});
+  layers.push_back({"nothing", elf::Index::empty()});
   return layers;
 }
 
@@ -67,6 +66,7 @@ Result<> verify_stack(Context& context) {
   elf::ReportOptions options;
   options.isa_level = static_cast<unsigned>(context.parameters.int_or("isa", 3));
   options.library_path = library_path(context.parameters.string_or("library_path", ""));
+  options.threads = context.jobs;
   options.require = context.texts("require");
   options.ignore = context.texts("ignore");
   ORCH_TRY(const elf::LinkageReport report, elf::report_linkage(*files, options));

@@ -52,9 +52,9 @@ Result<BaseFacts> read_base_facts(const std::vector<LayerIndex>& indexes) {
   BaseFacts facts;
   std::vector<image::Layer> layers;
   for (const LayerIndex& index : indexes) {
-    ORCH_TRY(const std::string text, sys::read_file(index.path));
-    if (text.empty()) continue;
-    ORCH_TRY(std::shared_ptr<const image::FileTree> tree, elf::Index::parse(text));
+    ORCH_TRY(const auto file, sys::MappedFile::open(index.path));
+    if (file->bytes().empty()) continue;
+    ORCH_TRY(std::shared_ptr<const image::FileTree> tree, elf::Index::parse(file->bytes(), file));
     layers.push_back({index.layer, std::move(tree)});
   }
   if (layers.empty()) return facts;

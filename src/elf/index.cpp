@@ -18,6 +18,10 @@ using image::DirEntry;
 using image::NodeId;
 using image::NodeInfo;
 using image::NodeType;
+using index_form::Draft;
+using index_form::EntryRecord;
+using index_form::FileRecord;
+using index_form::NodeRecord;
 
 namespace {
 
@@ -35,18 +39,16 @@ bool is_kept(std::string_view path) {
          path == "etc/os-release" || path == "usr/lib/os-release" || path.starts_with("etc/ld.so.conf.d/");
 }
 
-}  // namespace
-
 // Walks a tree breadth first, so that the entries of a directory get consecutive numbers.
 class IndexBuilder {
  public:
   IndexBuilder(const image::FileTree& tree, const IndexOptions& options) : tree_(tree), options_(options) {}
 
-  Result<std::shared_ptr<const Index>> run() {
+  Result<std::string> run() {
     ORCH_CHECK(add({tree_.root(), "", NodeType::directory}));
     for (std::size_t next = 0; next < found_.size(); ++next) ORCH_CHECK(read(next));
     ORCH_CHECK(read_files());
-    return std::shared_ptr<const Index>(std::move(index_));
+    return index_form::write(draft_);
   }
 
  private:
@@ -73,7 +75,7 @@ class IndexBuilder {
     info.mtime_nsec = info.uid = info.gid = 0;
     if (info.type == NodeType::directory) info.links = 0;
     found_.push_back(std::move(found));
-    index_->nodes_.emplace_back().info = info;
+    draft_.nodes.emplace_back().info = info;
     return known->second;
   }
 
@@ -81,9 +83,9 @@ class IndexBuilder {
     const Found found = found_[number];
     if (found.type == NodeType::directory) return read_directory(number, found);
     if (found.type == NodeType::symlink) {
-      ORCH_TRY(index_->nodes_[number].target, tree_.readlink(found.node));
+      ORCH_TRY(draft_.nodes[number].target, tree_.readlink(found.node));
     }
-    if (found.type == NodeType::file && index_->nodes_[number].info.size > 0) files_.push_back(number);
+    if (found.type == NodeType::file && draft_.nodes[number].info.size > 0) files_.push_back(number);
     return {};
   }
 
@@ -117,19 +119,19 @@ class IndexBuilder {
 
   Result<> read_directory(std::size_t number, const Found& found) {
     ORCH_TRY(std::vector<DirEntry> entries, tree_.list(found.node));
-    std::vector<Index::Entry> out;
+    std::vector<Draft::Entry> out;
     out.reserve(entries.size());
     for (DirEntry& entry : entries) {
       std::string path = found.path.empty() ? entry.name : found.path + "/" + entry.name;
       ORCH_TRY(const std::size_t node, add({entry.node, std::move(path), entry.type}));
       out.push_back({std::move(entry.name), node});
     }
-    index_->nodes_[number].entries = std::move(out);
+    draft_.nodes[number].entries = std::move(out);
     return {};
   }
 
   Result<> read_file(std::size_t number, const Found& found) {
-    Index::Node& node = index_->nodes_[number];
+    Draft::Node& node = draft_.nodes[number];
     ORCH_TRY(const std::unique_ptr<image::RandomAccess> file, tree_.open(found.node));
     if (is_kept(found.path) && file->size() <= k_most_kept) {
       ORCH_TRY(node.content, image::read_exact(*file, 0, static_cast<std::size_t>(file->size())));
@@ -137,7 +139,7 @@ class IndexBuilder {
     }
     ORCH_TRY(std::optional<Facts> facts, read_facts(*file));
     if (!facts) return keep_script(node, found.path, *file);
-    node.elf = std::make_unique<Index::ElfFile>();
+    node.elf = std::make_unique<Draft::ElfFile>();
     if (options_.dlopen_hints) {
       ORCH_TRY(node.elf->hints, read_dlopen_hints(*file, *facts));
     }
@@ -150,7 +152,7 @@ class IndexBuilder {
   }
 
   // Scripts that may start the application say which program they lead to.
-  static Result<> keep_script(Index::Node& node, std::string_view path, const image::RandomAccess& file) {
+  static Result<> keep_script(Draft::Node& node, std::string_view path, const image::RandomAccess& file) {
     const std::size_t slash = path.rfind('/');
     const bool in_bin = slash != std::string_view::npos &&
                         (path.substr(0, slash) == "bin" || path.substr(0, slash).ends_with("/bin"));
@@ -164,58 +166,173 @@ class IndexBuilder {
 
   const image::FileTree& tree_;
   const IndexOptions& options_;
-  std::shared_ptr<Index> index_{new Index()};
+  Draft draft_;
   std::vector<Found> found_;
   std::vector<std::size_t> files_;  // numbers of files that are not empty
   std::unordered_map<std::uint64_t, std::size_t> numbers_;
 };
 
+}  // namespace
+
 Result<std::shared_ptr<const Index>> Index::make(const image::FileTree& tree, const IndexOptions& options) {
-  return IndexBuilder(tree, options).run();
+  ORCH_TRY(std::string bytes, IndexBuilder(tree, options).run());
+  return parse(std::move(bytes));
+}
+
+Result<std::shared_ptr<const Index>> Index::parse(std::string_view bytes, std::shared_ptr<const void> owner) {
+  ORCH_TRY(const index_form::Sections sections, index_form::open(bytes));
+  return std::shared_ptr<const Index>(new Index(bytes, std::move(owner), sections));
+}
+
+Result<std::shared_ptr<const Index>> Index::parse(std::string bytes) {
+  const auto owner = std::make_shared<const std::string>(std::move(bytes));
+  return parse(*owner, owner);
+}
+
+std::shared_ptr<const Index> Index::empty() {
+  Draft draft;
+  draft.nodes.resize(1);
+  draft.nodes.front().info.type = NodeType::directory;
+  draft.nodes.front().info.mode = 0755;
+  return *parse(*index_form::write(draft));
+}
+
+NodeRecord Index::at(NodeId node) const {
+  return sections_.nodes.at(node.value);
+}
+
+NodeType Index::type_of(std::size_t node) const {
+  return index_form::type_of(sections_.nodes[node]);
+}
+
+DirEntry Index::entry(const EntryRecord& record) const {
+  return {std::string(sections_.text(record.name)), type_of(record.node), NodeId{record.node}};
+}
+
+std::vector<std::string> Index::texts(std::size_t first, std::size_t count) const {
+  std::vector<std::string> out;
+  out.reserve(count);
+  for (std::size_t i = first; i < first + count; ++i) out.emplace_back(sections_.text(sections_.words[i]));
+  return out;
 }
 
 Result<NodeInfo> Index::stat(NodeId node) const {
-  return at(node).info;
+  const NodeRecord record = at(node);
+  NodeInfo info;
+  info.type = index_form::type_of(record);
+  info.mode = record.mode & 07777U;
+  info.size = record.size;
+  info.links = record.links;
+  info.device_major = record.device_major;
+  info.device_minor = record.device_minor;
+  info.opaque = (record.mode & index_form::k_opaque) != 0;
+  info.redirected = (record.mode & index_form::k_redirected) != 0;
+  info.whiteout_mark = (record.mode & index_form::k_whiteout) != 0;
+  return info;
 }
 
 Result<std::vector<DirEntry>> Index::list(NodeId directory) const {
   std::vector<DirEntry> out;
-  out.reserve(at(directory).entries.size());
-  for (const Entry& entry : at(directory).entries)
-    out.push_back({entry.name, nodes_[entry.node].info.type, NodeId{entry.node}});
+  const NodeRecord record = at(directory);
+  if (index_form::type_of(record) != NodeType::directory) return out;
+  out.reserve(record.second);
+  for (std::size_t i = 0; i < record.second; ++i) {
+    out.push_back(entry(sections_.entries[record.first + i]));
+    const std::string& name = out.back().name;
+    if (!image::is_valid_name(name) || (i > 0 && name <= out[i - 1].name))
+      return index_form::damaged("has a directory with impossible names");
+  }
   return out;
 }
 
 Result<std::optional<DirEntry>> Index::lookup(NodeId directory, std::string_view name) const {
-  const std::vector<Entry>& entries = at(directory).entries;
-  const auto found =
-      std::lower_bound(entries.begin(), entries.end(), name,
-                       [](const Entry& entry, std::string_view key) { return entry.name < key; });
-  if (found == entries.end() || found->name != name) return std::optional<DirEntry>();
-  return std::optional<DirEntry>(DirEntry{found->name, nodes_[found->node].info.type, NodeId{found->node}});
+  const NodeRecord record = at(directory);
+  if (index_form::type_of(record) != NodeType::directory) return std::optional<DirEntry>();
+  std::size_t begin = record.first;
+  std::size_t end = begin + record.second;
+  while (begin < end) {
+    const std::size_t middle = begin + (end - begin) / 2;
+    const int order = sections_.text(sections_.entries[middle].name).compare(name);
+    if (order == 0) return std::optional<DirEntry>(entry(sections_.entries[middle]));
+    (order < 0 ? begin : end) = order < 0 ? middle + 1 : middle;
+  }
+  return std::optional<DirEntry>();
 }
 
 Result<std::string> Index::readlink(NodeId symlink) const {
-  return at(symlink).target;
+  const NodeRecord record = at(symlink);
+  return std::string(index_form::type_of(record) == NodeType::symlink ? sections_.text(record.first)
+                                                                      : std::string_view());
 }
 
 Result<std::unique_ptr<image::RandomAccess>> Index::open(NodeId file) const {
-  if (!at(file).content)
+  const NodeRecord record = at(file);
+  if (index_form::type_of(record) != NodeType::file || (record.mode & index_form::k_content) == 0)
     return fail(ErrorKind::unsupported, "an index does not have the contents of this file");
-  return std::make_unique<image::MemoryAccess>(*at(file).content);
+  return std::make_unique<image::MemoryAccess>(std::string(sections_.text(record.second)));
 }
 
-const Facts* Index::facts(NodeId file) const {
-  return at(file).elf ? &at(file).elf->facts : nullptr;
+std::optional<std::size_t> Index::elf_file(NodeId file) const {
+  const NodeRecord record = at(file);
+  if (index_form::type_of(record) != NodeType::file || record.first == 0) return std::nullopt;
+  return record.first - std::size_t{1};
 }
 
-const LoaderLayout* Index::layout(NodeId file) const {
-  return at(file).elf && at(file).elf->layout ? &*at(file).elf->layout : nullptr;
+std::optional<Facts> Index::facts(NodeId file) const {
+  const std::optional<std::size_t> number = elf_file(file);
+  if (!number) return std::nullopt;
+  const FileRecord record = sections_.files[*number];
+  const auto text = [&](std::uint32_t at) { return std::string(sections_.text(at)); };
+  Facts out;
+  out.is_64 = (record.bits & index_form::k_is_64) != 0;
+  out.machine = record.machine;
+  out.type = record.type;
+  out.dynamic = (record.bits & index_form::k_dynamic) != 0;
+  out.interpreter = text(record.interpreter);
+  out.soname = text(record.soname);
+  std::size_t at = record.first;
+  const auto list = [&](std::size_t count) { return texts(std::exchange(at, at + count), count); };
+  out.needed = list(record.needed);
+  out.rpath = list(record.rpath);
+  out.runpath = list(record.runpath);
+  out.has_runpath = (record.bits & index_form::k_has_runpath) != 0;
+  for (std::size_t i = 0; i < record.versions; ++i, at += 2) {
+    const std::uint32_t version = sections_.words[at + 1];
+    out.versions.push_back({text(sections_.words[at]), text(version & ~index_form::k_weak),
+                            (version & index_form::k_weak) != 0});
+  }
+  out.definitions = list(record.definitions);
+  out.versioned = (record.bits & index_form::k_versioned) != 0;
+  out.glibc = text(record.glibc);
+  out.isa_needed = record.isa_needed;
+  out.isa_used = record.isa_used;
+  out.ibt = (record.bits & index_form::k_ibt) != 0;
+  out.shstk = (record.bits & index_form::k_shstk) != 0;
+  out.build_id = text(record.build_id);
+  out.flags = record.flags;
+  out.flags_1 = record.flags_1;
+  out.executable_stack = (record.bits & index_form::k_executable_stack) != 0;
+  out.defect = text(record.defect);
+  return out;
 }
 
-const std::vector<std::string>& Index::dlopen_hints(NodeId file) const {
-  static const std::vector<std::string> k_none;
-  return at(file).elf ? at(file).elf->hints : k_none;
+std::optional<LoaderLayout> Index::layout(NodeId file) const {
+  const std::optional<std::size_t> number = elf_file(file);
+  if (!number || sections_.files[*number].layout == 0) return std::nullopt;
+  const FileRecord record = sections_.files[*number];
+  const std::size_t first = record.first + record.words() - record.layout;
+  LoaderLayout out;
+  out.lib = sections_.text(sections_.words[first]);
+  out.legacy_hwcap = sections_.words[first + 1] != 0;
+  out.system_directories = texts(first + 2, record.layout - std::size_t{2});
+  return out;
+}
+
+std::vector<std::string> Index::dlopen_hints(NodeId file) const {
+  const std::optional<std::size_t> number = elf_file(file);
+  if (!number) return {};
+  const FileRecord record = sections_.files[*number];
+  return texts(record.first + record.words() - record.layout - record.hints, record.hints);
 }
 
 }  // namespace orch::elf

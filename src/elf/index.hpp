@@ -2,22 +2,12 @@
 // small files that the loader reads. It answers as the tree itself does, except for the contents of files,
 // owners and times (which depend on who unpacked a tree, and when), so a stack can be looked at without its
 // images. Written once per content (rules index-image, index-tree).
-//
-// Text, one record a line, fields separated by tabs; in them '\' is "\\", a tab "\t", a line feed "\n". The
-// first line is "appimage-orch index 1". Then for each node, in breadth-first order, the root first:
-//   TYPE mode size links major minor marks target
-//                                                TYPE: f d l c b p s; mode octal; marks: of "orw", opaque,
-//                                                redirected, whiteout mark; 0 links for directories
-//   > node name                                  entries of a directory, sorted by name; node counts from 0
-//   = bytes                                      the content of a file that is kept
-//   E bytes                                      an ELF file's facts (facts_codec.hpp)
-//   H name…                                      what it may load by dlopen
-//   L bytes                                      what a dynamic loader has built in
+// The bytes: index_form.hpp.
 #pragma once
 
 #include "base/result.hpp"
 #include "elf/facts.hpp"
-#include "elf/facts_source.hpp"
+#include "elf/index_form.hpp"
 #include "elf/loader_layout.hpp"
 #include "image/file_tree.hpp"
 
@@ -25,6 +15,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace orch::elf {
@@ -43,9 +34,14 @@ class Index final : public image::FileTree {
   // Reads `tree`. Errors: those of reading it, and of kind corrupt where a directory stands in it twice.
   static Result<std::shared_ptr<const Index>> make(const image::FileTree& tree,
                                                    const IndexOptions& options = {});
-  // Of what serialise() gave; anything else is corrupt, with the line.
-  static Result<std::shared_ptr<const Index>> parse(std::string_view text);
-  std::string serialise() const;
+  // Of what bytes() gave; anything else is corrupt, or later an Error of kind corrupt from list(). `owner` keeps
+  // the bytes where they are.
+  static Result<std::shared_ptr<const Index>> parse(std::string_view bytes,
+                                                    std::shared_ptr<const void> owner);
+  static Result<std::shared_ptr<const Index>> parse(std::string bytes);
+  // Of a tree without files.
+  static std::shared_ptr<const Index> empty();
+  std::string_view bytes() const { return bytes_; }
 
   image::NodeId root() const override { return image::NodeId{0}; }
   Result<image::NodeInfo> stat(image::NodeId node) const override;
@@ -56,38 +52,28 @@ class Index final : public image::FileTree {
   // Only files that are kept (etc/ld.so.*, os-release, desktop entries, small start scripts); unsupported for
   // all others.
   Result<std::unique_ptr<image::RandomAccess>> open(image::NodeId file) const override;
+  std::size_t size() const { return sections_.nodes.size(); }
 
-  // nullptr: no ELF file.
-  const Facts* facts(image::NodeId file) const;
-  // nullptr: not glibc's loader.
-  const LoaderLayout* layout(image::NodeId file) const;
-  const std::vector<std::string>& dlopen_hints(image::NodeId file) const;
-  std::size_t size() const { return nodes_.size(); }
+  // What is known of ELF files; nullopt, or nothing, for all others.
+  std::optional<Facts> facts(image::NodeId file) const;
+  std::optional<LoaderLayout> layout(image::NodeId file) const;  // nullopt: not glibc's loader
+  std::vector<std::string> dlopen_hints(image::NodeId file) const;
+
+  // For IndexObjects: the number of an ELF file, counted from 0, and the records themselves.
+  std::optional<std::size_t> elf_file(image::NodeId file) const;
+  const index_form::Sections& sections() const { return sections_; }
 
  private:
-  struct Entry {
-    std::string name;
-    std::size_t node = 0;
-  };
-  struct ElfFile {
-    Facts facts;
-    std::vector<std::string> hints;
-    std::optional<LoaderLayout> layout;
-  };
-  struct Node {
-    image::NodeInfo info;
-    std::string target;
-    std::vector<Entry> entries;
-    std::optional<std::string> content;
-    std::unique_ptr<ElfFile> elf;
-  };
-  friend class IndexBuilder;
-  friend class IndexReader;
+  Index(std::string_view bytes, std::shared_ptr<const void> owner, const index_form::Sections& sections)
+      : bytes_(bytes), owner_(std::move(owner)), sections_(sections) {}
+  index_form::NodeRecord at(image::NodeId node) const;
+  image::NodeType type_of(std::size_t node) const;
+  image::DirEntry entry(const index_form::EntryRecord& record) const;
+  std::vector<std::string> texts(std::size_t first, std::size_t count) const;
 
-  Index() = default;
-  const Node& at(image::NodeId node) const { return nodes_.at(node.value); }
-
-  std::vector<Node> nodes_;
+  std::string_view bytes_;
+  std::shared_ptr<const void> owner_;
+  index_form::Sections sections_;
 };
 
 }  // namespace orch::elf

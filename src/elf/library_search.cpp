@@ -14,7 +14,6 @@ using image::Resolution;
 namespace {
 
 constexpr int k_near_links = 8;
-constexpr std::size_t k_max_providers = 1024;  // that the version table of one object names
 
 // The length of the token behind a '$', braces included; 0 if it is another.
 std::size_t token_length(std::string_view text, std::string_view name) {
@@ -56,90 +55,56 @@ std::string expand_tokens(std::string_view text, std::string_view origin, std::s
   return out;
 }
 
-std::uint32_t Names::number(std::string_view name) {
-  if (const auto known = numbers_.find(name); known != numbers_.end()) return known->second;
-  const auto number = static_cast<std::uint32_t>(texts_.size());
-  numbers_.emplace(texts_.emplace_back(name), number);
-  return number;
-}
-
-const Object* RootFiles::object_of(const Facts* facts) {
-  if (facts == nullptr) return nullptr;
-  const auto [known, is_new] = objects_.try_emplace(facts);
-  Object& object = known->second;
-  if (!is_new) return &object;
-  object.facts = facts;
-  object.number = static_cast<std::uint32_t>(objects_.size() - 1);
-  if (!facts->soname.empty()) object.soname = names_.number(facts->soname);
-  for (const std::string& name : facts->needed)
-    object.needed.push_back(name.find('$') == std::string::npos ? names_.number(name) : k_no_name);
-  for (const VersionNeed& need : facts->versions) {
-    auto group = std::find_if(object.versions.rbegin(), object.versions.rend(),
-                              [&](const Object::Versions& one) { return one.name == need.library; });
-    if (group == object.versions.rend()) {
-      if (object.versions.size() == k_max_providers) continue;
-      object.versions.push_back({names_.number(need.library), need.library, {}, {}});
-      group = object.versions.rbegin();
-    }
-    group->needs.push_back(&need);
+Result<RootFiles::Directory*> RootFiles::directory(std::string_view path) {
+  if (const auto known = directories_.find(path); known != directories_.end()) return &known->second;
+  Directory& directory = directories_[std::string(path)];
+  ORCH_TRY(const Resolution found, image::resolve(root_, path, image::Links::in_root));
+  if (found.outcome == Resolution::Outcome::found && found.type == NodeType::directory) {
+    directory.there = true;
+    directory.node = found.node;
+    directory.real_path = found.path;
   }
-  return &object;
+  return &directory;
 }
 
-Result<bool> RootFiles::has(Directory& directory, std::string_view name) const {
+// The entry of that name; how many there are if there is none.
+Result<std::size_t> RootFiles::find(Directory& directory, std::string_view name) {
   if (!directory.listed) {
     ORCH_TRY(directory.entries, root_.list(directory.node));
+    directory.looked_at.resize(directory.entries.size());
     directory.listed = true;
   }
   const auto found =
       std::lower_bound(directory.entries.begin(), directory.entries.end(), name,
                        [](const image::DirEntry& entry, std::string_view key) { return entry.name < key; });
-  return found != directory.entries.end() && found->name == name;
+  if (found == directory.entries.end() || found->name != name) return directory.entries.size();
+  return static_cast<std::size_t>(found - directory.entries.begin());
 }
 
-Result<RootFiles::Directory*> RootFiles::directory(const std::string& path) {
-  const auto [known, is_new] = directories_.try_emplace(path);
-  if (!is_new) return &known->second;
-  ORCH_TRY(const Resolution found, image::resolve(root_, path, image::Links::in_root));
-  if (found.outcome == Resolution::Outcome::found && found.type == NodeType::directory)
-    known->second = {true, found.node, found.path, {}, false};
-  return &known->second;
-}
-
-Result<Candidate> RootFiles::look(const std::string& path) {
+Result<Candidate> RootFiles::look(Directory& directory, std::size_t entry) {
+  const auto path_of = [&](const std::string& name) {
+    return (directory.real_path.empty() ? "/" : "/" + directory.real_path + "/") + name;
+  };
   Candidate out;
-  const std::size_t slash = path.rfind('/') + 1;
-  const std::string name = path.substr(slash);
-  ORCH_TRY(const Directory* in, directory(path.substr(0, slash)));
-  if (!in->there) return out;
-  NodeType type = NodeType::directory;
-  if (image::is_valid_name(name)) {
-    ORCH_TRY(const std::optional<image::DirEntry> entry, root_.lookup(in->node, name));
-    if (!entry) return out;
-    type = entry->type;
-    out.node = entry->node;
-    out.real_path = (in->real_path.empty() ? "/" : "/" + in->real_path + "/") + name;
-    // Most links of libraries name a file beside them.
-    for (int links = 0; type == NodeType::symlink && links < k_near_links; ++links) {
-      ORCH_TRY(const std::string target, root_.readlink(out.node));
-      if (!image::is_valid_name(target)) break;
-      ORCH_TRY(const std::optional<image::DirEntry> beside, root_.lookup(in->node, target));
-      if (!beside) return Candidate();
-      type = beside->type;
-      out.node = beside->node;
-      out.real_path = (in->real_path.empty() ? "/" : "/" + in->real_path + "/") + target;
-    }
-    if (type == NodeType::symlink) {
-      ORCH_TRY(Resolution found, image::resolve(root_, out.real_path, image::Links::in_root));
-      if (found.outcome != Resolution::Outcome::found) return Candidate();
-      type = found.type;
-      out.node = found.node;
-      out.real_path = "/" + std::move(found.path);
-    }
+  // Most links of libraries name a file beside them.
+  for (int links = 0; directory.entries[entry].type == NodeType::symlink && links < k_near_links; ++links) {
+    ORCH_TRY(const std::string target, root_.readlink(directory.entries[entry].node));
+    if (!image::is_valid_name(target)) break;
+    ORCH_TRY(entry, find(directory, target));
+    if (entry == directory.entries.size()) return out;
+  }
+  NodeType type = directory.entries[entry].type;
+  out.node = directory.entries[entry].node;
+  out.real_path = path_of(directory.entries[entry].name);
+  if (type == NodeType::symlink) {
+    ORCH_TRY(Resolution found, image::resolve(root_, out.real_path, image::Links::in_root));
+    if (found.outcome != Resolution::Outcome::found) return Candidate();
+    type = found.type;
+    out.node = found.node;
+    out.real_path = "/" + std::move(found.path);
   }
   if (type == NodeType::file) {
-    ORCH_TRY(out.facts, facts_.facts(out.node, std::string_view(out.real_path).substr(1)));
-    out.object = object_of(out.facts);
+    ORCH_TRY(out.object, facts_.object(out.node, std::string_view(out.real_path).substr(1)));
     ORCH_CHECK(judge(out));
     return out;
   }
@@ -151,24 +116,24 @@ Result<Candidate> RootFiles::look(const std::string& path) {
 
 Result<> RootFiles::judge(Candidate& candidate) {
   candidate.verdict = Candidate::Verdict::refused;
-  const Facts* facts = candidate.facts;
-  if (!facts) {
+  const Object* object = candidate.object;
+  if (!object) {
     ORCH_TRY(const image::NodeInfo info, root_.stat(candidate.node));
     candidate.why = info.size < 64 ? "file too short" : "invalid ELF header";
     return {};
   }
-  if (!facts->is_64) {
+  if (!object->is_64) {
     candidate.verdict = Candidate::Verdict::skipped;
     candidate.why = "wrong ELF class: ELFCLASS32";
     candidate.other_class = true;
-  } else if (facts->machine != k_machine_x86_64 && facts->defect.empty()) {
+  } else if (object->machine != k_machine_x86_64 && object->defect.empty()) {
     candidate.verdict = Candidate::Verdict::skipped;
-    candidate.why = "is for " + image::machine_name(facts->machine, facts->is_64);
-  } else if (!facts->defect.empty()) {
-    candidate.why = facts->defect;
-  } else if (facts->type == k_type_executable) {
+    candidate.why = "is for " + image::machine_name(object->machine, object->is_64);
+  } else if (!object->defect.empty()) {
+    candidate.why = object->defect;
+  } else if (object->type == k_type_executable) {
     candidate.why = "cannot dynamically load executable";
-  } else if ((facts->flags_1 & k_flag1_pie) != 0) {
+  } else if ((object->flags_1 & k_flag1_pie) != 0) {
     candidate.why = "cannot dynamically load position-independent executable";
   } else {
     candidate.verdict = Candidate::Verdict::usable;
@@ -176,10 +141,31 @@ Result<> RootFiles::judge(Candidate& candidate) {
   return {};
 }
 
-Result<const Candidate*> RootFiles::at(const std::string& path) {
-  if (const auto known = candidates_.find(path); known != candidates_.end()) return &known->second;
-  ORCH_TRY(Candidate found, look(path));
-  return &candidates_.emplace(path, std::move(found)).first->second;
+Result<const Candidate*> RootFiles::in(Directory& directory, std::string_view name) {
+  static const Candidate k_absent;
+  ORCH_TRY(const std::size_t entry, find(directory, name));
+  if (entry == directory.entries.size()) return &k_absent;
+  if (directory.looked_at[entry] == nullptr) {
+    ORCH_TRY(Candidate made, look(directory, entry));
+    directory.looked_at[entry] = &candidates_.emplace_back(std::move(made));
+  }
+  return directory.looked_at[entry];
+}
+
+Result<const Candidate*> RootFiles::at(std::string_view path) {
+  static const Candidate k_absent;
+  static const Candidate k_directory = [] {
+    Candidate out;
+    out.verdict = Candidate::Verdict::refused;
+    out.why = "is a directory (cannot read file data: Error 21)";
+    return out;
+  }();
+  const std::size_t slash = path.rfind('/') + 1;
+  const std::string_view name = path.substr(slash);
+  ORCH_TRY(Directory* const directory, this->directory(path.substr(0, slash)));
+  if (!directory->there) return &k_absent;
+  if (!image::is_valid_name(name)) return &k_directory;
+  return in(*directory, name);
 }
 
 Result<std::optional<std::string>> RootFiles::read(std::string_view path, std::size_t limit) const {
@@ -192,10 +178,11 @@ Result<std::optional<std::string>> RootFiles::read(std::string_view path, std::s
   return std::optional<std::string>(std::move(bytes));
 }
 
-std::vector<std::string> search_directories(std::span<const std::string> elements, std::string_view origin,
-                                            const LoaderLayout& layout, std::string_view platform) {
+std::vector<std::string> search_directories(std::span<const std::string_view> elements,
+                                            std::string_view origin, const LoaderLayout& layout,
+                                            std::string_view platform) {
   std::vector<std::string> out;
-  for (const std::string& element : elements) {
+  for (const std::string_view element : elements) {
     std::string directory = expand_tokens(element, origin, layout.lib, platform);
     if (directory.empty() && !element.empty()) continue;
     while (directory.size() > 1 && directory.back() == '/') directory.pop_back();
@@ -220,42 +207,62 @@ LibrarySearch::LibrarySearch(RootFiles& files, const LoaderOptions& options, con
   subdirectories_.emplace_back();
 }
 
-Result<SearchList> LibrarySearch::list(Via via, std::span<const std::string> directories) const {
-  SearchList out{via, {}};
+Result<const SearchList*> LibrarySearch::list(Via via, const std::vector<std::string>& directories) {
+  const auto [known, is_new] = lists_.try_emplace({via, directories});
+  SearchList& out = known->second;
+  if (!is_new) return &out;
+  out.via = via;
   for (const std::string& directory : directories)
     for (const std::string& subdirectory : subdirectories_) {
       std::string prefix = directory + subdirectory;
       ORCH_TRY(RootFiles::Directory* const there, files_.directory(absolute_path(prefix, options_)));
       if (there->there) out.places.push_back({std::move(prefix), there});
     }
-  return out;
+  return &out;
 }
 
-Result<bool> LibrarySearch::at_path(const std::string& path, Via via, Found& found) {
-  ORCH_TRY(const Candidate* candidate, files_.at(absolute_path(path, options_)));
-  if (candidate->verdict == Candidate::Verdict::absent) return false;
-  if (candidate->verdict == Candidate::Verdict::skipped) {
-    found.skipped.push_back({path, candidate->why});
-    found.other_class |= candidate->other_class;
+bool LibrarySearch::take(const Candidate& candidate, std::string_view path, Via via, Found& found) {
+  if (candidate.verdict == Candidate::Verdict::absent) return false;
+  if (candidate.verdict == Candidate::Verdict::skipped) {
+    found.skipped.push_back({std::string(path), candidate.why});
+    found.other_class |= candidate.other_class;
     return false;
   }
   found.via = via;
   found.path = path;
-  found.candidate = candidate;
+  found.candidate = &candidate;
+  if (candidate.verdict == Candidate::Verdict::usable) found.object = candidate.object;
   return true;
 }
 
-Result<bool> LibrarySearch::in_list(std::string_view name, const SearchList& list, Found& found) {
-  const bool plain = image::is_valid_name(name);
+Result<const Found*> LibrarySearch::at_path(std::string_view path, Via via) {
+  const std::uint32_t number = files_.names().keep(path);
+  const Found*& known = at_paths_[number];
+  if (known != nullptr && (known->via == via || known->candidate == nullptr)) return known;
+  ORCH_TRY(const Candidate* candidate, files_.at(absolute_path(path, options_)));
+  Found found;
+  take(*candidate, files_.names().text(number), via, found);
+  return known = keep(std::move(found));
+}
+
+Result<const Found*> LibrarySearch::in_list(std::uint32_t name, const SearchList& list) {
+  if (list.places.empty()) return nothing();
+  const Found*& known = list.found[name];
+  if (known != nullptr) return known;
+  const std::string_view text = files_.names().text(name);
+  Found found;
   for (const SearchList::Place& place : list.places) {
-    if (plain) {
-      ORCH_TRY(const bool there, files_.has(*place.directory, name));
-      if (!there) continue;
+    const Candidate* candidate = nullptr;
+    if (image::is_valid_name(text)) {
+      ORCH_TRY(candidate, files_.in(*place.directory, text));
+    } else {
+      ORCH_TRY(candidate, files_.at(absolute_path(place.prefix + std::string(text), options_)));
     }
-    ORCH_TRY(const bool done, at_path(place.prefix + std::string(name), list.via, found));
-    if (done) return true;
+    if (candidate->verdict == Candidate::Verdict::absent) continue;
+    const std::string path = place.prefix + std::string(text);
+    if (take(*candidate, files_.names().text(files_.names().keep(path)), list.via, found)) break;
   }
-  return false;
+  return known = found.candidate == nullptr && found.skipped.empty() ? nothing() : keep(std::move(found));
 }
 
 }  // namespace orch::elf

@@ -7,13 +7,11 @@
 #include "elf/linkage.hpp"
 #include "elf/loader.hpp"
 
+#include <algorithm>
+#include <cstddef>
 #include <cstdint>
-#include <deque>
-#include <map>
-#include <memory>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -30,86 +28,80 @@ struct Machine {
   Candidate file;
   LoaderLayout layout;
   LibrarySearch search;
-  SearchList system{};            // the default directories
-  std::vector<Problem> problems;  // of the interpreter; their needed_by is the program
+  const SearchList* system = nullptr;  // the default directories
+  // What the cache and they lead to, for objects that want the default directories, and that do not.
+  std::vector<const Found*> common[2];  // by name; nullptr: not asked for yet
+  std::vector<Problem> problems;        // of the interpreter; their needed_by is the program
 };
 
 // Which of some numbers one program has met, and with which value; cleared in no time for the next program.
 class Marks {
  public:
-  void clear() { ++now_; }
+  void clear() {
+    if (++now_ != 0) return;
+    marks_.clear();
+    now_ = 1;
+  }
   // The value of the number; k_no_object if it has none.
   std::size_t at(std::uint32_t number) const {
     return number < marks_.size() && marks_[number].when == now_ ? marks_[number].value : k_no_object;
   }
   // The first value of a number counts.
   void set(std::uint32_t number, std::size_t value) {
-    if (number >= marks_.size()) marks_.resize(number + std::size_t{64});
-    if (marks_[number].when != now_) marks_[number] = {now_, value};
+    if (number >= marks_.size()) marks_.resize(std::max(2 * marks_.size(), number + std::size_t{64}));
+    if (marks_[number].when != now_) marks_[number] = {now_, static_cast<std::uint32_t>(value)};
   }
 
  private:
   struct Mark {
-    std::uint64_t when = 0;
-    std::size_t value = 0;
+    std::uint32_t when = 0;
+    std::uint32_t value = 0;
   };
   std::vector<Mark> marks_;
-  std::uint64_t now_ = 1;
+  std::uint32_t now_ = 1;
 };
 
-// Answers that do not depend on the program, kept for the next ones.
-struct SharedAnswers {
-  // For objects without search paths of their own: where LD_LIBRARY_PATH leads, and what a name, by its
-  // number, leads to.
-  struct Common {
-    SearchList library_path{};
-    std::unordered_map<std::uint32_t, Found> found{};
-  };
-  std::map<std::pair<const Machine*, std::vector<std::string>>, Common> common;
-  // Texts of results that nothing else holds.
-  std::deque<std::string> texts;
-  std::string_view keep(std::string text) { return texts.emplace_back(std::move(text)); }
+// What is known of an object of a program beside what the result has.
+struct LinkState {
+  const Object* object = nullptr;   // nullptr: missing
+  const SearchList* own = nullptr;  // DT_RPATH or, where the object has that, DT_RUNPATH
+  bool any_rpath = false;           // of this object or of those that loaded it
+};
+
+// Used by one program after the other.
+struct LinkMemory {
   Marks names;    // asked for, and sonames: index of the object that answers
   Marks missing;  // names that nothing answers to
   Marks objects;  // numbers of objects
+  std::vector<LinkState> states;
 };
 
 // One program being linked.
 class Link {
  public:
   Link(RootFiles& files, const LoaderOptions& options, Machine& machine, const LdCache& cache,
-       SharedAnswers& shared, Linkage& out);
+       LinkMemory& memory, Linkage& out);
 
   // `library_path`: LD_LIBRARY_PATH.
   Result<> run(const Candidate& program, const std::string& library_path,
                const std::vector<std::string>& preloads);
 
  private:
-  // What is known of an object beside what the result has.
-  struct State {
-    const Object* object = nullptr;     // nullptr: missing
-    std::unique_ptr<SearchList> own{};  // DT_RPATH or, where the object has that, DT_RUNPATH
-    bool any_rpath = false;             // of this object or of those that loaded it
-  };
-  // A name that is asked for.
-  struct Name {
-    std::string_view text;  // lives as long as the Loader
-    std::uint32_t number;
-  };
-
-  Result<std::size_t> add(const Name& name, LinkedObject object, const Object* known);
+  Result<std::size_t> settle(std::uint32_t name, const Object& known, const Found* found);
+  Result<const SearchList*> own_list(const LinkedObject& object, const Object& known);
   std::string origin_of(const LinkedObject& object) const;
-  Name expanded(const std::string& name, std::size_t loader);
-  std::size_t loaded_as(const Name& name) const;
+  std::uint32_t expanded(std::uint32_t name, std::size_t loader);
+  std::size_t loaded_as(std::uint32_t name) const;
   Result<std::size_t> add_interpreter();
-  // What is found: shared with other programs, or `own`.
-  Result<const Found*> find(const Name& name, std::size_t loader, Found& own);
-  Result<const Found*> search(const Name& name, std::size_t loader, Found& own);
-  Result<bool> search_own(std::string_view name, std::size_t loader, Found& found);
-  Result<> search_common(std::string_view name, bool no_default, Found& found);
-  Result<std::size_t> map(const Name& name, std::size_t loader, bool preloaded);
-  std::size_t add_missing(const Name& name, std::size_t loader, const Found& found, const std::string& why);
+  Result<const Found*> find(std::uint32_t name, std::size_t loader);
+  Result<const Found*> search(std::uint32_t name, std::size_t loader);
+  Result<const Found*> search_common(std::uint32_t name, bool no_default);
+  // Puts what one place of a search gave to what the ones before it gave; whether the search ends there.
+  Result<bool> gather(Result<const Found*> found, const Found*& all);
+  Result<std::size_t> map(std::uint32_t name, std::size_t loader, bool preloaded);
+  std::size_t add_missing(std::uint32_t name, std::size_t loader, const Found& found, const std::string& why);
   Result<> map_needs(std::size_t at);
+  Result<> set_library_path(const std::string& library_path);
   // The object that a version table means; no object if there is none.
   struct Provider {
     const Object* object = nullptr;
@@ -119,9 +111,8 @@ class Link {
   bool is_interpreter(std::uint32_t name) const {
     return machine_.there && (name == machine_.file.object->soname || name == interpreter_name_);
   }
-  static const std::vector<const VersionNeed*>& lacking(const Object::Versions& wanted,
-                                                        const Object& provider);
   void check_versions(std::size_t index);
+  void check_provider(const Object::Versions& wanted, std::size_t index);
   void check_isa_level(std::size_t index);
   void problem(ProblemKind kind, std::string object, std::size_t by, std::string detail,
                std::string version = {}) {
@@ -129,16 +120,18 @@ class Link {
                              by == k_no_object ? std::string() : std::string(out_.objects[by].path),
                              std::move(version), std::move(detail)});
   }
+  std::string_view text(std::uint32_t name) const { return names_.text(name); }
 
   RootFiles& files_;
+  Names& names_;
   const LoaderOptions& options_;
   const LoaderLayout& layout_;
   Machine& machine_;
   const LdCache& cache_;
-  SharedAnswers& shared_;
+  LinkMemory& memory_;
+  std::vector<LinkState>& states_;  // of out_.objects
   Linkage& out_;
-  SharedAnswers::Common* common_ = nullptr;  // of shared_, for LD_LIBRARY_PATH
-  std::vector<State> states_;                // of out_.objects
+  const SearchList* library_path_ = nullptr;  // LD_LIBRARY_PATH
   std::uint32_t interpreter_name_ = k_no_name;
   std::size_t interpreter_ = k_no_object;
 };

@@ -73,6 +73,15 @@ std::vector<std::size_t> Linkage::needed_by(std::size_t index) const {
   return out;
 }
 
+void Linkage::clear() {
+  program.clear();
+  interpreter.clear();
+  is_static = false;
+  objects.clear();
+  needs.clear();
+  problems.clear();
+}
+
 bool Linkage::starts() const {
   return std::none_of(problems.begin(), problems.end(),
                       [](const Problem& problem) { return is_fatal(problem.kind); });

@@ -1,8 +1,9 @@
 // What the dynamic loader makes of a program: the objects that it loads, where it finds them, and what goes
-// wrong. Plain values, but for texts of type string_view, which live as long as the Loader that gave them and its
-// source of facts.
+// wrong. Plain values, but for views and spans, which live as long as the Loader that gave them and its source of
+// facts.
 #pragma once
 
+#include "elf/names.hpp"
 #include "image/file_tree.hpp"
 
 #include <cstddef>
@@ -38,10 +39,11 @@ struct Skipped {
 
 inline constexpr std::size_t k_no_object = static_cast<std::size_t>(-1);
 
-// One name that an object asks for (DT_NEEDED), and which object answers: an index into Linkage::objects.
+// One name that an object asks for (DT_NEEDED), see Linkage::name_of(); and which object answers: an index into
+// Linkage::objects.
 struct LinkedNeed {
-  std::string_view name;
-  std::size_t object = k_no_object;
+  std::uint32_t name = 0;
+  std::uint32_t object = 0;
 };
 
 struct LinkedObject {
@@ -55,7 +57,7 @@ struct LinkedObject {
   std::size_t asked_by = k_no_object;   // the first that needs it
   std::size_t first_need = 0;           // see Linkage::needs_of()
   std::size_t need_count = 0;
-  std::vector<Skipped> skipped;
+  std::span<const Skipped> skipped{};
   bool missing() const { return via == Via::nowhere; }
 };
 
@@ -95,9 +97,12 @@ struct Linkage {
   // loader itself stands where it is asked for first; absent if nothing asks.
   std::vector<LinkedObject> objects;
   std::vector<LinkedNeed> needs;  // of all objects
+  const Names* names = nullptr;   // of all needs
   std::vector<Problem> problems;  // in the order of the objects that they concern
 
   bool starts() const;  // no fatal problem
+  void clear();         // keeps memory for the next
+  std::string_view name_of(const LinkedNeed& need) const { return names->text(need.name); }
   // What an object needs, in the order of DT_NEEDED.
   std::span<const LinkedNeed> needs_of(const LinkedObject& object) const {
     return std::span(needs).subspan(object.first_need, object.need_count);

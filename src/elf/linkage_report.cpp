@@ -2,6 +2,7 @@
 
 #include "base/text.hpp"
 #include "elf/inspection.hpp"
+#include "elf/link_programs.hpp"
 #include "elf/loader.hpp"
 #include "image/entry.hpp"
 #include "image/layer_rules.hpp"
@@ -27,7 +28,7 @@ Result<image::Entry> find_entry(const Index& app) {
   ORCH_TRY(image::FollowedEntry followed, image::follow_entry(app));
   if (!followed.file) return std::move(followed.entry);
   image::Entry& entry = followed.entry;
-  if (const Facts* facts = app.facts(*followed.file)) {
+  if (const std::optional<Facts> facts = app.facts(*followed.file)) {
     entry.kind = image::EntryKind::elf;
     entry.machine = facts->machine;
     entry.is_64 = facts->is_64;
@@ -42,8 +43,8 @@ Result<image::Entry> find_entry(const Index& app) {
 
 class Reporter {
  public:
-  Reporter(StackFiles& files, const ReportOptions& options)
-      : files_(files), options_(options), loader_(files.root(), files, loader_options(options)) {}
+  Reporter(const StackFiles& files, const ReportOptions& options)
+      : files_(files), options_(options), linker_(files, loader_options(options), options.threads) {}
 
   Result<LinkageReport> run() {
     ORCH_TRY(const image::Entry entry, find_entry(files_.app()));
@@ -60,11 +61,15 @@ class Reporter {
     // Where nothing could be read off, whatever can be started has to work.
     const bool unknown =
         std::none_of(all.begin(), all.end(), [&](const auto& path) { return started.contains(path); });
+    std::vector<std::string> programs;
     for (const std::string& path : all)
       if (started.contains(path) || (unknown && is_program(path)))
-        ORCH_CHECK(look_at(path, Severity::required));
+        programs.push_back(files_.appdir() + "/" + path);
+    ORCH_CHECK(look_at(programs, Severity::required));
+    programs.clear();
     for (const std::string& path : all)
-      if (!seen_.contains(files_.appdir() + "/" + path)) ORCH_CHECK(look_at(path, Severity::optional));
+      if (!seen_.contains(files_.appdir() + "/" + path)) programs.push_back(files_.appdir() + "/" + path);
+    ORCH_CHECK(look_at(programs, Severity::optional));
     ORCH_CHECK(add_hints(all));
     finish();
     return std::move(report_);
@@ -82,8 +87,11 @@ class Reporter {
   // An AppRun script is started by its interpreter, which the stack must have.
   Result<> interpreter_of(const image::Entry& entry) {
     if (entry.kind != image::EntryKind::script || !entry.interpreter.starts_with('/')) return {};
-    ORCH_TRY(const Linkage linkage, loader_.link(entry.interpreter, {}));
-    return take(linkage, Severity::required, files_.appdir() + "/" + entry.path);
+    Linkage linkage;
+    ORCH_CHECK(linker_.link({entry.interpreter}, {},
+                            [&](std::size_t, Linkage& found) { linkage = std::move(found); }));
+    take(linkage, Severity::required, files_.appdir() + "/" + entry.path);
+    return {};
   }
 
   // The application's ELF files, by path.
@@ -91,8 +99,9 @@ class Reporter {
     std::vector<std::string> out;
     std::set<NodeId> known;
     ORCH_CHECK(image::walk(files_.app(), [&](const image::WalkEntry& entry) -> Result<> {
-      const Facts* facts = entry.type == NodeType::file ? files_.app().facts(entry.node) : nullptr;
-      if (facts != nullptr && facts->type != k_type_relocatable && known.insert(entry.node).second)
+      if (entry.type != NodeType::file) return {};
+      const std::optional<Facts> facts = files_.app().facts(entry.node);
+      if (facts && facts->type != k_type_relocatable && known.insert(entry.node).second)
         out.push_back(entry.path);
       return {};
     }));
@@ -103,23 +112,30 @@ class Reporter {
   bool is_program(const std::string& path) const {
     const auto found = image::resolve(files_.app(), path);
     if (!found || found->outcome != image::Resolution::Outcome::found) return false;
-    const Facts* facts = files_.app().facts(found->node);
-    return facts != nullptr && (!facts->interpreter.empty() || facts->type == k_type_executable);
+    const std::optional<Facts> facts = files_.app().facts(found->node);
+    return facts && (!facts->interpreter.empty() || facts->type == k_type_executable);
   }
 
-  Result<> look_at(const std::string& path, Severity severity) {
-    ORCH_TRY(const Linkage linkage, loader_.link(files_.appdir() + "/" + path, environment_));
-    return take(linkage, severity, {});
+  // Absolute paths. What another one loads is not looked at once more.
+  Result<> look_at(const std::vector<std::string>& programs, Severity severity) {
+    std::vector<Linkage> linkages(programs.size());
+    ORCH_CHECK(linker_.link(programs, environment_, [&](std::size_t program, Linkage& linkage) {
+      linkages[program] = std::move(linkage);
+    }));
+    for (std::size_t i = 0; i < programs.size(); ++i)
+      if (severity == Severity::required || !seen_.contains(programs[i])) take(linkages[i], severity, {});
+    return {};
   }
 
-  Result<> take(const Linkage& linkage, Severity severity, const std::string& needed_by) {
+  void take(const Linkage& linkage, Severity severity, const std::string& needed_by) {
     for (const LinkedObject& object : linkage.objects) {
       if (object.missing() || !seen_.insert(std::string(object.real_path)).second) continue;
       ReportObject out{std::string(object.real_path), files_.layer_of(object.node), severity, {}};
       for (const LinkedNeed& need : linkage.needs_of(object)) {
-        const bool found = need.object != k_no_object && !linkage.objects[need.object].missing();
-        const LinkedObject* provider = found ? &linkage.objects[need.object] : nullptr;
-        out.needs.push_back({std::string(need.name), std::string(found ? provider->real_path : ""),
+        const LinkedObject* const provider = &linkage.objects[need.object];
+        const bool found = !provider->missing();
+        out.needs.push_back({std::string(linkage.name_of(need)),
+                             std::string(found ? provider->real_path : ""),
                              found ? files_.layer_of(provider->node) : ""});
       }
       report_.objects.push_back(std::move(out));
@@ -131,7 +147,6 @@ class Reporter {
       add(problem, is_fatal(problem.kind) ? severity : Severity::optional,
           problem.needed_by.empty() ? needed_by : problem.needed_by);
     }
-    return {};
   }
 
   // Files of the name that the loader found and could not use: a library that is there, and for another machine.
@@ -206,9 +221,9 @@ class Reporter {
               [](const ReportObject& a, const ReportObject& b) { return a.path < b.path; });
   }
 
-  StackFiles& files_;
+  const StackFiles& files_;
   const ReportOptions& options_;
-  Loader loader_;
+  ProgramLinker linker_;
   LoaderEnvironment environment_;
   LinkageReport report_;
   std::set<std::string> seen_;
@@ -229,7 +244,7 @@ std::string_view to_string(Severity severity) {
   return "hint";
 }
 
-Result<LinkageReport> report_linkage(StackFiles& files, const ReportOptions& options) {
+Result<LinkageReport> report_linkage(const StackFiles& files, const ReportOptions& options) {
   return Reporter(files, options).run();
 }
 

@@ -27,6 +27,7 @@ struct ReportOptions {
   // Sonames, or paths in the application: their problems are required, or not looked at.
   std::vector<std::string> require;
   std::vector<std::string> ignore;
+  unsigned threads = 1;
 };
 
 struct MissingItem {
@@ -59,7 +60,7 @@ struct LinkageReport {
 };
 
 // Errors only where an index contradicts itself.
-Result<LinkageReport> report_linkage(StackFiles& files, const ReportOptions& options);
+Result<LinkageReport> report_linkage(const StackFiles& files, const ReportOptions& options);
 
 // "appimage-orch/verify/1"
 base::Value to_value(const LinkageReport& report);

@@ -43,7 +43,7 @@ struct Loader::Impl {
   LdCache cache;
   std::string cache_problem;
   std::vector<std::string> preload;  // of /etc/ld.so.preload
-  SharedAnswers shared;
+  LinkMemory memory;
 };
 
 Result<LoaderLayout> Loader::Impl::fallback_layout() {
@@ -60,17 +60,17 @@ std::vector<Problem> problems_of(const Candidate& file, const std::string& inter
   const auto problem = [&](ProblemKind kind, std::string detail) {
     out.push_back({kind, interpreter, {}, {}, std::move(detail)});
   };
-  const Facts* facts = file.facts;
+  const Object* object = file.object;
   if (file.verdict == Candidate::Verdict::absent)
     problem(ProblemKind::missing_interpreter, "No such file or directory");
-  else if (!facts)
+  else if (!object)
     problem(ProblemKind::wrong_interpreter, "is no ELF file");
-  else if (!facts->is_64 || facts->machine != k_machine_x86_64)
+  else if (!object->is_64 || object->machine != k_machine_x86_64)
     problem(ProblemKind::wrong_interpreter,
-            "is for " + image::machine_name(facts->machine, facts->is_64) + ", expected x86_64");
-  else if (!facts->interpreter.empty())
+            "is for " + image::machine_name(object->machine, object->is_64) + ", expected x86_64");
+  else if (!object->interpreter.empty())
     problem(ProblemKind::wrong_interpreter,
-            "has an interpreter of its own: '" + base::printable(facts->interpreter) + "'");
+            "has an interpreter of its own: '" + base::printable(object->interpreter) + "'");
   return out;
 }
 
@@ -83,7 +83,7 @@ Result<Machine*> Loader::Impl::machine(const std::string& interpreter) {
   ORCH_TRY(const Candidate* file, files.at(absolute_path(interpreter, options)));
   std::vector<Problem> problems = problems_of(*file, interpreter);
   const bool there =
-      file->object != nullptr && file->facts->is_64 && file->facts->machine == k_machine_x86_64;
+      file->object != nullptr && file->object->is_64 && file->object->machine == k_machine_x86_64;
   ORCH_TRY(LoaderLayout layout, fallback_layout());
   if (there) {
     ORCH_TRY(const LoaderLayout* own,
@@ -129,34 +129,41 @@ Loader::~Loader() = default;
 
 Result<Linkage> Loader::link(std::string_view program, const LoaderEnvironment& environment) {
   Linkage out;
+  ORCH_CHECK(link(program, environment, out));
+  return out;
+}
+
+Result<> Loader::link(std::string_view program, const LoaderEnvironment& environment, Linkage& out) {
+  out.clear();
   out.program = std::string(program);
+  out.names = &impl_->files.names();
   ORCH_TRY(const Candidate* found, impl_->files.at(absolute_path(program, impl_->options)));
   const auto problem = [&](ProblemKind kind, std::string object, std::string detail) {
     out.problems.push_back({kind, std::move(object), {}, {}, std::move(detail)});
   };
   if (found->verdict == Candidate::Verdict::absent) {
     problem(ProblemKind::missing_program, out.program, "No such file or directory");
-    return out;
+    return {};
   }
-  const Facts* facts = found->facts;
-  if (!facts || !facts->is_64 || facts->machine != k_machine_x86_64) {
+  const Object* object = found->object;
+  if (!object || !object->is_64 || object->machine != k_machine_x86_64) {
     problem(ProblemKind::wrong_program, out.program,
-            facts ? "is for " + image::machine_name(facts->machine, facts->is_64) : found->why);
-    return out;
+            object ? "is for " + image::machine_name(object->machine, object->is_64) : found->why);
+    return {};
   }
-  out.interpreter = facts->interpreter;
-  const bool is_library = facts->type == k_type_shared && (facts->flags_1 & k_flag1_pie) == 0;
-  if (out.interpreter.empty() && (!facts->dynamic || !is_library)) {
+  out.interpreter = object->interpreter;
+  const bool is_library = object->type == k_type_shared && (object->flags_1 & k_flag1_pie) == 0;
+  if (out.interpreter.empty() && (!object->dynamic || !is_library)) {
     out.is_static = true;
     LinkedObject only;
-    only.name = only.path = impl_->shared.keep(out.program);
+    only.name = only.path = impl_->files.names().text(impl_->files.names().keep(out.program));
     only.real_path = found->real_path;
     only.node = found->node;
     only.via = Via::program;
-    out.objects.push_back(std::move(only));
-    if (facts->isa_needed > impl_->options.isa_level)
+    out.objects.push_back(only);
+    if (object->isa_needed > impl_->options.isa_level)
       problem(ProblemKind::isa_level, out.program, "CPU ISA level is lower than required");
-    return out;
+    return {};
   }
   ORCH_CHECK(impl_->read_configuration());
   ORCH_TRY(Machine* const machine,
@@ -169,9 +176,8 @@ Result<Linkage> Loader::link(std::string_view program, const LoaderEnvironment& 
     problem(ProblemKind::bad_cache, "/etc/ld.so.cache", impl_->cache_problem);
   std::vector<std::string> preloads = words(environment.preload, " :");
   preloads.insert(preloads.end(), impl_->preload.begin(), impl_->preload.end());
-  Link link(impl_->files, impl_->options, *machine, impl_->cache, impl_->shared, out);
-  ORCH_CHECK(link.run(*found, environment.library_path, preloads));
-  return out;
+  Link link(impl_->files, impl_->options, *machine, impl_->cache, impl_->memory, out);
+  return link.run(*found, environment.library_path, preloads);
 }
 
 }  // namespace orch::elf

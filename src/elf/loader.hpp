@@ -43,6 +43,8 @@ class Loader {
   // `program`: path of a program or library in the root; links are followed, as for /proc/self/exe. What is
   // wrong with it is in the result; Errors are those of reading the tree.
   Result<Linkage> link(std::string_view program, const LoaderEnvironment& environment = {});
+  // The same into the memory of an earlier result.
+  Result<> link(std::string_view program, const LoaderEnvironment& environment, Linkage& out);
 
  private:
   struct Impl;

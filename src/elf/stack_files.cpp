@@ -33,14 +33,29 @@ std::string StackFiles::layer_of(NodeId node) const {
   return place.layer == layers_.size() || place.index == nullptr ? "app" : layers_[place.layer].name;
 }
 
-Result<const Facts*> StackFiles::facts(NodeId node, std::string_view) {
-  const Place place = place_of(node);
-  return place.index == nullptr ? nullptr : place.index->facts(place.node);
+std::vector<std::shared_ptr<const Index>> StackFiles::indexes() const {
+  std::vector<std::shared_ptr<const Index>> out;
+  for (const IndexedLayer& layer : layers_) out.push_back(layer.index);
+  out.push_back(app_);
+  return out;
 }
 
-Result<const LoaderLayout*> StackFiles::layout(NodeId node, std::string_view) {
-  const Place place = place_of(node);
-  return place.index == nullptr ? nullptr : place.index->layout(place.node);
+StackFacts::StackFacts(const StackFiles& files) : files_(files) {
+  for (std::shared_ptr<const Index>& index : files.indexes())
+    indexed_.emplace_back(std::move(index), objects_);
+}
+
+Result<const Object*> StackFacts::object(NodeId node, std::string_view) {
+  const StackFiles::Place place = files_.place_of(node);
+  return place.index == nullptr ? nullptr : indexed_[place.layer].object(place.node);
+}
+
+Result<const LoaderLayout*> StackFacts::layout(NodeId node, std::string_view) {
+  const StackFiles::Place place = files_.place_of(node);
+  if (place.index == nullptr) return nullptr;
+  const auto [known, is_new] = layouts_.try_emplace(node.value);
+  if (is_new) known->second = place.index->layout(place.node);
+  return known->second ? &*known->second : nullptr;
 }
 
 }  // namespace orch::elf

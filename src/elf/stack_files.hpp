@@ -5,12 +5,16 @@
 #include "base/result.hpp"
 #include "elf/facts_source.hpp"
 #include "elf/index.hpp"
+#include "elf/index_objects.hpp"
 #include "image/bound_tree.hpp"
 #include "image/merged_view.hpp"
 
+#include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <vector>
 
 namespace orch::elf {
@@ -22,7 +26,8 @@ struct IndexedLayer {
   std::shared_ptr<const Index> index;
 };
 
-class StackFiles final : public FactsSource {
+// Immutable, and safe for several threads.
+class StackFiles {
  public:
   // Bottom layer first; at least one. `appdir`: absolute.
   static Result<std::unique_ptr<StackFiles>> make(const std::vector<IndexedLayer>& layers,
@@ -35,24 +40,37 @@ class StackFiles final : public FactsSource {
   // "app", or the name of the layer that a node of root() is from.
   std::string layer_of(image::NodeId node) const;
 
-  Result<const Facts*> facts(image::NodeId node, std::string_view path) override;
-  Result<const LoaderLayout*> layout(image::NodeId node, std::string_view path) override;
-
- private:
   // A node of root() within its index; without an index for directories that were made up.
   struct Place {
     const Index* index = nullptr;
     image::NodeId node;
-    std::size_t layer = 0;
+    std::size_t layer = 0;  // of indexes()
   };
-  StackFiles() = default;
   Place place_of(image::NodeId node) const;
+  // Of each layer, and of the application.
+  std::vector<std::shared_ptr<const Index>> indexes() const;
+
+ private:
+  StackFiles() = default;
 
   std::vector<IndexedLayer> layers_;
   std::shared_ptr<const image::MergedView> view_;
   std::unique_ptr<image::BoundTree> tree_;
   std::shared_ptr<const Index> app_;
   std::string appdir_;
+};
+
+// The ELF facts of these files, for one thread. `files` must outlive it.
+class StackFacts final : public FactsSource {
+ public:
+  explicit StackFacts(const StackFiles& files);
+  Result<const Object*> object(image::NodeId node, std::string_view path) override;
+  Result<const LoaderLayout*> layout(image::NodeId node, std::string_view path) override;
+
+ private:
+  const StackFiles& files_;
+  std::vector<IndexObjects> indexed_;
+  std::unordered_map<std::uint64_t, std::optional<LoaderLayout>> layouts_;  // by node
 };
 
 }  // namespace orch::elf

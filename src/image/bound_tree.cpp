@@ -78,17 +78,19 @@ Result<> BoundTree::bind(const std::string& path, std::size_t tree) {
 }
 
 const BoundTree::Junction* BoundTree::junction(NodeId node) const {
-  const SourceNode& key = nodes_.key(node);
+  const SourceNode key = this->key(node);
   return key.tree == k_junction ? &junctions_.at(static_cast<std::size_t>(key.node.value)) : nullptr;
 }
 
 std::optional<SourceNode> BoundTree::source_of(NodeId node) const {
   const Junction* here = junction(node);
-  return here != nullptr ? here->covers : nodes_.key(node);
+  return here != nullptr ? here->covers : key(node);
 }
 
 DirEntry BoundTree::wrap(std::size_t tree, DirEntry entry) const {
-  entry.node = nodes_.intern({tree, entry.node});
+  const SourceNode source{tree, entry.node};
+  const std::optional<NodeId> packed = Packed::pack(source);
+  entry.node = packed ? *packed : nodes_.intern(source);
   return entry;
 }
 
@@ -131,12 +133,12 @@ Result<std::optional<DirEntry>> BoundTree::lookup(NodeId directory, std::string_
 }
 
 Result<std::string> BoundTree::readlink(NodeId symlink) const {
-  const SourceNode& key = nodes_.key(symlink);
+  const SourceNode key = this->key(symlink);
   return trees_.at(key.tree)->readlink(key.node);
 }
 
 Result<std::unique_ptr<RandomAccess>> BoundTree::open(NodeId file) const {
-  const SourceNode& key = nodes_.key(file);
+  const SourceNode key = this->key(file);
   return trees_.at(key.tree)->open(key.node);
 }
 

@@ -56,6 +56,7 @@ class BoundTree final : public FileTree {
   struct KeyHash {
     std::size_t operator()(const SourceNode& key) const { return hash_of(key); }
   };
+  using Packed = PackedId<7, 56>;
 
   BoundTree() = default;
   Result<> bind(const std::string& path, std::size_t tree);
@@ -65,6 +66,10 @@ class BoundTree final : public FileTree {
   // An entry of one of the trees, with its number here. Junctions come before: their parents name them.
   DirEntry wrap(std::size_t tree, DirEntry entry) const;
   NodeId junction_id(std::size_t index) const { return nodes_.intern({k_junction, NodeId{index}}); }
+  SourceNode key(NodeId node) const {
+    const std::optional<SourceNode> packed = Packed::unpack(node);
+    return packed ? *packed : nodes_.key(node);
+  }
 
   std::vector<std::shared_ptr<const FileTree>> trees_;
   std::vector<Junction> junctions_;

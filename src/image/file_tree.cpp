@@ -54,7 +54,7 @@ bool is_whiteout(const NodeInfo& info) {
 
 bool is_valid_name(std::string_view name) {
   return !name.empty() && name.size() <= 255 && name != "." && name != ".." &&
-         name.find_first_of(std::string_view("/\0", 2)) == std::string_view::npos;
+         name.find('/') == std::string_view::npos && name.find('\0') == std::string_view::npos;
 }
 
 namespace {

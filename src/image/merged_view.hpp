@@ -7,6 +7,8 @@
 #include "image/node_table.hpp"
 
 #include <memory>
+#include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -69,15 +71,26 @@ class MergedView final : public FileTree {
   struct Decision {
     NodeType type = NodeType::file;
     bool hidden = false;
-    Place place{};
+    bool redirected = false;
+    std::optional<SourceNode> top{};
+    std::vector<SourceNode> below{};  // of a directory that is united
   };
+  // What a node is made of; refers to `one` or to the table.
+  struct Sources {
+    std::span<const SourceNode> all{};
+    bool redirected = false;
+    const SourceNode& front() const { return all.front(); }
+  };
+  // Nodes of one layer, which most are, say so themselves: below the ids of BoundTree.
+  using Packed = PackedId<15, 40>;
 
   MergedView(std::vector<Layer> layers, bool overlay) : layers_(std::move(layers)), overlay_(overlay) {}
   const FileTree& tree(const SourceNode& source) const { return *layers_[source.tree].tree; }
   // Takes what the next layer has of the name; whether the layers below still matter.
   Result<bool> decide(Decision& decision, std::size_t layer, const DirEntry& entry) const;
-  std::optional<DirEntry> shown(const Decision& decision, std::string_view name) const;
-  Result<> refuse_redirect(const Place& place) const;
+  std::optional<DirEntry> shown(Decision decision, std::string name) const;
+  Sources sources(NodeId node, SourceNode& one) const;
+  Result<> refuse_redirect(const Sources& sources) const;
 
   std::vector<Layer> layers_;
   bool overlay_;

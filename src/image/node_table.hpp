@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <deque>
 #include <mutex>
+#include <optional>
 #include <shared_mutex>
 #include <unordered_map>
 #include <utility>
@@ -24,6 +25,24 @@ inline std::size_t hash_of(const SourceNode& source) {
   x ^= x >> 29;
   return static_cast<std::size_t>(x * 0xbf58476d1ce4e5b9U);
 }
+
+// Ids that say themselves what they stand for; only what has no room in them needs a table. Ids of a table have no
+// tree in them, and stay below 2^node_bits.
+template <unsigned tree_bits, unsigned node_bits>
+struct PackedId {
+  static_assert(tree_bits + node_bits <= 64);
+  static std::optional<NodeId> pack(const SourceNode& source) {
+    constexpr std::uint64_t k_most = (std::uint64_t{1} << tree_bits) - 1;
+    if (source.tree >= k_most || source.node.value >> node_bits != 0) return std::nullopt;
+    return NodeId{(std::uint64_t{source.tree} + 1) << node_bits | source.node.value};
+  }
+  static std::optional<SourceNode> unpack(NodeId id) {
+    const std::uint64_t tree = id.value >> node_bits;
+    if (tree == 0) return std::nullopt;
+    return SourceNode{static_cast<std::size_t>(tree - 1),
+                      NodeId{id.value & ((std::uint64_t{1} << node_bits) - 1)}};
+  }
+};
 
 template <class Key, class Hash>
 class NodeTable {

@@ -5,6 +5,7 @@
 
 #include <fcntl.h>
 #include <sys/file.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -46,6 +47,23 @@ Result<std::string> read_file(const std::string& path) {
   }
   out.resize(used);
   return out;
+}
+
+Result<std::shared_ptr<const MappedFile>> MappedFile::open(const std::string& path) {
+  ORCH_TRY(const Fd fd, open_file(path, O_RDONLY));
+  struct stat info {};
+  if (::fstat(fd.get(), &info) != 0) return fail(errno_error(errno, "read", path));
+  if (!S_ISREG(info.st_mode)) return fail(errno_error(EINVAL, "map into memory", path));
+  const auto size = static_cast<std::size_t>(info.st_size);
+  if (size == 0) return std::make_shared<const MappedFile>(nullptr, 0);
+  // With all pages at once: a fault for each costs more than the reading.
+  void* const start = ::mmap(nullptr, size, PROT_READ, MAP_PRIVATE | MAP_POPULATE, fd.get(), 0);
+  if (start == MAP_FAILED) return fail(errno_error(errno, "map into memory", path));
+  return std::make_shared<const MappedFile>(start, size);
+}
+
+MappedFile::~MappedFile() {
+  if (start_ != nullptr) ::munmap(start_, size_);
 }
 
 Result<struct stat> stat_file(const std::string& path) {

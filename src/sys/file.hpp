@@ -9,6 +9,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -19,6 +20,22 @@ namespace orch::sys {
 using base::Result;
 
 Result<std::string> read_file(const std::string& path);
+// A whole regular file in memory, read-only, by mmap(2). Only for files that nobody shortens, as the artifacts of
+// the store: a program that reads what a file no longer has ends with SIGBUS.
+class MappedFile {
+ public:
+  static Result<std::shared_ptr<const MappedFile>> open(const std::string& path);
+  MappedFile(void* start, std::size_t size) : start_(start), size_(size) {}
+  MappedFile(const MappedFile&) = delete;
+  MappedFile& operator=(const MappedFile&) = delete;
+  ~MappedFile();
+  std::string_view bytes() const { return {static_cast<const char*>(start_), size_}; }
+
+ private:
+  void* start_;  // nullptr for an empty file
+  std::size_t size_;
+};
+
 // Opens with O_CLOEXEC. `flags` as for open(2).
 Result<Fd> open_file(const std::string& path, int flags, mode_t mode = 0666);
 Result<struct stat> stat_file(const std::string& path);  // follows symlinks

@@ -51,8 +51,8 @@ def compare(name, ours, peer, wanted):
 
 def main():
     build = lib.BINARY.parents[2]
-    driver = build / "tests/bench/stack-driver"
-    subprocess.run(["ninja", "--quiet", "-C", str(build), "tests/bench/stack-driver"], check=True)
+    indexer, resolver = (build / f"tests/bench/{name}-driver" for name in ("index", "resolve"))
+    subprocess.run(["ninja", "--quiet", "-C", str(build), "tests/bench/index-driver", "tests/bench/resolve-driver"], check=True)
     with tempfile.TemporaryDirectory(prefix="orch-bench-", dir="/dev/shm") as memory:
         home = Path(memory)
         ours = Ours(home, PROFILE)
@@ -64,22 +64,22 @@ def main():
         subprocess.run(["rm", "-rf", ours.cache], check=True)
         for options in ([], ["-C65536"]):
             subprocess.run(["mkfs.erofs", "--quiet", "-zlz4hc", *options, "-T0", image, tree], check=True)
-            ran = lib.run_command([driver, "index", image, home / "index"])
+            ran = lib.run_command([indexer, image, home / "index"])
             print(f"image of {image.stat().st_size >> 20} MiB, -zlz4hc {' '.join(options)}: {ran.stdout.strip()}")
-            compare("index", ([driver, "index", image, home / "index"], home / "index"),
+            compare("index", ([indexer, image, home / "index"], home / "index"),
                     (["fsck.erofs", f"--extract={home}/out", image], home / "out"), "at least 8")
             subprocess.run(["rm", "-rf", home / "out"], check=True)
         objects = shared_objects(tree)
         (home / "paths").write_text("".join(f"/{path.relative_to(tree)}\n" for path in objects))
         (home / "files").write_text("".join(f"{path}\n" for path in objects))
         peer = (["sh", "-c", 'xargs -n 200 readelf -d <"$1" >/dev/null 2>&1 || true', "sh", home / "files"], home / "none")
-        for what, source, wanted in (("resolve", tree, "at least 1"), ("resolve-index", home / "index", "at least 10")):
-            command = ["sh", "-c", '"$1" "$2" "$3" <"$4"', "sh", driver, what, source, home / "paths"]
+        for what, source, wanted in (("tree", tree, "at least 1"), ("index", home / "index", "at least 10")):
+            command = ["sh", "-c", '"$1" "$2" "$3" <"$4"', "sh", resolver, what, source, home / "paths"]
             ran = lib.run_command(command)
             if ran.status != 0:
                 sys.exit(str(ran)[:2000])
             print(f"{len(objects)} shared objects: {ran.stdout.strip()}")
-            compare(what, (command, home / "none"), peer, wanted)
+            compare(f"resolve from {what}", (command, home / "none"), peer, wanted)
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ namespace image = orch::image;
 Result<std::shared_ptr<const elf::Index>> index_of(const std::string& directory, bool hints) {
   ORCH_TRY(const auto tree, image::DirectoryTree::open(directory));
   ORCH_TRY(const auto index, elf::Index::make(*tree, {hints}));
-  return elf::Index::parse(index->serialise());
+  return elf::Index::parse(std::string(index->bytes()));
 }
 
 Result<std::string> report(const std::vector<std::string>& words) {

@@ -1,6 +1,5 @@
 // ELF facts out of files made by hand: every table, the loader's complaints about headers, and their stored
 // form.
-#include "elf/facts_codec.hpp"
 #include "elf/facts_source.hpp"
 #include "elf/loader_layout.hpp"
 #include "support/elf_writer.hpp"
@@ -145,23 +144,6 @@ TEST_CASE("the loader's directories stand in its data") {
   CHECK(layout(debian + "\0z\0tls"s)->legacy_hwcap);
   CHECK(layout("/nix/store/abc-glibc/lib/"s)->lib == "lib");
   CHECK_FALSE(layout("/etc/\0/var/run/"s));
-}
-
-TEST_CASE("facts and directories are stored and read back") {
-  const elf::Facts facts = facts_of(test::make_elf(rich()));
-  const std::string bytes = elf::encode_facts(facts);
-  CHECK(*elf::decode_facts(bytes) == facts);
-  CHECK(*elf::decode_layout(elf::encode_layout(elf::debian_layout())) == elf::debian_layout());
-  CHECK_FALSE(elf::decode_facts(bytes + "x"));
-  for (std::size_t size = 0; size < bytes.size(); ++size)
-    CHECK_FALSE(elf::decode_facts(bytes.substr(0, size)));
-  std::mt19937 noise(1);
-  for (int round = 0; round < 5000; ++round) {
-    std::string damaged = bytes;
-    for (int i = 0; i < 3; ++i) damaged[noise() % damaged.size()] = static_cast<char>(noise());
-    const auto read = elf::decode_facts(damaged);
-    if (read) CHECK(elf::decode_facts(elf::encode_facts(*read)) == *read);
-  }
 }
 
 TEST_CASE("damaged tables give fewer facts, never a crash") {

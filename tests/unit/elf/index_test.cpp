@@ -1,6 +1,8 @@
 #include "elf/index.hpp"
 
 #include "base/text.hpp"
+#include "elf/index_objects.hpp"
+#include "support/elf_writer.hpp"
 
 #include <doctest/doctest.h>
 
@@ -46,14 +48,14 @@ orch::test::MemoryTree sample() {
 
 }  // namespace
 
-TEST_CASE("an index is what its text says, and answers as the tree") {
+TEST_CASE("an index is what its bytes say, and answers as the tree") {
   const auto tree = sample();
   const auto made = Index::make(tree, IndexOptions{true});
   REQUIRE(made);
-  const std::string text = (*made)->serialise();
-  const auto read = Index::parse(text);
+  const std::string bytes((*made)->bytes());
+  const auto read = Index::parse(bytes);
   REQUIRE(read);
-  CHECK((*read)->serialise() == text);
+  CHECK((*read)->bytes() == bytes);
   const Index& index = **read;
   std::vector<std::string> paths;
   REQUIRE(image::walk(tree, [&](const image::WalkEntry& entry) -> orch::base::Result<> {
@@ -90,7 +92,7 @@ TEST_CASE("an index is what its text says, and answers as the tree") {
 TEST_CASE("an index has the facts of ELF files, once for all names, and what the loader reads") {
   const auto made = Index::make(sample(), IndexOptions{true});
   REQUIRE(made);
-  const auto read = Index::parse((*made)->serialise());
+  const auto read = Index::parse(std::string((*made)->bytes()));
   REQUIRE(read);
   const Index& index = **read;
   const auto program = image::resolve(index, "bin/link");
@@ -98,46 +100,116 @@ TEST_CASE("an index has the facts of ELF files, once for all names, and what the
   REQUIRE(program);
   REQUIRE(same);
   CHECK(program->node == same->node);
-  const auto* facts = index.facts(program->node);
-  REQUIRE(facts != nullptr);
+  const auto facts = index.facts(program->node);
+  REQUIRE(facts);
   const auto direct = orch::elf::read_facts(image::MemoryAccess(own_program()));
   REQUIRE(direct);
   CHECK(*facts == **direct);
   CHECK(!facts->needed.empty());
-  CHECK(index.layout(program->node) == nullptr);
+  CHECK(!index.layout(program->node));
+  CHECK(index.dlopen_hints(program->node) ==
+        *orch::elf::read_dlopen_hints(image::MemoryAccess(own_program()), *facts));
   const auto conf = image::resolve(index, "etc/ld.so.conf");
   const auto file = index.open(conf->node);
   REQUIRE(file);
   CHECK(image::read_exact(**file, 0, 100).error().kind == ErrorKind::corrupt);
   CHECK(image::read_exact(**file, 0, 27).value() == "include ld.so.conf.d/*.conf");
-  CHECK(index.facts(conf->node) == nullptr);
+  CHECK(!index.facts(conf->node));
   const auto passwd = index.open(image::resolve(index, "etc/passwd")->node);
   REQUIRE(!passwd);
   CHECK(passwd.error().kind == ErrorKind::unsupported);
 }
 
-TEST_CASE("a text that is cut or changed is an error or another index, never a crash") {
-  const std::string text = (*Index::make(sample()))->serialise();
-  for (std::size_t size = 0; size < text.size(); ++size) {
-    const bool whole_line = size > 0 && text[size - 1] == '\n';
-    const bool taken = Index::parse(std::string_view(text).substr(0, size)).has_value();
-    CHECK((whole_line || !taken));
-  }
+TEST_CASE("what an index knows of ELF files is all that was read of them") {
+  orch::test::MemoryTree tree;
+  orch::test::ElfSpec spec;
+  spec.soname = "ld-linux-x86-64.so.2";
+  spec.definitions = {"GLIBC_2.3", "GLIBC_2.35"};
+  spec.data = std::string("/lib/x86_64-linux-gnu/\0/usr/lib/x86_64-linux-gnu/\0/lib/\0/usr/lib/", 65);
+  tree.file(tree.root(), "loader", orch::test::make_elf(spec));
+  spec = {};
+  spec.needed = {"liba.so.1", "$ORIGIN/libb.so"};
+  spec.runpath = "$ORIGIN/../lib::/opt";
+  spec.versions = {{"libc.so.6", {{"GLIBC_2.34"}, {"GLIBC_2.2.5", true}}}};
+  tree.file(tree.root(), "program", orch::test::make_elf(spec));
+  const auto made = Index::make(tree);
+  REQUIRE(made);
+  const Index& index = **made;
+  const auto facts_of = [&](const char* name) {
+    const auto entry = tree.lookup(tree.root(), name);
+    const auto file = tree.open((*entry)->node);
+    const auto indexed = index.lookup(index.root(), name);
+    const auto direct = orch::elf::read_facts(**file);
+    CHECK(index.facts((*indexed)->node) == *direct);
+    CHECK(index.layout((*indexed)->node) == *orch::elf::read_loader_layout(**file));
+    return **direct;
+  };
+  CHECK(facts_of("loader").definitions.size() == 2);
+  CHECK(facts_of("program").versions.at(1).weak);
+  CHECK(index.layout((*index.lookup(index.root(), "loader"))->node) == orch::elf::debian_layout());
+  CHECK(index.elf_file(index.root()) == std::nullopt);
 }
 
-TEST_CASE("impossible entries are refused") {
-  const std::string first = "appimage-orch index 1\n";
-  const std::string directory = "d\t755\t0\t0\t0\t0\t0\t0\t0\t0\t0\t0\t\n";
-  CHECK(Index::parse(first + directory));
-  CHECK(!Index::parse(first));
-  CHECK(!Index::parse("appimage-orch index 2\n" + directory));
-  CHECK(!Index::parse(first + directory + ">\t0\tself\n"));
-  CHECK(!Index::parse(first + directory + ">\t1\tabsent\n"));
-  CHECK(!Index::parse(first + directory + ">\t1\t..\n" + directory));
-  CHECK(!Index::parse(first + directory + ">\t1\tb\n>\t2\ta\n" + directory + directory));
-  CHECK(!Index::parse(first + directory + ">\tx\ta\n" + directory));
-  CHECK(!Index::parse(first + "f\t755\t0\t0\t0\t0\t0\t0\t0\t0\t0\t0\t\n"));
-  const auto damaged = Index::parse(first + directory + "?\t1\n");
-  REQUIRE(!damaged);
-  CHECK(damaged.error().what == "line 3 of an index is damaged");
+TEST_CASE("an index that is cut is refused") {
+  const std::string bytes((*Index::make(sample(), IndexOptions{true}))->bytes());
+  for (std::size_t size = 0; size < bytes.size(); ++size) CHECK(!Index::parse(bytes.substr(0, size)));
+  CHECK(!Index::parse(bytes + "x"));
+  CHECK(Index::empty()->bytes().size() == 24 + 24 + 32 + 4);
+  std::string other(Index::empty()->bytes());
+  other[other.find('2')] = '3';
+  CHECK(Index::parse(other).error().what == "an index is cut off, or of another version");
+}
+
+// Every byte takes some other values; what is still taken answers every question.
+TEST_CASE("an index that was changed is refused or another index") {
+  orch::test::MemoryTree tree = sample();
+  orch::test::ElfSpec spec;
+  spec.needed = {"liba.so.1"};
+  spec.versions = {{"libc.so.6", {{"GLIBC_2.34"}}}};
+  tree.file(tree.root(), "small", orch::test::make_elf(spec));
+  const std::string bytes((*Index::make(tree))->bytes());
+  std::size_t taken = 0;
+  for (std::size_t at = 0; at < bytes.size(); ++at)
+    for (const char value : {'\0', '\1', '\7', '\x7f', '\x80', '\xff'}) {
+      std::string damaged = bytes;
+      damaged[at] = value;
+      const auto index = Index::parse(std::move(damaged));
+      if (!index) {
+        CHECK(index.error().kind == ErrorKind::corrupt);
+        continue;
+      }
+      ++taken;
+      orch::elf::Objects objects;
+      orch::elf::IndexObjects made(*index, objects);
+      for (std::size_t node = 0; node < (*index)->size(); ++node) {
+        const image::NodeId id{node};
+        CHECK((*index)->stat(id));
+        const auto list = (*index)->list(id);
+        if (!list) CHECK(list.error().what == "an index has a directory with impossible names");
+        CHECK((*index)->lookup(id, "small"));
+        CHECK((*index)->readlink(id));
+        (void)(*index)->open(id);
+        CHECK((*index)->facts(id).has_value() == (made.object(id) != nullptr));
+        (void)(*index)->layout(id);
+        (void)(*index)->dlopen_hints(id);
+      }
+    }
+  CHECK(taken > 0);
+}
+
+TEST_CASE("impossible records are refused, and the message says what") {
+  const std::string empty(Index::empty()->bytes());
+  const auto with = [&](std::size_t at, char value) {
+    std::string bytes = empty;
+    bytes.at(at) = value;
+    const auto read = Index::parse(std::move(bytes));
+    return read ? std::string("taken") : read.error().what;
+  };
+  constexpr std::size_t k_node = 48;
+  CHECK(with(k_node + 8, 0) == "taken");
+  CHECK(with(k_node + 9, 0x01) == "an index has no root directory");
+  CHECK(with(k_node + 10, 0x10) == "an index has a node of an unknown kind");
+  CHECK(with(k_node + 24, 1) == "an index has entries that belong to no directory");
+  CHECK(with(k_node + 28, 1) == "an index has entries that belong to no directory");
+  CHECK(with(k_node + 32, 1) == "an index has texts that do not fill their place");
 }

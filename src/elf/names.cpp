@@ -1,0 +1,22 @@
+#include "elf/names.hpp"
+
+#include <cstring>
+
+namespace orch::elf {
+
+std::uint32_t Names::number(std::string_view text) {
+  const auto [known, is_new] = numbers_.try_emplace(text, static_cast<std::uint32_t>(texts_.size()));
+  if (is_new)
+    texts_.push_back(
+        {text, text.find('/') != std::string_view::npos, text.find('$') != std::string_view::npos});
+  return known->second;
+}
+
+std::uint32_t Names::keep(std::string_view text) {
+  if (const auto known = numbers_.find(text); known != numbers_.end()) return known->second;
+  auto* copy = static_cast<char*>(memory_.allocate(text.size() + 1, 1));
+  std::memcpy(copy, text.data(), text.size());
+  return number({copy, text.size()});
+}
+
+}  // namespace orch::elf
