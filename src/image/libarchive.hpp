@@ -12,13 +12,10 @@ namespace orch::image {
 using base::Result;
 
 #define ORCH_ARCHIVE_FUNCTIONS(X)        \
-  X(archive_entry_dev)                   \
   X(archive_entry_filetype)              \
   X(archive_entry_hardlink)              \
   X(archive_entry_hardlink_utf8)         \
-  X(archive_entry_ino64)                 \
   X(archive_entry_mtime)                 \
-  X(archive_entry_nlink)                 \
   X(archive_entry_pathname)              \
   X(archive_entry_pathname_utf8)         \
   X(archive_entry_perm)                  \
@@ -49,7 +46,6 @@ using base::Result;
   X(archive_read_support_filter_xz)      \
   X(archive_read_support_filter_zstd)    \
   X(archive_read_support_format_ar)      \
-  X(archive_read_support_format_cpio)    \
   X(archive_read_support_format_iso9660) \
   X(archive_read_support_format_raw)     \
   X(archive_read_support_format_tar)     \

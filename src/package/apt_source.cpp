@@ -289,6 +289,7 @@ Result<LockedPackage> AptSource::exact(const std::string& name, const std::strin
 }
 
 Result<> AptSource::download(const std::vector<Download>& wanted) {
+  ORCH_CHECK(refresh_if_missing());
   ORCH_TRY(const UriMap uris, listed_uris(root_, wanted));
   std::vector<std::pair<const Download*, std::string>> listed;
   for (const Download& download : wanted) {

@@ -98,8 +98,7 @@ Result<> bring(const std::vector<LockedPackage>& missing, const Source& source, 
   if (around.log)
     around.log("downloading " + std::to_string(wanted.size()) +
                (wanted.size() == 1 ? " package (" : " packages (") + base::human_size(bytes) + ")");
-  Result<> outcome = opened->refresh_if_missing();
-  if (outcome) outcome = opened->download(wanted);
+  const Result<> outcome = opened->download(wanted);
   for (const Download& download : absent(wanted)) ORCH_CHECK(bring_from_archives(source, around, download));
   if (const std::vector<Download> lost = absent(wanted); !lost.empty()) {
     if (!outcome) return base::fail(outcome.error());

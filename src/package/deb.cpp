@@ -2,6 +2,7 @@
 
 #include "base/text.hpp"
 #include "package/archive_reader.hpp"
+#include "package/entry_bound.hpp"
 
 #include <array>
 #include <memory>
@@ -59,6 +60,7 @@ Result<> read_inner_archive(const Libarchive& api, const std::string& path, arch
     if (count < 0) return corrupt(api, path, inner.get());
     return static_cast<std::size_t>(count);
   };
+  EntryBound bound;
   for (;;) {
     archive_entry* raw = nullptr;
     const int status = api.archive_read_next_header(inner.get(), &raw);
@@ -67,6 +69,7 @@ Result<> read_inner_archive(const Libarchive& api, const std::string& path, arch
     if (status != ARCHIVE_OK && status != ARCHIVE_WARN) return corrupt(api, path, inner.get());
     const ArchiveEntry entry = to_entry(api, raw);
     if (entry.path.empty()) return corrupt(path, "it has an entry without a name");
+    if (const std::string_view wrong = bound.add(entry); !wrong.empty()) return corrupt(path, wrong);
     ORCH_CHECK(visit(entry, content));
   }
 }

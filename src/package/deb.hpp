@@ -9,7 +9,8 @@
 namespace orch::package {
 
 // Calls `visit` for each entry of the data archive, in its order (xz, zstd, gzip, bzip2 or no compression).
-// Reads to the very end, so that a damaged tail is noticed. Errors of kind corrupt name the file.
+// Reads to the very end, so that a damaged tail is noticed. Errors of kind corrupt name the file; an archive with
+// more entries, or longer names, than entry_bound.hpp allows is one.
 Result<> read_deb(const std::string& path, const EntryVisitor& visit);
 
 // The text of the file `control` in the control archive; at most 1 MiB.

@@ -273,6 +273,7 @@ Result<bool> fetch_archive(const std::string& url, const Download& wanted) {
 }
 
 Result<> DnfSource::download(const std::vector<Download>& wanted) {
+  ORCH_CHECK(refresh_if_missing());
   std::map<std::string, std::string> uris;  // repository to its root
   for (const DnfRepository& repository : dnf_repositories(root_.source()))
     uris[repository.id] = repository.uri;

@@ -16,7 +16,9 @@
 
 #include <algorithm>
 #include <map>
+#include <optional>
 #include <set>
+#include <tuple>
 #include <utility>
 
 namespace orch::package {
@@ -41,9 +43,15 @@ Result<> read_rpm_facts(const std::string& file, HeapPackage& out) {
   out.package.name = header.name;
   out.package.version = header.version;
   out.package.architecture = header.architecture;
-  for (const RpmRelation& relation : header.requires_list)
-    if (!relation.is_rpmlib() && !relation.name.starts_with('(')) out.needs.push_back({relation.name});
+  for (const RpmRelation& relation : header.requires_list) {
+    if (relation.is_rpmlib()) continue;
+    if (relation.name.starts_with('('))
+      out.rich_needs.push_back(relation.name);
+    else
+      out.needs.push_back({relation.name});
+  }
   for (const RpmRelation& relation : header.provides) out.provides.push_back(relation.name);
+  out.provides.insert(out.provides.end(), header.files.begin(), header.files.end());
   return {};
 }
 
@@ -100,11 +108,14 @@ class HeapClosure {
   Resolution take(const std::string& label) {
     std::vector<std::size_t> open(asked_.begin(), asked_.end());
     while (!open.empty()) {
-      const std::size_t at = open.back();
-      open.pop_back();
-      if (!needed_.emplace(at, std::vector<std::size_t>()).second) continue;
-      for (const std::vector<std::string>& alternatives : heap_[at].needs) satisfy(at, alternatives, label);
-      open.insert(open.end(), needed_[at].begin(), needed_[at].end());
+      while (!open.empty()) {
+        const std::size_t at = open.back();
+        open.pop_back();
+        if (!needed_.emplace(at, std::vector<std::size_t>()).second) continue;
+        look_at(at, label);
+        open.insert(open.end(), needed_[at].begin(), needed_[at].end());
+      }
+      if (const auto chosen = decide()) open.push_back(*chosen);
     }
     Resolution out = described();
     out.notes.assign(notes_.begin(), notes_.end());
@@ -112,15 +123,56 @@ class HeapClosure {
   }
 
  private:
-  // By the first alternative that anybody has.
-  void satisfy(std::size_t at, const std::vector<std::string>& alternatives, const std::string& label) {
-    for (const std::string& name : alternatives) {
-      const auto [first, last] = providers_.equal_range(name);
-      for (auto it = first; it != last; ++it) needed_[at].push_back(it->second);
-      if (first != last) return;
+  void look_at(std::size_t at, const std::string& label) {
+    const HeapPackage& package = heap_[at];
+    for (const std::vector<std::string>& alternatives : package.needs) {
+      if (!satisfy(at, alternatives))
+        notes_.insert("'" + package.package.name + "' needs '" +
+                      base::printable(base::join(alternatives, " | ")) + "', which " + label + " has not");
     }
-    notes_.insert("'" + heap_[at].package.name + "' needs '" +
-                  base::printable(base::join(alternatives, " | ")) + "', which " + label + " has not");
+    for (const std::string& expression : package.rich_needs)
+      notes_.insert("'" + package.package.name + "' needs '" + base::printable(expression) +
+                    "', an expression that is not looked at: name what it means in 'packages'");
+  }
+
+  // By the first alternative that anybody has; what is not clear yet is put off. False: nobody has one.
+  bool satisfy(std::size_t at, const std::vector<std::string>& alternatives) {
+    for (const std::string& name : alternatives) {
+      std::set<std::size_t> found;
+      const auto [first, last] = providers_.equal_range(name);
+      for (auto it = first; it != last; ++it) found.insert(it->second);
+      if (found.empty()) continue;
+      if (found.count(at) != 0) return true;  // itself
+      const auto real =
+          std::find_if(found.begin(), found.end(), [&](std::size_t i) { return names_[i] == name; });
+      if (real != found.end()) found = {*real};
+      if (found.size() == 1)
+        needed_[at].push_back(*found.begin());
+      else
+        put_off_.emplace(names_[at], name, at, std::vector<std::size_t>(found.begin(), found.end()));
+      return true;
+    }
+    return false;
+  }
+
+  // Decides, in alphabetical order, what was put off: what is taken anyway will do. Else gives the first choice that
+  // brings something new, as that may bring what others need.
+  std::optional<std::size_t> decide() {
+    for (auto it = put_off_.begin(); it != put_off_.end(); it = put_off_.erase(it)) {
+      const auto& [name, need, at, found] = *it;
+      const auto better = [&](std::size_t a, std::size_t b) {
+        const bool has_a = needed_.count(a) != 0;
+        const bool has_b = needed_.count(b) != 0;
+        if (has_a != has_b) return has_a;
+        return std::pair(names_[a].size(), names_[a]) < std::pair(names_[b].size(), names_[b]);
+      };
+      const std::size_t chosen = *std::min_element(found.begin(), found.end(), better);
+      needed_[at].push_back(chosen);
+      if (needed_.count(chosen) != 0) continue;
+      put_off_.erase(it);
+      return chosen;
+    }
+    return std::nullopt;
   }
 
   Resolution described() const {
@@ -144,6 +196,8 @@ class HeapClosure {
   std::multimap<std::string, std::size_t> providers_;
   std::set<std::size_t> asked_;
   std::map<std::size_t, std::vector<std::size_t>> needed_;  // what was taken, with what each needs
+  // Who needs what (names, for the order), and who has it.
+  std::set<std::tuple<std::string, std::string, std::size_t, std::vector<std::size_t>>> put_off_;
   std::set<std::string> notes_;
 };
 
@@ -244,15 +298,13 @@ Result<LockedPackage> FileSource::exact(const std::string& name, const std::stri
 Result<Providers> FileSource::providers(const std::vector<std::string>& sonames) {
   ORCH_CHECK(refresh_if_missing());
   Providers out;
-  const std::vector<HeapPackage> heap = for_x86_64();
-  for (const std::string& soname : sonames) {
-    std::map<std::string, bool> names;
-    for (const HeapPackage& item : heap)
-      if (std::find(item.sonames.begin(), item.sonames.end(), soname) != item.sonames.end())
-        names[item.package.name] =
-            item.package.architecture == "all" || item.package.architecture == "noarch";
-    out[soname] = best_first(names);
+  std::map<std::string, std::map<std::string, bool>> found;
+  for (const HeapPackage& item : for_x86_64()) {
+    const bool neutral = item.package.architecture == "all" || item.package.architecture == "noarch";
+    ORCH_TRY(const std::vector<std::string> libraries, libraries_of(item));
+    for (const std::string& library : libraries) found[library][item.package.name] = neutral;
   }
+  for (const std::string& soname : sonames) out[soname] = best_first(found[soname]);
   return out;
 }
 
@@ -287,12 +339,22 @@ Result<HeapPackage> read_heap_package(const std::string& file) {
   ORCH_TRY(const struct stat info, sys::stat_file(file));
   out.package.size = static_cast<std::uint64_t>(info.st_size);
   out.provides.push_back(out.package.name);
-  ORCH_CHECK(read_package(file, [&](const ArchiveEntry& entry, const ContentReader&) -> Result<> {
-    std::string_view path = entry.path;
+  return out;
+}
+
+Result<std::vector<std::string>> libraries_of(const HeapPackage& package) {
+  std::vector<std::string> out;
+  const auto take = [&](std::string_view path) {
     while (path.starts_with("./") || path.starts_with('/')) path.remove_prefix(path[0] == '/' ? 1 : 2);
-    if (entry.kind == EntryKind::directory || entry.kind == EntryKind::other) return {};
-    if (in_library_directory(path)) out.sonames.push_back(sys::file_name(std::string(path)));
-    if (format == ArchiveFormat::rpm) out.provides.push_back("/" + std::string(path));
+    if (in_library_directory(path)) out.push_back(sys::file_name(std::string(path)));
+  };
+  if (is_rpm(package.package)) {
+    for (const std::string& name : package.provides)
+      if (name.starts_with('/')) take(name);
+    return out;
+  }
+  ORCH_CHECK(read_deb(package.file, [&](const ArchiveEntry& entry, const ContentReader&) -> Result<> {
+    if (entry.kind != EntryKind::directory && entry.kind != EntryKind::other) take(entry.path);
     return {};
   }));
   return out;

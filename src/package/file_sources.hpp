@@ -1,11 +1,14 @@
 // Sources that are a heap of packages without an index: "dir" (a folder of .deb or .rpm files) and "files"
-// (addresses with SHA-256). Every package is opened to see what it is and needs.
+// (addresses with SHA-256). Of every package the headers are read to see what it is and needs, and no more: to bring
+// one, nothing but that one.
 //
 // The rule by which dependencies are found: of what was asked for, every dependency is looked up among the
-// packages of the heap, by name and by what they provide (.rpm: by file too), without versions; all that fit
-// are taken, and so on for those. What nobody has is a note, not an error: a base below may have it. Where a
-// name stands several times, only its newest version counts (.rpm by RPM's order, .deb by Debian's). A heap
-// holds one format.
+// packages of the heap, by name and by what they provide (.rpm: by file too), without versions, and so on for what
+// is taken. Of alternatives the first that anybody has counts. Of several packages that provide a thing one is
+// taken: the one that has it as its name; else one that is taken anyway, for another reason; else the one with the
+// shortest name, then by alphabet. What nobody has, and expressions of RPM ("(a if b)"), are notes, not errors: a
+// base below may have it. Where a name stands several times, only its newest version counts (.rpm by RPM's order,
+// .deb by Debian's). A heap holds one format.
 #pragma once
 
 #include "base/result.hpp"
@@ -25,12 +28,16 @@ struct HeapPackage {
   LockedPackage package;                        // without reason
   std::string file;                             // where it lies
   std::vector<std::vector<std::string>> needs;  // alternatives
+  std::vector<std::string> rich_needs;          // expressions of RPM, which are not looked at
   std::vector<std::string> provides;            // its own name among them
-  std::vector<std::string> sonames;             // names of files in default library directories
 };
 
-// Reads a package's headers and the names in it.
+// Reads a package's headers.
 Result<HeapPackage> read_heap_package(const std::string& file);
+
+// Names of the package's files in default library directories: of an .rpm what its header says, a .deb is read
+// to its end.
+Result<std::vector<std::string>> libraries_of(const HeapPackage& package);
 
 // The closure of `names` by the rule above. Errors: a name that the heap has not (with the nearest).
 Result<Resolution> resolve_in_heap(const std::string& label, const std::vector<HeapPackage>& heap,

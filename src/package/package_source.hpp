@@ -68,7 +68,7 @@ class PackageSource {
   // name, then by alphabet.
   virtual Result<Providers> providers(const std::vector<std::string>& sonames) = 0;
 
-  // Brings archives. Their bytes are not verified here: the caller holds each against the lock. A package
+  // Brings archives, and the lists before, where the kind needs them and they are not there. The archives' bytes are not verified here: the caller holds each against the lock. A package
   // that the source has no more is not an error: its file is absent afterwards, and the caller knows other
   // places.
   virtual Result<> download(const std::vector<Download>& wanted) = 0;

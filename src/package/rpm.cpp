@@ -2,7 +2,9 @@
 
 #include "base/text.hpp"
 #include "package/archive_reader.hpp"
+#include "package/cpio.hpp"
 #include "package/deb.hpp"
+#include "package/entry_bound.hpp"
 #include "sys/file.hpp"
 
 #include <fcntl.h>
@@ -24,7 +26,7 @@ constexpr std::string_view k_lead_magic = "\xed\xab\xee\xdb";
 constexpr std::string_view k_header_magic = "\x8e\xad\xe8\x01";
 constexpr std::size_t k_lead = 96;
 // Larger than any header that a distribution has (the kernel's are the largest, some MiB).
-constexpr std::uint32_t k_most_entries = 65536;
+constexpr std::uint32_t k_most_tags = 65536;
 constexpr std::uint32_t k_most_data = 64U << 20U;
 
 tl::unexpected<base::Error> corrupt(const std::string& path, std::string_view what) {
@@ -62,6 +64,7 @@ class Header {
     if (entry == entries_.end()) return found;
     const auto& [type, offset, count] = entry->second;
     if (type != k_string && type != k_string_array && type != k_i18n_string) return std::nullopt;
+    if (count > k_most_entries) return std::nullopt;
     std::size_t at = offset;
     for (std::uint32_t i = 0; i < (type == k_string ? 1 : count); ++i) {
       const std::size_t end = at < data_.size() ? data_.find('\0', at) : std::string::npos;
@@ -99,7 +102,7 @@ Result<Header> read_header(int fd, const std::string& path, std::uint64_t& at) {
     return corrupt(path, "it has no header where one must be");
   const std::uint32_t entries = big_endian(intro, 8);
   const std::uint32_t bytes = big_endian(intro, 12);
-  if (entries > k_most_entries || bytes > k_most_data)
+  if (entries > k_most_tags || bytes > k_most_data)
     return corrupt(path, "its header is larger than any can be");
   ORCH_TRY(std::string index, sys::read_at(fd, at + 16, entries * std::size_t{16}, path));
   ORCH_TRY(std::string data, sys::read_at(fd, at + 16 + index.size(), bytes, path));
@@ -128,6 +131,27 @@ Result<std::vector<RpmRelation>> relations(const Header& header, std::uint32_t n
   return found;
 }
 
+// The paths of a package's files: names, and for each which of the directories it is in.
+Result<std::vector<std::string>> file_list(const Header& header, const std::string& path) {
+  constexpr std::uint32_t k_ghost = 1U << 6U;
+  const auto names = header.strings(1117);
+  const auto folders = header.strings(1118);
+  const auto places = header.numbers(1116);
+  const auto flags = header.numbers(1037);
+  if (!names || !folders || !places || !flags || names->size() != places->size())
+    return corrupt(path, "its list of files is damaged");
+  std::vector<std::string> found;
+  std::uint64_t bytes = 0;  // one long directory may stand for many names
+  for (std::size_t i = 0; i < names->size(); ++i) {
+    if ((*places)[i] >= folders->size()) return corrupt(path, "its list of files is damaged");
+    if (i < flags->size() && ((*flags)[i] & k_ghost) != 0) continue;
+    found.push_back((*folders)[(*places)[i]] + (*names)[i]);
+    bytes += found.back().size();
+    if (bytes > k_most_name_bytes) return corrupt(path, "its list of files is larger than any can be");
+  }
+  return found;
+}
+
 // "[EPOCH:]VERSION-RELEASE"
 Result<std::string> full_version(const Header& header, const std::string& path) {
   ORCH_TRY(const std::string version, one_text(header, 1001, path));
@@ -138,61 +162,75 @@ Result<std::string> full_version(const Header& header, const std::string& path) 
   return (counted ? std::to_string(epoch->front()) + ":" : std::string()) + version + "-" + release;
 }
 
-using Inode = std::pair<std::int64_t, std::int64_t>;
-
 // Visits the payload's entries; keeps back the names of a file whose content is still to come.
 class Payload {
  public:
-  Payload(const Libarchive& api, const std::string& path, archive* handle, const EntryVisitor& visit)
-      : api_(api), path_(path), handle_(handle), visit_(visit) {}
+  Payload(const std::string& path, CpioReader reader, const EntryVisitor& visit)
+      : path_(path), reader_(std::move(reader)), visit_(visit) {}
 
-  Result<> add(archive_entry* raw) {
-    ArchiveEntry entry = to_entry(api_, raw);
-    if (entry.path.empty()) return corrupt(path_, "it has an entry without a name");
-    const bool regular = entry.kind == EntryKind::file || entry.kind == EntryKind::hard_link;
-    if (!regular || api_.archive_entry_nlink(raw) < 2) return visit_(entry, content());
-    const Inode inode{api_.archive_entry_dev(raw), api_.archive_entry_ino64(raw)};
-    entry.kind = EntryKind::file;
-    entry.target.clear();
-    entry.size =
-        api_.archive_entry_size(raw) > 0 ? static_cast<std::uint64_t>(api_.archive_entry_size(raw)) : 0;
-    Links& links = links_[inode];
-    if (!links.placed.empty()) return link(std::move(entry), links.placed);
-    if (entry.size == 0) {
-      links.waiting.push_back(std::move(entry));
-      return {};
+  Result<> read() {
+    for (;;) {
+      auto next = reader_.next();
+      if (!next) return named(std::move(next).error());
+      if (!*next) return finish();
+      if (const std::string_view wrong = bound_.add((*next)->entry); !wrong.empty())
+        return corrupt(path_, wrong);
+      ORCH_CHECK(add(**std::move(next)));
     }
-    links.placed = entry.path;
-    ORCH_CHECK(visit_(entry, content()));
-    return release(links);
-  }
-
-  // Files with several names that are empty: no content came for them.
-  Result<> finish() {
-    const ContentReader nothing = [](char*, std::size_t) -> Result<std::size_t> { return 0; };
-    for (auto& [inode, links] : links_) {
-      if (links.waiting.empty()) continue;
-      const ArchiveEntry first = std::move(links.waiting.front());
-      links.waiting.erase(links.waiting.begin());
-      links.placed = first.path;
-      ORCH_CHECK(visit_(first, nothing));
-      ORCH_CHECK(release(links));
-    }
-    return {};
   }
 
  private:
   struct Links {
     std::vector<ArchiveEntry> waiting;
     std::string placed;  // the name that has the content
+    std::uint32_t seen = 0;
   };
 
-  ContentReader content() const {
+  Result<> add(CpioEntry item) {
+    ArchiveEntry& entry = item.entry;
+    if (entry.kind != EntryKind::file || item.links < 2) return visit_(entry, content());
+    Links& links = links_[item.inode];
+    const bool last = ++links.seen >= item.links;
+    if (!links.placed.empty()) {
+      ORCH_CHECK(link(std::move(entry), links.placed));
+    } else if (entry.size == 0) {
+      links.waiting.push_back(std::move(entry));
+      if (last) ORCH_CHECK(place_empty(links));
+    } else {
+      links.placed = entry.path;
+      ORCH_CHECK(visit_(entry, content()));
+      ORCH_CHECK(release(links));
+    }
+    if (last) links_.erase(item.inode);
+    return {};
+  }
+
+  Result<> finish() {
+    for (auto& [inode, links] : links_) ORCH_CHECK(place_empty(links));
+    return {};
+  }
+
+  // A file with several names that is empty: no content came for it.
+  Result<> place_empty(Links& links) {
+    if (links.waiting.empty()) return {};
+    const ArchiveEntry first = std::move(links.waiting.front());
+    links.waiting.erase(links.waiting.begin());
+    links.placed = first.path;
+    ORCH_CHECK(visit_(first, [](char*, std::size_t) -> Result<std::size_t> { return 0; }));
+    return release(links);
+  }
+
+  ContentReader content() {
     return [this](char* buffer, std::size_t size) -> Result<std::size_t> {
-      const la_ssize_t count = api_.archive_read_data(handle_, buffer, size);
-      if (count < 0) return corrupt(path_, archive_complaint(api_, handle_));
-      return static_cast<std::size_t>(count);
+      auto count = reader_.read(buffer, size);
+      if (!count) return named(std::move(count).error());
+      return count;
     };
+  }
+
+  // What the reader of the payload says, which does not know whose it is.
+  tl::unexpected<base::Error> named(base::Error error) const {
+    return error.kind == ErrorKind::corrupt ? corrupt(path_, error.what) : base::fail(std::move(error));
   }
 
   Result<> link(ArchiveEntry entry, const std::string& target) {
@@ -208,11 +246,11 @@ class Payload {
     return {};
   }
 
-  const Libarchive& api_;
   const std::string& path_;
-  archive* handle_;
+  CpioReader reader_;
   const EntryVisitor& visit_;
-  std::map<Inode, Links> links_;
+  EntryBound bound_;
+  std::map<decltype(CpioEntry::inode), Links> links_;
 };
 
 }  // namespace
@@ -237,6 +275,7 @@ Result<RpmHeader> read_rpm_header(const std::string& path) {
   ORCH_TRY(out.compressor, one_text(header, 1125, path));
   ORCH_TRY(out.requires_list, relations(header, 1049, 1048, 1050, path));
   ORCH_TRY(out.provides, relations(header, 1047, 1112, 1113, path));
+  ORCH_TRY(out.files, file_list(header, path));
   // DSA and RSA over the header, PGP and GPG over header and payload, OpenPGP of RPM 6.
   for (const std::uint32_t tag : {267U, 268U, 278U, 1002U, 1005U})
     if (signature.has(tag)) out.has_signature = true;
@@ -254,18 +293,17 @@ Result<> read_rpm(const std::string& path, const EntryVisitor& visit) {
   api.archive_read_support_filter_zstd(handle.get());
   api.archive_read_support_filter_gzip(handle.get());
   api.archive_read_support_filter_bzip2(handle.get());
-  api.archive_read_support_format_cpio(handle.get());
-  if (api.archive_read_open_filename(handle.get(), path.c_str(), k_archive_buffer) != ARCHIVE_OK)
+  api.archive_read_support_format_raw(handle.get());
+  archive_entry* raw = nullptr;
+  if (api.archive_read_open_filename(handle.get(), path.c_str(), k_archive_buffer) != ARCHIVE_OK ||
+      api.archive_read_next_header(handle.get(), &raw) != ARCHIVE_OK)
     return corrupt(path, archive_complaint(api, handle.get()));
-  Payload payload(api, path, handle.get(), visit);
-  for (;;) {
-    archive_entry* raw = nullptr;
-    const int status = api.archive_read_next_header(handle.get(), &raw);
-    if (status == ARCHIVE_EOF) return payload.finish();
-    if (status != ARCHIVE_OK && status != ARCHIVE_WARN)
-      return corrupt(path, archive_complaint(api, handle.get()));
-    ORCH_CHECK(payload.add(raw));
-  }
+  CpioReader reader([&](char* buffer, std::size_t size) -> Result<std::size_t> {
+    const la_ssize_t count = api.archive_read_data(handle.get(), buffer, size);
+    if (count < 0) return base::fail(ErrorKind::corrupt, archive_complaint(api, handle.get()));
+    return static_cast<std::size_t>(count);
+  });
+  return Payload(path, std::move(reader), visit).read();
 }
 
 Result<ArchiveFormat> package_format(const std::string& path) {

@@ -1,4 +1,5 @@
-// Reading a .rpm in process: the headers by our own code, the payload (a compressed cpio) by libarchive.
+// Reading a .rpm in process: the headers and the payload's cpio (cpio.hpp) by our own code, its compression by
+// libarchive.
 // Knows nothing of where things go, and checks no signature: rpmkeys does (rpm_keys.hpp).
 //
 // Form (RPM 3 to 5, which write the same file): a lead of 96 bytes; a signature header, padded to 8 bytes;
@@ -34,7 +35,8 @@ struct RpmHeader {
   std::string compressor;  // "xz", "zstd", "gzip"; empty if the header does not say
   std::vector<RpmRelation> requires_list;
   std::vector<RpmRelation> provides;
-  bool has_signature = false;  // an OpenPGP one, of the header or of all; not checked here
+  std::vector<std::string> files;  // absolute paths; without those that the package only owns (%ghost)
+  bool has_signature = false;      // an OpenPGP one, of the header or of all; not checked here
 };
 
 // The headers alone. Errors of kind corrupt name the file; a source package is refused as unsupported.
@@ -42,7 +44,8 @@ Result<RpmHeader> read_rpm_header(const std::string& path);
 
 // Calls `visit` for each entry of the payload, in its order, except that the names of a file with several
 // come together: the file with its content, then hard links to it (the payload has the content at the last of
-// the names). Reads to the very end. Errors of kind corrupt name the file.
+// the names). Reads to the very end. Errors of kind corrupt name the file; an archive with more entries, or longer
+// names, than entry_bound.hpp allows is one.
 Result<> read_rpm(const std::string& path, const EntryVisitor& visit);
 
 enum class ArchiveFormat { deb, rpm };

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import tarfile
 import unittest
+import zlib
 
 from tests.integration import lib
 from tests.integration.repository import Entry, make_deb
@@ -102,6 +103,37 @@ echo conf > %{buildroot}/etc/conf
         self.assertGreater(counts["opened"], self.PACKAGES // 50)
         self.assertGreater(counts["refused"], self.PACKAGES // 4)
         self.assertEqual([p.name for p in self.tmp.rglob("planted")], [])
+
+    def hostile(self, name, data):
+        """What a build says of a folder with that package."""
+        (self.tmp / "heap").mkdir()
+        (self.tmp / "heap" / name).write_bytes(data)
+        profile = self.write("p.toml", 'schema = 1\nextends = "native"\n[stack]\ncompat = "off"\nfinish = "off"\n'
+                                       'base = { packages = ["damaged"], source = "own" }\n'
+                                       f'[source.own]\nkind = "dir"\npath = "{self.tmp}/heap"\n')
+        return self.orch("build", profile, status=1).stderr
+
+    @lib.needs_tool("rpmbuild", "mkfs.erofs")
+    def test_names_that_wait_for_content_are_bounded(self):
+        whole = next(p for p in self.rpms() if "gz" in p.name).read_bytes()
+        tail = "".join(f"{n:08x}" for n in (0o100644, 0, 0, 2, 0, 0, 0, 0, 0, 0, 2, 0)) + "a\0"  # mode, …, two names, …
+        entries = "".join(f"070701{i:08x}{tail}" for i in range(540000)).encode()
+        payload = whole.rindex(b"\x1f\x8b\x08")
+        errors = self.hostile("x.rpm", whole[:payload] + gzip.compress(entries, 1))
+        self.assertIn("it has more than 524288 entries, which no package has", errors)
+
+    @lib.needs_tool("mkfs.erofs")
+    def test_names_that_take_much_memory_are_bounded(self):
+        name, head = (b"n" * 199 + b"/") * 20 + b"n", tarfile.TarInfo("././@LongLink")
+        head.type, head.size = tarfile.GNUTYPE_LONGNAME, len(name) + 1
+        entry = head.tobuf(tarfile.GNU_FORMAT) + name.ljust(-(-(len(name) + 1) // 512) * 512, b"\0") + \
+            tarfile.TarInfo("x").tobuf(tarfile.GNU_FORMAT)
+        path = compressed_deb(self.tmp / "x.deb", FILES, "gz").read_bytes()
+        start = path.index(b"data.tar.gz")
+        pack = zlib.compressobj(1, wbits=31)
+        data = b"".join(pack.compress(entry) for _ in range(68000)) + pack.flush()
+        errors = self.hostile("x.deb", path[:start] + f"{'data.tar.gz':<16}{0:<12}{0:<6}{0:<6}{100644:<8}{len(data):<10}`\n".encode() + data)
+        self.assertIn("its names take more than 256 MiB, which no package's do", errors)
 
     def test_damaged_lock_files_are_refused_or_safe(self):
         lock = self.originals / "p.lock.toml"

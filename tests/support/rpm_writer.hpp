@@ -80,6 +80,24 @@ inline std::string cpio_bytes(std::vector<RpmFile> files) {
   return out;
 }
 
+// "./usr/bin/x" as name "x" in "/usr/bin/".
+inline void write_file_list(RpmHeaderWriter& header, const std::vector<RpmFile>& files) {
+  std::vector<std::string> folders;
+  std::vector<std::string> names;
+  std::vector<std::uint32_t> places;
+  for (const RpmFile& file : files) {
+    const std::size_t slash = file.path.rfind('/');
+    if (slash == std::string::npos || slash == 0) continue;
+    places.push_back(static_cast<std::uint32_t>(folders.size()));
+    folders.push_back(file.path.substr(1, slash));
+    names.push_back(file.path.substr(slash + 1));
+  }
+  if (names.empty()) return;
+  header.numbers(1116, places);
+  header.texts(1117, names);
+  header.texts(1118, folders);
+}
+
 inline std::string rpm_bytes(const RpmText& text, const std::vector<RpmFile>& files) {
   std::string out("\xed\xab\xee\xdb\x03\0\0\0\0\x01", 10);
   out.resize(96);
@@ -96,6 +114,7 @@ inline std::string rpm_bytes(const RpmText& text, const std::vector<RpmFile>& fi
   header.text(1022, text.architecture);
   header.texts(1047, text.provides);
   header.texts(1049, text.requirements);
+  write_file_list(header, files);
   return out + header.bytes() + cpio_bytes(files);
 }
 

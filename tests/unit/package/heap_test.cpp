@@ -1,6 +1,7 @@
 // Sources without an index, and what they share with apt: control data, versions, Contents lines.
 #include "package/apt_contents.hpp"
 #include "package/apt_output.hpp"
+#include "package/archive_cache.hpp"
 #include "package/deb_control.hpp"
 #include "package/deb_version.hpp"
 #include "package/file_sources.hpp"
@@ -9,6 +10,8 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
+#include <filesystem>
 #include <string>
 
 using orch::package::compare_deb_versions;
@@ -51,6 +54,79 @@ TEST_SUITE("package/heap") {
           "not\n");
     CHECK(resolve_in_heap("source 's'", heap, {"ap"}).error().what == "source 's' has no package 'ap'");
     CHECK(resolve_in_heap("source 's'", heap, {"ap"}).error().hint == "did you mean 'app'?");
+  }
+
+  TEST_CASE(
+      "one of several providers is taken: the real one, else one that is taken anyway, else the shortest") {
+    std::vector<HeapPackage> heap = {item("app", {{"virtual"}, {"libx"}}),
+                                     item("impl-a", {}, {"virtual"}),
+                                     item("impl-bb", {}, {"virtual"}),
+                                     item("impl-c", {}, {"virtual"}),
+                                     item("libx", {}),
+                                     item("other-x", {}, {"libx"})};
+    const std::string least = "app: asked\nimpl-a: required by app\nlibx: required by app\n";
+    CHECK(reasons(resolve_in_heap("s", heap, {"app"}).value()) == least);
+    std::reverse(heap.begin(), heap.end());
+    CHECK(reasons(resolve_in_heap("s", heap, {"app"}).value()) == least);
+    // Somebody needs another one all the same: then that one does.
+    heap.push_back(item("tool", {{"late"}}));
+    heap.push_back(item("late", {{"impl-bb"}}));
+    CHECK(
+        reasons(resolve_in_heap("s", heap, {"app", "tool"}).value()) ==
+        "app: asked\nimpl-bb: required by app\nlate: required by tool\nlibx: required by app\ntool: asked\n");
+    CHECK(reasons(resolve_in_heap("s", heap, {"app", "impl-c"}).value()) ==
+          "app: asked\nimpl-c: asked\nlibx: required by app\n");
+    // What a choice brings counts for the next one.
+    heap.push_back(item("a", {{"one"}, {"two"}}));
+    heap.push_back(item("one-1", {{"two-long"}}, {"one"}));
+    heap.push_back(item("one-22", {}, {"one"}));
+    heap.push_back(item("two-1", {}, {"two"}));
+    heap.push_back(item("two-long", {}, {"two"}));
+    CHECK(reasons(resolve_in_heap("s", heap, {"a"}).value()) ==
+          "a: asked\none-1: required by a\ntwo-long: required by a\n");
+    // Nobody needs another package for what it has itself.
+    heap.push_back(item("self", {{"virtual"}}, {"virtual"}));
+    CHECK(reasons(resolve_in_heap("s", heap, {"self"}).value()) == "self: asked\n");
+  }
+
+  TEST_CASE("expressions of RPM are told, not dropped") {
+    const TempDir dir;
+    orch::test::RpmText app;
+    app.name = "app";
+    app.requirements = {"(liba or libb)", "/usr/share/data/x"};
+    orch::test::RpmText data;
+    data.name = "data";
+    const auto one = orch::package::read_heap_package(
+        dir.write("a.rpm", orch::test::rpm_bytes(app, {{"./usr/bin/app", 0100755, "x", 1, 3}})));
+    const auto two = orch::package::read_heap_package(
+        dir.write("d.rpm", orch::test::rpm_bytes(data, {{"./usr/share/data/x", 0100644, "x", 1, 3}})));
+    REQUIRE((one && two));
+    CHECK(reasons(resolve_in_heap("s", {*one, *two}, {"app"}).value()) ==
+          "app: asked\ndata: required by app\nnote: 'app' needs '(liba or libb)', an expression that is not "
+          "looked at: name what it means in 'packages'\n");
+  }
+
+  TEST_CASE("a package of a folder is brought without reading any") {
+    const TempDir dir;
+    dir.write("heap/damaged.rpm", "nothing");
+    dir.write("heap/a.rpm", "whatever was locked");
+    orch::package::Source source;
+    source.name = "s";
+    source.kind = orch::package::SourceKind::dir;
+    source.path = dir / "heap";
+    orch::package::Surroundings around;
+    around.cache_dir = dir / "cache";
+    orch::package::LockedPackage wanted;
+    wanted.name = "a";
+    wanted.version = "1-1";
+    wanted.architecture = "x86_64";
+    wanted.path = "a.rpm";
+    wanted.size = 19;
+    wanted.sha256 = orch::hash::sha256_of("whatever was locked");
+    std::filesystem::create_directories(dir / "scratch");
+    const auto done = orch::package::collect_archives({wanted}, source, around, dir / "scratch", dir / "out");
+    if (!done) FAIL(orch::base::render(done.error()));
+    CHECK(std::filesystem::exists(dir / ("out/" + archive_file_name(wanted))));
   }
 
   TEST_CASE("a folder of .rpm files is a source, and so are its libraries") {

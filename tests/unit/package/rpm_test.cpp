@@ -3,12 +3,14 @@
 #include "package/rpm.hpp"
 
 #include "package/deb.hpp"
+#include "package/entry_bound.hpp"
 #include "support/deb_writer.hpp"
 #include "support/rpm_writer.hpp"
 #include "support/temp_dir.hpp"
 
 #include <doctest/doctest.h>
 
+#include <cstdio>
 #include <map>
 #include <string>
 
@@ -63,6 +65,9 @@ TEST_SUITE("package/rpm") {
     REQUIRE(header->requires_list.size() == 2);
     CHECK(header->requires_list[1].name == "(a if b)");
     CHECK(header->provides.at(1).name == "libx.so.1()(64bit)");
+    CHECK(header->files.empty());
+    dir.write("y.rpm", rpm_bytes({}, {{"./usr/bin/y", 0100755, "y", 1, 3}, {"./etc/y", 0100644, "", 1, 4}}));
+    CHECK(read_rpm_header(dir / "y.rpm").value().files == std::vector<std::string>{"/usr/bin/y", "/etc/y"});
     CHECK_FALSE(header->has_signature);
   }
 
@@ -95,6 +100,68 @@ TEST_SUITE("package/rpm") {
     CHECK(read_rpm_header(dir.write("huge.rpm", huge)).error().what.find("larger than any can be") !=
           std::string::npos);
     CHECK(listing(dir.write("text", "hello")).back().find("is neither a Debian nor an RPM package") !=
+          std::string::npos);
+  }
+
+  TEST_CASE("many files with several names cost no more than others") {
+    // Of each file one name is missing: a reader that looks through all of them at each would need hours.
+    std::vector<RpmFile> files;
+    for (unsigned i = 0; i < 200000; ++i) files.push_back({"./f" + std::to_string(i), 0100644, "", 2, i + 1});
+    const TempDir dir;
+    dir.write("x.rpm", rpm_bytes({}, files));
+    std::size_t seen = 0;
+    const auto done = read_rpm(dir / "x.rpm", [&](const ArchiveEntry&, const ContentReader&) {
+      ++seen;
+      return orch::base::Result<>();
+    });
+    CHECK(done.has_value());
+    CHECK(seen == files.size());
+  }
+
+  TEST_CASE("entries and their names are bounded") {
+    orch::package::EntryBound bound;
+    ArchiveEntry entry;
+    for (std::uint64_t i = 0; i < orch::package::k_most_entries; ++i) REQUIRE(bound.add(entry).empty());
+    CHECK(bound.add(entry) == "it has more than 524288 entries, which no package has");
+    orch::package::EntryBound names;
+    entry.path = entry.target = std::string(1U << 20U, 'x');
+    for (int i = 0; i < 128; ++i) CHECK(names.add(entry).empty());
+    CHECK(names.add(entry).starts_with("its names take more than 256 MiB"));
+  }
+
+  TEST_CASE("a damaged payload is refused, by what is wrong with it") {
+    const TempDir dir;
+    const auto refused = [&](const std::string& head, const std::string& rest = "") {
+      std::string bytes = rpm_bytes({}, {});
+      const std::size_t payload = bytes.find("070701");
+      dir.write("x.rpm", bytes.substr(0, payload) + head + rest);
+      const auto found = listing(dir / "x.rpm");
+      return found.empty() ? std::string() : found.back();
+    };
+    // 13 numbers: inode, mode, uid, gid, links, mtime, size, 4 of devices, name, sum
+    const auto head = [](unsigned mode, unsigned size, unsigned name, const char* magic = "070701") {
+      char text[111];
+      std::snprintf(text, sizeof text, "%s%08x%08x%08x%08x%08x%08x%08x%08x%08x%08x%08x%08x%08x", magic, 1U,
+                    mode, 0U, 0U, 1U, 0U, size, 0U, 0U, 0U, 0U, name, 0U);
+      return std::string(text, 110);
+    };
+    CHECK(refused(head(0100644, 5, 2), std::string("a\0hel", 5)).find("ends in the middle") !=
+          std::string::npos);
+    CHECK(refused(head(0100644, 0, 5000)).find("longer than any can be") != std::string::npos);
+    CHECK(refused(head(0120777, 5000, 2), std::string("a\0", 2)).find("longer than any") !=
+          std::string::npos);
+    CHECK(refused(head(0100644, 0, 4), std::string("a\0b\0", 4)).find("a damaged one") != std::string::npos);
+    CHECK(refused(head(0100644, 0, 1), std::string("\0", 1)).find("without a name") != std::string::npos);
+    CHECK(refused(head(0100644, 0, 2, "07070X")).find("4 GiB and more") != std::string::npos);
+    CHECK(refused(head(0100644, 0, 2, "070702"), std::string("a\0", 2)).find("ends in the middle") !=
+          std::string::npos);
+    CHECK(refused(std::string(110, '0')).find("no entry where one must be") != std::string::npos);
+    std::string bad = head(0100644, 0, 2);
+    bad[20] = 'g';
+    CHECK(refused(bad).find("an entry of its payload is damaged") != std::string::npos);
+    const std::string end = head(0, 0, 11) + std::string("TRAILER!!!\0\0\0\0", 14);
+    CHECK(refused(end, std::string(512, '\0')).find("error") == std::string::npos);
+    CHECK(refused(end, std::string((1U << 20U) + 20000, '\0')).find("goes on behind its end") !=
           std::string::npos);
   }
 
