@@ -180,7 +180,7 @@ Result<std::shared_ptr<const Index>> Index::make(const image::FileTree& tree, co
 }
 
 Result<std::shared_ptr<const Index>> Index::parse(std::string_view bytes, std::shared_ptr<const void> owner) {
-  ORCH_TRY(const index_form::Sections sections, index_form::open(bytes));
+  ORCH_TRY(const index_form::Sections sections, index_form::Sections::open(bytes));
   return std::shared_ptr<const Index>(new Index(bytes, std::move(owner), sections));
 }
 
@@ -197,27 +197,20 @@ std::shared_ptr<const Index> Index::empty() {
   return *parse(*index_form::write(draft));
 }
 
-NodeRecord Index::at(NodeId node) const {
-  return sections_.nodes.at(node.value);
-}
-
-NodeType Index::type_of(std::size_t node) const {
-  return index_form::type_of(sections_.nodes[node]);
-}
-
-DirEntry Index::entry(const EntryRecord& record) const {
-  return {std::string(sections_.text(record.name)), type_of(record.node), NodeId{record.node}};
+Result<DirEntry> Index::entry(const EntryRecord& record) const {
+  ORCH_TRY(const NodeRecord node, sections_.node(record.node));
+  return DirEntry{std::string(sections_.text(record.name)), index_form::type_of(node), NodeId{record.node}};
 }
 
 std::vector<std::string> Index::texts(std::size_t first, std::size_t count) const {
   std::vector<std::string> out;
   out.reserve(count);
-  for (std::size_t i = first; i < first + count; ++i) out.emplace_back(sections_.text(sections_.words[i]));
+  for (std::size_t i = first; i < first + count; ++i) out.emplace_back(sections_.text(sections_.word(i)));
   return out;
 }
 
 Result<NodeInfo> Index::stat(NodeId node) const {
-  const NodeRecord record = at(node);
+  ORCH_TRY(const NodeRecord record, sections_.node(node.value));
   NodeInfo info;
   info.type = index_form::type_of(record);
   info.mode = record.mode & 07777U;
@@ -233,11 +226,13 @@ Result<NodeInfo> Index::stat(NodeId node) const {
 
 Result<std::vector<DirEntry>> Index::list(NodeId directory) const {
   std::vector<DirEntry> out;
-  const NodeRecord record = at(directory);
+  ORCH_TRY(const NodeRecord record, sections_.node(directory.value));
   if (index_form::type_of(record) != NodeType::directory) return out;
   out.reserve(record.second);
   for (std::size_t i = 0; i < record.second; ++i) {
-    out.push_back(entry(sections_.entries[record.first + i]));
+    ORCH_TRY(const EntryRecord at, sections_.entry(record.first + i));
+    ORCH_TRY(DirEntry made, entry(at));
+    out.push_back(std::move(made));
     const std::string& name = out.back().name;
     if (!image::is_valid_name(name) || (i > 0 && name <= out[i - 1].name))
       return index_form::damaged("has a directory with impossible names");
@@ -246,42 +241,53 @@ Result<std::vector<DirEntry>> Index::list(NodeId directory) const {
 }
 
 Result<std::optional<DirEntry>> Index::lookup(NodeId directory, std::string_view name) const {
-  const NodeRecord record = at(directory);
+  ORCH_TRY(const NodeRecord record, sections_.node(directory.value));
   if (index_form::type_of(record) != NodeType::directory) return std::optional<DirEntry>();
   std::size_t begin = record.first;
   std::size_t end = begin + record.second;
   while (begin < end) {
     const std::size_t middle = begin + (end - begin) / 2;
-    const int order = sections_.text(sections_.entries[middle].name).compare(name);
-    if (order == 0) return std::optional<DirEntry>(entry(sections_.entries[middle]));
+    ORCH_TRY(const EntryRecord at, sections_.entry(middle));
+    const int order = sections_.text(at.name).compare(name);
+    if (order == 0) {
+      ORCH_TRY(DirEntry found, entry(at));
+      return std::optional<DirEntry>(std::move(found));
+    }
     (order < 0 ? begin : end) = order < 0 ? middle + 1 : middle;
   }
   return std::optional<DirEntry>();
 }
 
 Result<std::string> Index::readlink(NodeId symlink) const {
-  const NodeRecord record = at(symlink);
+  ORCH_TRY(const NodeRecord record, sections_.node(symlink.value));
   return std::string(index_form::type_of(record) == NodeType::symlink ? sections_.text(record.first)
                                                                       : std::string_view());
 }
 
 Result<std::unique_ptr<image::RandomAccess>> Index::open(NodeId file) const {
-  const NodeRecord record = at(file);
+  ORCH_TRY(const NodeRecord record, sections_.node(file.value));
   if (index_form::type_of(record) != NodeType::file || (record.mode & index_form::k_content) == 0)
     return fail(ErrorKind::unsupported, "an index does not have the contents of this file");
   return std::make_unique<image::MemoryAccess>(std::string(sections_.text(record.second)));
 }
 
-std::optional<std::size_t> Index::elf_file(NodeId file) const {
-  const NodeRecord record = at(file);
-  if (index_form::type_of(record) != NodeType::file || record.first == 0) return std::nullopt;
-  return record.first - std::size_t{1};
+Result<std::optional<std::size_t>> Index::elf_file(NodeId file) const {
+  ORCH_TRY(const NodeRecord record, sections_.node(file.value));
+  if (index_form::type_of(record) != NodeType::file || record.first == 0) return std::optional<std::size_t>();
+  return std::optional(record.first - std::size_t{1});
 }
 
-std::optional<Facts> Index::facts(NodeId file) const {
-  const std::optional<std::size_t> number = elf_file(file);
-  if (!number) return std::nullopt;
-  const FileRecord record = sections_.files[*number];
+Result<std::optional<FileRecord>> Index::file(NodeId node) const {
+  ORCH_TRY(const std::optional<std::size_t> number, elf_file(node));
+  if (!number) return std::optional<FileRecord>();
+  ORCH_TRY(const FileRecord record, sections_.file(*number));
+  return std::optional(record);
+}
+
+Result<std::optional<Facts>> Index::facts(NodeId node) const {
+  ORCH_TRY(const std::optional<FileRecord> known, file(node));
+  if (!known) return std::optional<Facts>();
+  const FileRecord& record = *known;
   const auto text = [&](std::uint32_t at) { return std::string(sections_.text(at)); };
   Facts out;
   out.is_64 = (record.bits & index_form::k_is_64) != 0;
@@ -297,9 +303,9 @@ std::optional<Facts> Index::facts(NodeId file) const {
   out.runpath = list(record.runpath);
   out.has_runpath = (record.bits & index_form::k_has_runpath) != 0;
   for (std::size_t i = 0; i < record.versions; ++i, at += 2) {
-    const std::uint32_t version = sections_.words[at + 1];
-    out.versions.push_back({text(sections_.words[at]), text(version & ~index_form::k_weak),
-                            (version & index_form::k_weak) != 0});
+    const std::uint32_t version = sections_.word(at + 1);
+    out.versions.push_back(
+        {text(sections_.word(at)), text(version & ~index_form::k_weak), (version & index_form::k_weak) != 0});
   }
   out.definitions = list(record.definitions);
   out.versioned = (record.bits & index_form::k_versioned) != 0;
@@ -313,26 +319,24 @@ std::optional<Facts> Index::facts(NodeId file) const {
   out.flags_1 = record.flags_1;
   out.executable_stack = (record.bits & index_form::k_executable_stack) != 0;
   out.defect = text(record.defect);
-  return out;
+  return std::optional(std::move(out));
 }
 
-std::optional<LoaderLayout> Index::layout(NodeId file) const {
-  const std::optional<std::size_t> number = elf_file(file);
-  if (!number || sections_.files[*number].layout == 0) return std::nullopt;
-  const FileRecord record = sections_.files[*number];
-  const std::size_t first = record.first + record.words() - record.layout;
+Result<std::optional<LoaderLayout>> Index::layout(NodeId node) const {
+  ORCH_TRY(const std::optional<FileRecord> record, file(node));
+  if (!record || record->layout == 0) return std::optional<LoaderLayout>();
+  const std::size_t first = record->first + record->words() - record->layout;
   LoaderLayout out;
-  out.lib = sections_.text(sections_.words[first]);
-  out.legacy_hwcap = sections_.words[first + 1] != 0;
-  out.system_directories = texts(first + 2, record.layout - std::size_t{2});
-  return out;
+  out.lib = sections_.text(sections_.word(first));
+  out.legacy_hwcap = sections_.word(first + 1) != 0;
+  out.system_directories = texts(first + 2, record->layout - std::size_t{2});
+  return std::optional(std::move(out));
 }
 
-std::vector<std::string> Index::dlopen_hints(NodeId file) const {
-  const std::optional<std::size_t> number = elf_file(file);
-  if (!number) return {};
-  const FileRecord record = sections_.files[*number];
-  return texts(record.first + record.words() - record.layout - record.hints, record.hints);
+Result<std::vector<std::string>> Index::dlopen_hints(NodeId node) const {
+  ORCH_TRY(const std::optional<FileRecord> record, file(node));
+  if (!record) return std::vector<std::string>();
+  return texts(record->first + record->words() - record->layout - record->hints, record->hints);
 }
 
 }  // namespace orch::elf

@@ -34,7 +34,7 @@ class Index final : public image::FileTree {
   // Reads `tree`. Errors: those of reading it, and of kind corrupt where a directory stands in it twice.
   static Result<std::shared_ptr<const Index>> make(const image::FileTree& tree,
                                                    const IndexOptions& options = {});
-  // Of what bytes() gave; anything else is corrupt, or later an Error of kind corrupt from list(). `owner` keeps
+  // Of what bytes() gave. Anything else is an Error of kind corrupt, here or where the damage is met. `owner` keeps
   // the bytes where they are.
   static Result<std::shared_ptr<const Index>> parse(std::string_view bytes,
                                                     std::shared_ptr<const void> owner);
@@ -52,23 +52,22 @@ class Index final : public image::FileTree {
   // Only files that are kept (etc/ld.so.*, os-release, desktop entries, small start scripts); unsupported for
   // all others.
   Result<std::unique_ptr<image::RandomAccess>> open(image::NodeId file) const override;
-  std::size_t size() const { return sections_.nodes.size(); }
+  std::size_t size() const { return sections_.nodes(); }
 
   // What is known of ELF files; nullopt, or nothing, for all others.
-  std::optional<Facts> facts(image::NodeId file) const;
-  std::optional<LoaderLayout> layout(image::NodeId file) const;  // nullopt: not glibc's loader
-  std::vector<std::string> dlopen_hints(image::NodeId file) const;
+  Result<std::optional<Facts>> facts(image::NodeId file) const;
+  Result<std::optional<LoaderLayout>> layout(image::NodeId file) const;  // nullopt: not glibc's loader
+  Result<std::vector<std::string>> dlopen_hints(image::NodeId file) const;
 
   // For IndexObjects: the number of an ELF file, counted from 0, and the records themselves.
-  std::optional<std::size_t> elf_file(image::NodeId file) const;
+  Result<std::optional<std::size_t>> elf_file(image::NodeId file) const;
   const index_form::Sections& sections() const { return sections_; }
 
  private:
   Index(std::string_view bytes, std::shared_ptr<const void> owner, const index_form::Sections& sections)
       : bytes_(bytes), owner_(std::move(owner)), sections_(sections) {}
-  index_form::NodeRecord at(image::NodeId node) const;
-  image::NodeType type_of(std::size_t node) const;
-  image::DirEntry entry(const index_form::EntryRecord& record) const;
+  Result<image::DirEntry> entry(const index_form::EntryRecord& record) const;
+  Result<std::optional<index_form::FileRecord>> file(image::NodeId node) const;
   std::vector<std::string> texts(std::size_t first, std::size_t count) const;
 
   std::string_view bytes_;

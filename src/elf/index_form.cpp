@@ -14,95 +14,6 @@ using image::NodeType;
 
 namespace {
 
-// What open() checks of the sections once their sizes are known.
-class Checker {
- public:
-  explicit Checker(const Sections& sections) : sections_(sections), texts_(sections.text_ends.size()) {}
-
-  Result<> run() const {
-    std::uint32_t end = 0;
-    for (std::size_t i = 0; i < texts_; ++i) {
-      if (sections_.text_ends[i] < end) return damaged("has texts that run backwards");
-      end = sections_.text_ends[i];
-    }
-    if (texts_ == 0 || sections_.text_ends[0] != 0 || end != sections_.pool.size())
-      return damaged("has texts that do not fill their place");
-    if (sections_.nodes.size() == 0 || type_of(sections_.nodes[0]) != NodeType::directory)
-      return damaged("has no root directory");
-    ORCH_CHECK(check_nodes());
-    ORCH_CHECK(check_entries());
-    return check_files();
-  }
-
- private:
-  Result<> check_nodes() const {
-    std::size_t entries = 0;
-    std::size_t files = 0;
-    for (std::size_t i = 0; i < sections_.nodes.size(); ++i) {
-      const NodeRecord node = sections_.nodes[i];
-      const NodeType type = type_of(node);
-      if (node.mode >= k_mode_bits || type > NodeType::socket)
-        return damaged("has a node of an unknown kind");
-      if (type == NodeType::directory) {
-        if (node.first != entries || node.second > sections_.entries.size() - entries)
-          return damaged("has entries that belong to no directory");
-        entries += node.second;
-      } else if (type == NodeType::file) {
-        if (node.first != 0 && node.first != ++files) return damaged("has ELF files in another order");
-        if (node.second >= texts_) return damaged("has a content that is not there");
-      } else if (type == NodeType::symlink ? node.first >= texts_ : node.first != 0) {
-        return damaged("has a link without a target");
-      }
-    }
-    if (entries != sections_.entries.size() || files != sections_.files.size())
-      return damaged("has entries or ELF files that belong to nothing");
-    return {};
-  }
-
-  Result<> check_entries() const {
-    bool all = true;
-    for (std::size_t i = 0; i < sections_.entries.size(); ++i) {
-      const EntryRecord entry = sections_.entries[i];
-      all &= entry.name < texts_ && entry.node < sections_.nodes.size();
-    }
-    if (!all) return damaged("has an entry that leads nowhere");
-    return {};
-  }
-
-  bool are_texts(std::size_t first, std::size_t count) const {
-    bool all = true;
-    for (std::size_t i = first; i < first + count; ++i) all &= sections_.words[i] < texts_;
-    return all;
-  }
-
-  Result<> check_files() const {
-    std::size_t words = 0;
-    for (std::size_t i = 0; i < sections_.files.size(); ++i) {
-      const FileRecord file = sections_.files[i];
-      const bool texts = file.interpreter < texts_ && file.soname < texts_ && file.glibc < texts_ &&
-                         file.build_id < texts_ && file.defect < texts_;
-      if (!texts || file.bits >= k_file_bits || file.reserved != 0 || file.layout == 1 ||
-          file.first != words || file.words() > sections_.words.size() - words)
-        return damaged("has an ELF file with impossible facts");
-      std::size_t at = words + file.needed + file.rpath + file.runpath;
-      bool sound = are_texts(words, at - words);
-      for (std::size_t need = 0; need < file.versions; ++need, at += 2)
-        sound &= sections_.words[at] < texts_ && (sections_.words[at + 1] & ~k_weak) < texts_;
-      sound &= are_texts(at, std::size_t{file.definitions} + file.hints);
-      at += std::size_t{file.definitions} + file.hints;
-      if (file.layout != 0)
-        sound &= are_texts(at, 1) && sections_.words[at + 1] <= 1 && are_texts(at + 2, file.layout - 2);
-      if (!sound) return damaged("has an ELF file with impossible names");
-      words += file.words();
-    }
-    if (words != sections_.words.size()) return damaged("has names that belong to nothing");
-    return {};
-  }
-
-  const Sections& sections_;
-  std::size_t texts_;
-};
-
 class Writer {
  public:
   Result<std::string> run(const Draft& draft) {
@@ -232,7 +143,7 @@ tl::unexpected<base::Error> damaged(std::string_view what) {
               "remove it from the cache and build again");
 }
 
-Result<Sections> open(std::string_view bytes) {
+Result<Sections> Sections::open(std::string_view bytes) {
   if (bytes.size() < k_magic_size + sizeof(Header) || !bytes.starts_with(k_magic))
     return damaged("is cut off, or of another version");
   const Header header = Records<Header>(bytes.data() + k_magic_size, 1)[0];
@@ -247,14 +158,71 @@ Result<Sections> open(std::string_view bytes) {
     at += count * sizeof(T);
   };
   Sections out;
-  section(out.nodes, header.nodes);
-  section(out.files, header.files);
-  section(out.entries, header.entries);
-  section(out.words, header.words);
-  section(out.text_ends, header.texts);
-  out.pool = {at, header.pool};
-  ORCH_CHECK(Checker(out).run());
+  section(out.nodes_, header.nodes);
+  section(out.files_, header.files);
+  section(out.entries_, header.entries);
+  section(out.words_, header.words);
+  section(out.text_ends_, header.texts);
+  out.pool_ = {at, header.pool};
+  std::uint32_t end = 0;
+  for (std::size_t i = 0; i < out.texts(); ++i) {
+    if (out.text_ends_[i] < end) return damaged("has texts that run backwards");
+    end = out.text_ends_[i];
+  }
+  if (out.texts() == 0 || out.text_ends_[0] != 0 || end != out.pool_.size())
+    return damaged("has texts that do not fill their place");
+  if (out.nodes() == 0 || type_of(out.nodes_[0]) != NodeType::directory)
+    return damaged("has no root directory");
   return out;
+}
+
+Result<NodeRecord> Sections::node(std::size_t number) const {
+  if (number >= nodes()) return damaged(fmt::format("has {} nodes, asked for number {}", nodes(), number));
+  const NodeRecord node = nodes_[number];
+  const NodeType type = type_of(node);
+  if (node.mode >= k_mode_bits || type > NodeType::socket) return damaged("has a node of an unknown kind");
+  if (type == NodeType::directory) {
+    if (std::uint64_t{node.first} + node.second > entries_.size())
+      return damaged("has a directory without its entries");
+  } else if (type == NodeType::file) {
+    if (node.first > files()) return damaged("has an ELF file without facts");
+    if (node.second >= texts()) return damaged("has a file without its content");
+  } else if (type == NodeType::symlink && node.first >= texts()) {
+    return damaged("has a link without a target");
+  }
+  return node;
+}
+
+Result<EntryRecord> Sections::entry(std::size_t number) const {
+  const EntryRecord entry = entries_[number];
+  if (entry.name >= texts() || entry.node >= nodes()) return damaged("has an entry that leads nowhere");
+  return entry;
+}
+
+bool Sections::are_texts(std::size_t first, std::size_t count) const {
+  bool all = true;
+  for (std::size_t i = first; i < first + count; ++i) all &= words_[i] < texts();
+  return all;
+}
+
+Result<FileRecord> Sections::file(std::size_t number) const {
+  const FileRecord file = files_[number];
+  for (const std::uint32_t text : {file.interpreter, file.soname, file.glibc, file.build_id, file.defect})
+    if (text >= texts()) return damaged("has an ELF file with impossible names");
+  if (file.bits >= k_file_bits || file.reserved != 0 || file.layout == 1 || file.first > words_.size() ||
+      file.words() > words_.size() - file.first)
+    return damaged("has an ELF file with impossible facts");
+  std::size_t at = std::size_t{file.first} + file.needed + file.rpath + file.runpath;
+  bool sound = are_texts(file.first, at - file.first);
+  for (std::size_t need = 0; need < file.versions; ++need, at += 2)
+    sound &= words_[at] < texts() && (words_[at + 1] & ~k_weak) < texts();
+  const std::size_t names = std::size_t{file.definitions} + file.hints;
+  sound &= are_texts(at, names);
+  at += names;
+  if (file.layout != 0)
+    sound &= are_texts(at, 1) && words_[at + 1] <= 1 && are_texts(at + 2, file.layout - 2);
+  if (!sound) return damaged("has an ELF file with impossible names");
+  return file;
 }
 
 Result<std::string> write(const Draft& draft) {

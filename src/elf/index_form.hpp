@@ -20,7 +20,6 @@
 #include <cstring>
 #include <memory>
 #include <optional>
-#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -118,11 +117,6 @@ class Records {
   Records() = default;
   Records(const char* bytes, std::size_t count) : bytes_(bytes), count_(count) {}
   std::size_t size() const { return count_; }
-  // std::out_of_range from size() on.
-  T at(std::size_t at) const {
-    if (at >= count_) throw std::out_of_range("no such record in an index");
-    return (*this)[at];
-  }
   // `at` < size().
   T operator[](std::size_t at) const {
     T out;
@@ -135,24 +129,40 @@ class Records {
   std::size_t count_ = 0;
 };
 
-// The sections of an index; refers to its bytes.
-struct Sections {
-  Records<NodeRecord> nodes;
-  Records<FileRecord> files;
-  Records<EntryRecord> entries;
-  Records<std::uint32_t> words;
-  Records<std::uint32_t> text_ends;
-  std::string_view pool;
+// The sections of an index; refers to its bytes. Nothing is checked before it is asked for, so an index costs little
+// to open; Errors are of kind corrupt.
+class Sections {
+ public:
+  // Errors where the sections do not fill the bytes.
+  static Result<Sections> open(std::string_view bytes);
 
+  std::size_t nodes() const { return nodes_.size(); }
+  std::size_t files() const { return files_.size(); }
+  std::size_t texts() const { return text_ends_.size(); }
+  // What it leads to is there: entries, file and texts.
+  Result<NodeRecord> node(std::size_t number) const;
+  Result<EntryRecord> entry(std::size_t number) const;
+  // All of its words are there, and texts where they should be.
+  Result<FileRecord> file(std::size_t number) const;
+  // Of a file.
+  std::uint32_t word(std::size_t number) const { return words_[number]; }
+  // Of a record or word.
   std::string_view text(std::uint32_t number) const {
-    const std::uint32_t begin = number == 0 ? 0 : text_ends[number - 1];
-    return pool.substr(begin, text_ends[number] - begin);
+    const std::uint32_t begin = number == 0 ? 0 : text_ends_[number - 1];
+    return pool_.substr(begin, text_ends_[number] - begin);
   }
+
+ private:
+  bool are_texts(std::size_t first, std::size_t count) const;
+
+  Records<NodeRecord> nodes_;
+  Records<FileRecord> files_;
+  Records<EntryRecord> entries_;
+  Records<std::uint32_t> words_;
+  Records<std::uint32_t> text_ends_;
+  std::string_view pool_;
 };
 
-// Checks what costs little: that every number in the records leads to something. Not that the texts differ, and that
-// the names of a directory are valid and sorted. Errors of kind corrupt.
-Result<Sections> open(std::string_view bytes);
 // "an index WHAT"
 tl::unexpected<base::Error> damaged(std::string_view what);
 

@@ -9,15 +9,16 @@ using index_form::FileRecord;
 IndexObjects::IndexObjects(std::shared_ptr<const Index> index, Objects& objects)
     : index_(std::move(index)),
       objects_(&objects),
-      made_(index_->sections().files.size()),
-      names_(index_->sections().text_ends.size(), k_no_name) {}
+      made_(index_->sections().files()),
+      names_(index_->sections().texts(), k_no_name) {}
 
-const Object* IndexObjects::object(image::NodeId file) {
-  const std::optional<std::size_t> number = index_->elf_file(file);
+Result<const Object*> IndexObjects::object(image::NodeId file) {
+  ORCH_TRY(const std::optional<std::size_t> number, index_->elf_file(file));
   if (!number) return nullptr;
   const Object*& made = made_[*number];
-  if (made == nullptr) made = make(index_->sections().files[*number]);
-  return made;
+  if (made != nullptr) return made;
+  ORCH_TRY(const FileRecord record, index_->sections().file(*number));
+  return made = make(record);
 }
 
 std::uint32_t IndexObjects::name(std::uint32_t text) {
@@ -45,17 +46,17 @@ const Object* IndexObjects::make(const FileRecord& record) {
   versions_.clear();
   definitions_.clear();
   std::size_t at = record.first;
-  for (std::size_t i = 0; i < record.needed; ++i) needed_.push_back(name(in.words[at + i]));
+  for (std::size_t i = 0; i < record.needed; ++i) needed_.push_back(name(in.word(at + i)));
   at += record.needed + (object.has_runpath ? std::size_t{record.rpath} : 0);
   for (std::size_t i = 0; i < (object.has_runpath ? record.runpath : record.rpath); ++i)
-    search_.push_back(in.text(in.words[at + i]));
+    search_.push_back(in.text(in.word(at + i)));
   at = record.first + std::size_t{record.needed} + record.rpath + record.runpath;
   for (std::size_t i = 0; i < record.versions; ++i, at += 2) {
-    const std::uint32_t version = in.words[at + 1];
+    const std::uint32_t version = in.word(at + 1);
     versions_.push_back(
-        {name(in.words[at]), name(version & ~index_form::k_weak), (version & index_form::k_weak) != 0});
+        {name(in.word(at)), name(version & ~index_form::k_weak), (version & index_form::k_weak) != 0});
   }
-  for (std::size_t i = 0; i < record.definitions; ++i) definitions_.push_back(name(in.words[at + i]));
+  for (std::size_t i = 0; i < record.definitions; ++i) definitions_.push_back(name(in.word(at + i)));
   return objects_->add(object, {needed_, search_, versions_, definitions_});
 }
 

@@ -15,7 +15,7 @@ class IndexObjects {
   // `objects` must outlive this object; the index lives as long as either.
   IndexObjects(std::shared_ptr<const Index> index, Objects& objects);
   // nullptr: no ELF file.
-  const Object* object(image::NodeId file);
+  Result<const Object*> object(image::NodeId file);
 
  private:
   std::uint32_t name(std::uint32_t text);

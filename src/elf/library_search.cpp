@@ -82,9 +82,7 @@ Result<std::size_t> RootFiles::find(Directory& directory, std::string_view name)
 }
 
 Result<Candidate> RootFiles::look(Directory& directory, std::size_t entry) {
-  const auto path_of = [&](const std::string& name) {
-    return (directory.real_path.empty() ? "/" : "/" + directory.real_path + "/") + name;
-  };
+  Arena& arena = objects().arena();
   Candidate out;
   // Most links of libraries name a file beside them.
   for (int links = 0; directory.entries[entry].type == NodeType::symlink && links < k_near_links; ++links) {
@@ -95,16 +93,18 @@ Result<Candidate> RootFiles::look(Directory& directory, std::size_t entry) {
   }
   NodeType type = directory.entries[entry].type;
   out.node = directory.entries[entry].node;
-  out.real_path = path_of(directory.entries[entry].name);
+  scratch_.assign(directory.real_path.empty() ? "" : "/");
+  scratch_.append(directory.real_path).append("/").append(directory.entries[entry].name);
+  out.real_path = arena.text(scratch_);
   if (type == NodeType::symlink) {
     ORCH_TRY(Resolution found, image::resolve(root_, out.real_path, image::Links::in_root));
     if (found.outcome != Resolution::Outcome::found) return Candidate();
     type = found.type;
     out.node = found.node;
-    out.real_path = "/" + std::move(found.path);
+    out.real_path = arena.text("/" + found.path);
   }
   if (type == NodeType::file) {
-    ORCH_TRY(out.object, facts_.object(out.node, std::string_view(out.real_path).substr(1)));
+    ORCH_TRY(out.object, facts_.object(out.node, out.real_path.substr(1)));
     ORCH_CHECK(judge(out));
     return out;
   }
@@ -128,7 +128,7 @@ Result<> RootFiles::judge(Candidate& candidate) {
     candidate.other_class = true;
   } else if (object->machine != k_machine_x86_64 && object->defect.empty()) {
     candidate.verdict = Candidate::Verdict::skipped;
-    candidate.why = "is for " + image::machine_name(object->machine, object->is_64);
+    candidate.why = objects().arena().text("is for " + image::machine_name(object->machine, object->is_64));
   } else if (!object->defect.empty()) {
     candidate.why = object->defect;
   } else if (object->type == k_type_executable) {
@@ -146,10 +146,14 @@ Result<const Candidate*> RootFiles::in(Directory& directory, std::string_view na
   ORCH_TRY(const std::size_t entry, find(directory, name));
   if (entry == directory.entries.size()) return &k_absent;
   if (directory.looked_at[entry] == nullptr) {
-    ORCH_TRY(Candidate made, look(directory, entry));
-    directory.looked_at[entry] = &candidates_.emplace_back(std::move(made));
+    ORCH_TRY(const Candidate made, look(directory, entry));
+    directory.looked_at[entry] = objects().arena().keep(made);
   }
   return directory.looked_at[entry];
+}
+
+Result<const Candidate*> RootFiles::at(std::string_view path, const LoaderOptions& options) {
+  return path.starts_with('/') ? at(path) : at(absolute_path(path, options));
 }
 
 Result<const Candidate*> RootFiles::at(std::string_view path) {
@@ -224,12 +228,14 @@ Result<const SearchList*> LibrarySearch::list(Via via, const std::vector<std::st
 bool LibrarySearch::take(const Candidate& candidate, std::string_view path, Via via, Found& found) {
   if (candidate.verdict == Candidate::Verdict::absent) return false;
   if (candidate.verdict == Candidate::Verdict::skipped) {
-    found.skipped.push_back({std::string(path), candidate.why});
+    skipped_.push_back({path, candidate.why});
     found.other_class |= candidate.other_class;
     return false;
   }
-  found.via = via;
-  found.path = path;
+  found.linked.via = via;
+  found.linked.path = path;
+  found.linked.real_path = candidate.real_path;
+  found.linked.node = candidate.node;
   found.candidate = &candidate;
   if (candidate.verdict == Candidate::Verdict::usable) found.object = candidate.object;
   return true;
@@ -238,11 +244,13 @@ bool LibrarySearch::take(const Candidate& candidate, std::string_view path, Via 
 Result<const Found*> LibrarySearch::at_path(std::string_view path, Via via) {
   const std::uint32_t number = files_.names().keep(path);
   const Found*& known = at_paths_[number];
-  if (known != nullptr && (known->via == via || known->candidate == nullptr)) return known;
-  ORCH_TRY(const Candidate* candidate, files_.at(absolute_path(path, options_)));
+  if (known != nullptr && (known->linked.via == via || known->candidate == nullptr)) return known;
+  ORCH_TRY(const Candidate* candidate, files_.at(path, options_));
   Found found;
+  skipped_.clear();
   take(*candidate, files_.names().text(number), via, found);
-  return known = keep(std::move(found));
+  found.linked.skipped = files_.objects().arena().copy(std::span<const Skipped>(skipped_));
+  return known = keep(found);
 }
 
 Result<const Found*> LibrarySearch::in_list(std::uint32_t name, const SearchList& list) {
@@ -250,19 +258,24 @@ Result<const Found*> LibrarySearch::in_list(std::uint32_t name, const SearchList
   const Found*& known = list.found[name];
   if (known != nullptr) return known;
   const std::string_view text = files_.names().text(name);
+  Arena& arena = files_.objects().arena();
   Found found;
+  skipped_.clear();
   for (const SearchList::Place& place : list.places) {
     const Candidate* candidate = nullptr;
     if (image::is_valid_name(text)) {
       ORCH_TRY(candidate, files_.in(*place.directory, text));
     } else {
-      ORCH_TRY(candidate, files_.at(absolute_path(place.prefix + std::string(text), options_)));
+      ORCH_TRY(candidate, files_.at(place.prefix + std::string(text), options_));
     }
     if (candidate->verdict == Candidate::Verdict::absent) continue;
-    const std::string path = place.prefix + std::string(text);
-    if (take(*candidate, files_.names().text(files_.names().keep(path)), list.via, found)) break;
+    scratch_.assign(place.prefix).append(text);
+    if (take(*candidate, arena.text(scratch_), list.via, found)) break;
   }
-  return known = found.candidate == nullptr && found.skipped.empty() ? nothing() : keep(std::move(found));
+  if (found.candidate == nullptr && skipped_.empty()) return known = nothing();
+  found.linked.name = text;
+  found.linked.skipped = arena.copy(std::span<const Skipped>(skipped_));
+  return known = keep(found);
 }
 
 }  // namespace orch::elf

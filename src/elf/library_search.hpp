@@ -10,7 +10,6 @@
 #include "elf/object.hpp"
 
 #include <cstdint>
-#include <deque>
 #include <functional>
 #include <map>
 #include <optional>
@@ -32,10 +31,10 @@ struct Candidate {
     refused,  // the loader stops with an error
   };
   Verdict verdict = Verdict::absent;
-  std::string why;  // skipped, refused
+  std::string_view why{};  // skipped, refused
   bool other_class = false;
   image::NodeId node;
-  std::string real_path;           // absolute, without links
+  std::string_view real_path{};    // absolute, without links
   const Object* object = nullptr;  // nullptr: no ELF file
 };
 
@@ -61,8 +60,8 @@ class RootFiles {
   RootFiles(const image::FileTree& root, FactsSource& facts) : root_(root), facts_(facts) {}
   // Of an absolute path that ends in '/'.
   Result<Directory*> directory(std::string_view path);
-  // Of an absolute path.
-  Result<const Candidate*> at(std::string_view path);
+  // Relative paths: from the working directory.
+  Result<const Candidate*> at(std::string_view path, const LoaderOptions& options);
   // Of a name in a directory that is there.
   Result<const Candidate*> in(Directory& directory, std::string_view name);
   // The bytes of a file of at most `limit` bytes; nullopt if there is none.
@@ -81,22 +80,22 @@ class RootFiles {
   Result<std::size_t> find(Directory& directory, std::string_view name);
   Result<Candidate> look(Directory& directory, std::size_t entry);
   Result<> judge(Candidate& candidate);
+  Result<const Candidate*> at(std::string_view path);  // absolute
 
   const image::FileTree& root_;
   FactsSource& facts_;
+  std::string scratch_;  // a path while it is put together
   std::unordered_map<std::string, Directory, PathHash, std::equal_to<>> directories_;
-  std::deque<Candidate> candidates_;
 };
 
 struct SearchList;
 
 // What the loader found for a name, and by which of its rules.
 struct Found {
-  Via via = Via::nowhere;
-  std::string_view path{};               // as the loader knows it
+  // As a program that finds it gets it; without a name where several lead here.
+  LinkedObject linked{};
   const Candidate* candidate = nullptr;  // nullptr: nothing; else usable, or refused
   const Object* object = nullptr;        // of a candidate that is usable
-  std::vector<Skipped> skipped{};
   bool other_class = false;
   // The search path of the object itself, if it has one, once it is known.
   mutable const SearchList* own = nullptr;
@@ -135,17 +134,18 @@ class LibrarySearch {
   // Where nothing was found.
   const Found* nothing() const { return &nothing_; }
   // A copy that lives on.
-  const Found* keep(Found found) { return &found_.emplace_back(std::move(found)); }
+  const Found* keep(const Found& found) { return files_.objects().arena().keep(found); }
 
  private:
   // Whether the search ends there (found, or refused).
-  static bool take(const Candidate& candidate, std::string_view path, Via via, Found& found);
+  bool take(const Candidate& candidate, std::string_view path, Via via, Found& found);
 
   RootFiles& files_;
   const LoaderOptions& options_;
   std::vector<std::string> subdirectories_;  // "glibc-hwcaps/x86-64-v3/", …, ""
   std::map<std::pair<Via, std::vector<std::string>>, SearchList> lists_;
-  std::deque<Found> found_;
+  std::vector<Skipped> skipped_;  // while a search goes on
+  std::string scratch_;
   NumberMap<const Found*> at_paths_;
   Found nothing_;
 };

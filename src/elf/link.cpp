@@ -53,7 +53,7 @@ Result<const SearchList*> Link::own_list(const LinkedObject& object, const Objec
 Result<std::size_t> Link::settle(std::uint32_t name, const Object& known, const Found* found) {
   const std::size_t index = out_.objects.size() - 1;
   LinkedObject& object = out_.objects.back();
-  object.name = text(name);
+  if (object.name.empty()) object.name = text(name);
   LinkState& state = states_.emplace_back();
   state.object = &known;
   if (!known.search.empty()) {
@@ -117,14 +117,15 @@ Result<const Found*> Link::search_common(std::uint32_t name, bool no_default) {
 
 Result<bool> Link::gather(Result<const Found*> found, const Found*& all) {
   if (!found) return base::fail(std::move(found).error());
-  if (all->skipped.empty()) {
+  if (all->linked.skipped.empty()) {
     all = *found;
   } else if (*found != machine_.search.nothing()) {
-    Found both = **found;
-    both.skipped = all->skipped;
-    both.skipped.insert(both.skipped.end(), (*found)->skipped.begin(), (*found)->skipped.end());
-    both.other_class |= all->other_class;
-    all = machine_.search.keep(std::move(both));
+    std::vector<Skipped> both(all->linked.skipped.begin(), all->linked.skipped.end());
+    both.insert(both.end(), (*found)->linked.skipped.begin(), (*found)->linked.skipped.end());
+    Found next = **found;
+    next.linked.skipped = files_.objects().arena().copy(std::span<const Skipped>(both));
+    next.other_class |= all->other_class;
+    all = machine_.search.keep(next);
   }
   return all->candidate != nullptr;
 }
@@ -167,13 +168,13 @@ std::size_t Link::add_missing(std::uint32_t name, std::size_t loader, const Foun
                               const std::string& why) {
   if (const std::size_t known = memory_.missing.at(name); known != k_no_object) return known;
   if (found.candidate)
-    problem(ProblemKind::bad_library, std::string(found.path), loader, why);
+    problem(ProblemKind::bad_library, std::string(found.linked.path), loader, why);
   else
     problem(ProblemKind::missing_library, std::string(text(name)), loader, why);
   LinkedObject& object = out_.objects.emplace_back();
   object.name = text(name);
   object.loaded_by = loader;
-  object.skipped = found.skipped;
+  object.skipped = found.linked.skipped;
   states_.emplace_back();
   memory_.missing.set(name, out_.objects.size() - 1);
   return out_.objects.size() - 1;
@@ -185,10 +186,9 @@ Result<std::size_t> Link::map(std::uint32_t name, std::size_t loader, bool prelo
   if (is_interpreter(name)) return add_interpreter();
   ORCH_TRY(const Found* const found, find(name, loader));
   if (found->object == nullptr) {
-    const std::string why = found->candidate ? found->candidate->why
-                            : found->other_class
-                                ? "wrong ELF class: ELFCLASS32"
-                                : "cannot open shared object file: No such file or directory";
+    const std::string why(found->candidate     ? found->candidate->why
+                          : found->other_class ? "wrong ELF class: ELFCLASS32"
+                                               : "cannot open shared object file: No such file or directory");
     if (!preloaded) return add_missing(name, loader, *found, why);
     problem(ProblemKind::preload, std::string(text(name)), k_no_object, why);
     return k_no_object;
@@ -197,14 +197,9 @@ Result<std::size_t> Link::map(std::uint32_t name, std::size_t loader, bool prelo
     memory_.names.set(name, known);
     return known;
   }
-  LinkedObject& object = out_.objects.emplace_back();
+  LinkedObject& object = out_.objects.emplace_back(found->linked);
   object.preloaded = preloaded;
   object.loaded_by = loader;
-  object.skipped = found->skipped;
-  object.path = found->path;
-  object.via = found->via;
-  object.real_path = found->candidate->real_path;
-  object.node = found->candidate->node;
   return settle(name, *found->object, found);
 }
 

@@ -32,8 +32,8 @@ std::string_view to_string(Via via);
 
 // A file that was found under the name and not used: the search went on behind it.
 struct Skipped {
-  std::string path;
-  std::string why;  // "is for aarch64", "wrong ELF class: ELFCLASS32"
+  std::string_view path;
+  std::string_view why;  // "is for aarch64", "wrong ELF class: ELFCLASS32"
   friend bool operator==(const Skipped&, const Skipped&) = default;
 };
 

@@ -28,7 +28,8 @@ Result<image::Entry> find_entry(const Index& app) {
   ORCH_TRY(image::FollowedEntry followed, image::follow_entry(app));
   if (!followed.file) return std::move(followed.entry);
   image::Entry& entry = followed.entry;
-  if (const std::optional<Facts> facts = app.facts(*followed.file)) {
+  ORCH_TRY(const std::optional<Facts> facts, app.facts(*followed.file));
+  if (facts) {
     entry.kind = image::EntryKind::elf;
     entry.machine = facts->machine;
     entry.is_64 = facts->is_64;
@@ -100,7 +101,7 @@ class Reporter {
     std::set<NodeId> known;
     ORCH_CHECK(image::walk(files_.app(), [&](const image::WalkEntry& entry) -> Result<> {
       if (entry.type != NodeType::file) return {};
-      const std::optional<Facts> facts = files_.app().facts(entry.node);
+      ORCH_TRY(const std::optional<Facts> facts, files_.app().facts(entry.node));
       if (facts && facts->type != k_type_relocatable && known.insert(entry.node).second)
         out.push_back(entry.path);
       return {};
@@ -112,8 +113,8 @@ class Reporter {
   bool is_program(const std::string& path) const {
     const auto found = image::resolve(files_.app(), path);
     if (!found || found->outcome != image::Resolution::Outcome::found) return false;
-    const std::optional<Facts> facts = files_.app().facts(found->node);
-    return facts && (!facts->interpreter.empty() || facts->type == k_type_executable);
+    const auto facts = files_.app().facts(found->node);
+    return facts && *facts && (!(*facts)->interpreter.empty() || (*facts)->type == k_type_executable);
   }
 
   // Absolute paths. What another one loads is not looked at once more.
@@ -199,7 +200,8 @@ class Reporter {
     }
     for (const std::string& path : all) {
       ORCH_TRY(const image::Resolution found, image::resolve(files_.app(), path));
-      for (const std::string& name : files_.app().dlopen_hints(found.node))
+      ORCH_TRY(const std::vector<std::string> hints, files_.app().dlopen_hints(found.node));
+      for (const std::string& name : hints)
         if (!provided.contains(name))
           add({ProblemKind::missing_library, name, {}, {}, "may be loaded by dlopen"}, Severity::hint,
               files_.appdir() + "/" + path);

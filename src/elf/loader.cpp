@@ -80,14 +80,13 @@ std::vector<Problem> problems_of(const Candidate& file, const std::string& inter
 Result<Machine*> Loader::Impl::machine(const std::string& interpreter) {
   const auto known = machines.find(interpreter);
   if (known != machines.end()) return known->second.get();
-  ORCH_TRY(const Candidate* file, files.at(absolute_path(interpreter, options)));
+  ORCH_TRY(const Candidate* file, files.at(interpreter, options));
   std::vector<Problem> problems = problems_of(*file, interpreter);
   const bool there =
       file->object != nullptr && file->object->is_64 && file->object->machine == k_machine_x86_64;
   ORCH_TRY(LoaderLayout layout, fallback_layout());
   if (there) {
-    ORCH_TRY(const LoaderLayout* own,
-             files.facts().layout(file->node, std::string_view(file->real_path).substr(1)));
+    ORCH_TRY(const LoaderLayout* own, files.facts().layout(file->node, file->real_path.substr(1)));
     if (own)
       layout = *own;
     else
@@ -135,9 +134,9 @@ Result<Linkage> Loader::link(std::string_view program, const LoaderEnvironment& 
 
 Result<> Loader::link(std::string_view program, const LoaderEnvironment& environment, Linkage& out) {
   out.clear();
-  out.program = std::string(program);
+  out.program.assign(program);
   out.names = &impl_->files.names();
-  ORCH_TRY(const Candidate* found, impl_->files.at(absolute_path(program, impl_->options)));
+  ORCH_TRY(const Candidate* found, impl_->files.at(program, impl_->options));
   const auto problem = [&](ProblemKind kind, std::string object, std::string detail) {
     out.problems.push_back({kind, std::move(object), {}, {}, std::move(detail)});
   };
@@ -147,8 +146,9 @@ Result<> Loader::link(std::string_view program, const LoaderEnvironment& environ
   }
   const Object* object = found->object;
   if (!object || !object->is_64 || object->machine != k_machine_x86_64) {
-    problem(ProblemKind::wrong_program, out.program,
-            object ? "is for " + image::machine_name(object->machine, object->is_64) : found->why);
+    problem(
+        ProblemKind::wrong_program, out.program,
+        object ? "is for " + image::machine_name(object->machine, object->is_64) : std::string(found->why));
     return {};
   }
   out.interpreter = object->interpreter;

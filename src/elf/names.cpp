@@ -1,7 +1,5 @@
 #include "elf/names.hpp"
 
-#include <cstring>
-
 namespace orch::elf {
 
 std::uint32_t Names::number(std::string_view text) {
@@ -14,9 +12,7 @@ std::uint32_t Names::number(std::string_view text) {
 
 std::uint32_t Names::keep(std::string_view text) {
   if (const auto known = numbers_.find(text); known != numbers_.end()) return known->second;
-  auto* copy = static_cast<char*>(memory_.allocate(text.size() + 1, 1));
-  std::memcpy(copy, text.data(), text.size());
-  return number({copy, text.size()});
+  return number(arena_.text(text));
 }
 
 }  // namespace orch::elf

@@ -1,6 +1,8 @@
 // Names as numbers, and a map from such numbers: the resolver compares and looks up names without their texts.
 #pragma once
 
+#include "elf/arena.hpp"
+
 #include <cstddef>
 #include <cstdint>
 #include <memory_resource>
@@ -16,6 +18,8 @@ inline constexpr std::uint32_t k_no_name = 0xffffffff;
 // Counted from 0 in the order in which they come.
 class Names {
  public:
+  // `arena` must outlive it.
+  explicit Names(Arena& arena) : arena_(arena) {}
   // `text` must live as long as this object.
   std::uint32_t number(std::string_view text);
   // Keeps a copy of a text that is new.
@@ -31,6 +35,7 @@ class Names {
     bool dollar;  // may depend on where the object lies that asks
   };
 
+  Arena& arena_;
   std::pmr::monotonic_buffer_resource memory_;
   std::pmr::unordered_map<std::string_view, std::uint32_t> numbers_{&memory_};
   std::vector<Text> texts_;

@@ -1,8 +1,6 @@
 #include "elf/object.hpp"
 
 #include <algorithm>
-#include <memory>
-#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -13,20 +11,6 @@ namespace {
 constexpr std::size_t k_max_providers = 1024;  // that the version table of one object names
 
 }  // namespace
-
-template <class T>
-std::span<T> Objects::space(std::size_t count) {
-  static_assert(std::is_trivially_destructible_v<T>);
-  return {std::pmr::polymorphic_allocator<T>(&memory_).allocate(count), count};
-}
-
-template <class T>
-std::span<T> Objects::copy(std::span<const T> from) {
-  if (from.empty()) return {};
-  const std::span<T> to = space<T>(from.size());
-  std::uninitialized_copy(from.begin(), from.end(), to.begin());
-  return to;
-}
 
 std::span<const Object::Versions> Objects::by_library(std::span<const Need> needs) {
   groups_.clear();
@@ -45,27 +29,28 @@ std::span<const Object::Versions> Objects::by_library(std::span<const Need> need
   const auto by_group = [](const auto& a, const auto& b) { return a.first < b.first; };
   if (!std::is_sorted(strong_.begin(), strong_.end(), by_group))
     std::stable_sort(strong_.begin(), strong_.end(), by_group);
-  const std::span<std::uint32_t> versions = space<std::uint32_t>(strong_.size());
+  versions_.clear();
+  for (const auto& [group, version] : strong_) versions_.push_back(version);
+  const std::span<const std::uint32_t> versions = arena_.copy(std::span<const std::uint32_t>(versions_));
   for (std::size_t first = 0, at = 0; at < strong_.size(); ++at) {
-    versions[at] = strong_[at].second;
     if (at + 1 < strong_.size() && strong_[at + 1].first == strong_[at].first) continue;
     groups_[strong_[at].first].needs = versions.subspan(first, at + 1 - first);
     first = at + 1;
   }
-  return copy<Object::Versions>(groups_);
+  return arena_.copy(std::span<const Object::Versions>(groups_));
 }
 
 const Object* Objects::add(Object object, const Lists& lists) {
   object.number = count_++;
-  object.needed = copy(lists.needed);
+  object.needed = arena_.copy(lists.needed);
   object.any_dollar = std::any_of(lists.needed.begin(), lists.needed.end(),
                                   [&](std::uint32_t name) { return names_.has_dollar(name); });
-  object.search = copy(lists.search);
+  object.search = arena_.copy(lists.search);
   object.versions = by_library(lists.versions);
-  const std::span<std::uint32_t> definitions = copy(lists.definitions);
+  const std::span<std::uint32_t> definitions = arena_.copy(lists.definitions);
   std::sort(definitions.begin(), definitions.end());
   object.definitions = definitions;
-  return copy<Object>(std::span(&object, 1)).data();
+  return arena_.keep(object);
 }
 
 const Object* Objects::add(const Facts& facts) {
@@ -99,7 +84,7 @@ std::span<const std::uint32_t> Objects::find_lacking(const Object::Versions& wan
     if (!std::binary_search(provider.definitions.begin(), provider.definitions.end(), version))
       out.push_back(version);
   wanted.checked = &provider;
-  wanted.lacking = copy<std::uint32_t>(out);
+  wanted.lacking = arena_.copy(std::span<const std::uint32_t>(out));
   return wanted.lacking;
 }
 

@@ -1,12 +1,12 @@
 // What the resolver knows of an ELF file: the part of its facts that a loader looks at, names as numbers.
 #pragma once
 
+#include "elf/arena.hpp"
 #include "elf/facts.hpp"
 #include "elf/names.hpp"
 
 #include <cstddef>
 #include <cstdint>
-#include <memory_resource>
 #include <span>
 #include <string_view>
 #include <utility>
@@ -71,25 +71,23 @@ class Objects {
   const Object* add(const Facts& facts);
 
   Names& names() { return names_; }
+  Arena& arena() { return arena_; }
   // The wanted versions that `provider` does not define.
   std::span<const std::uint32_t> lacking(const Object::Versions& wanted, const Object& provider) {
     return wanted.checked == &provider ? wanted.lacking : find_lacking(wanted, provider);
   }
 
  private:
-  template <class T>
-  std::span<T> space(std::size_t count);
-  template <class T>
-  std::span<T> copy(std::span<const T> from);
   std::span<const Object::Versions> by_library(std::span<const Need> needs);
   std::span<const std::uint32_t> find_lacking(const Object::Versions& wanted, const Object& provider);
 
-  std::pmr::monotonic_buffer_resource memory_;
-  Names names_;
+  Arena arena_;
+  Names names_{arena_};
   std::uint32_t count_ = 0;
   // While versions are put in order: the libraries, and each version with the number of its library.
   std::vector<Object::Versions> groups_;
   std::vector<std::pair<std::size_t, std::uint32_t>> strong_;
+  std::vector<std::uint32_t> versions_;
 };
 
 }  // namespace orch::elf

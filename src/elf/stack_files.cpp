@@ -47,14 +47,17 @@ StackFacts::StackFacts(const StackFiles& files) : files_(files) {
 
 Result<const Object*> StackFacts::object(NodeId node, std::string_view) {
   const StackFiles::Place place = files_.place_of(node);
-  return place.index == nullptr ? nullptr : indexed_[place.layer].object(place.node);
+  if (place.index == nullptr) return nullptr;
+  return indexed_[place.layer].object(place.node);
 }
 
 Result<const LoaderLayout*> StackFacts::layout(NodeId node, std::string_view) {
   const StackFiles::Place place = files_.place_of(node);
   if (place.index == nullptr) return nullptr;
   const auto [known, is_new] = layouts_.try_emplace(node.value);
-  if (is_new) known->second = place.index->layout(place.node);
+  if (is_new) {
+    ORCH_TRY(known->second, place.index->layout(place.node));
+  }
   return known->second ? &*known->second : nullptr;
 }
 

@@ -56,8 +56,7 @@ Result<std::shared_ptr<const MappedFile>> MappedFile::open(const std::string& pa
   if (!S_ISREG(info.st_mode)) return fail(errno_error(EINVAL, "map into memory", path));
   const auto size = static_cast<std::size_t>(info.st_size);
   if (size == 0) return std::make_shared<const MappedFile>(nullptr, 0);
-  // With all pages at once: a fault for each costs more than the reading.
-  void* const start = ::mmap(nullptr, size, PROT_READ, MAP_PRIVATE | MAP_POPULATE, fd.get(), 0);
+  void* const start = ::mmap(nullptr, size, PROT_READ, MAP_PRIVATE, fd.get(), 0);
   if (start == MAP_FAILED) return fail(errno_error(errno, "map into memory", path));
   return std::make_shared<const MappedFile>(start, size);
 }

@@ -35,6 +35,20 @@ TEST_SUITE("file") {
     CHECK(*sys::write_if_changed(file, "three") == true);
   }
 
+  TEST_CASE("a mapped file has its bytes as long as it is held") {
+    TempDir dir;
+    const std::string path = dir / "f";
+    const std::string bytes(100'000, 'x');
+    REQUIRE(sys::write_atomic(path, bytes));
+    const auto mapped = sys::MappedFile::open(path);
+    REQUIRE(mapped);
+    REQUIRE(sys::write_atomic(path, ""));
+    CHECK((*mapped)->bytes() == bytes);
+    CHECK((*sys::MappedFile::open(path))->bytes().empty());
+    CHECK(sys::MappedFile::open(dir / "none").error().kind == base::ErrorKind::not_found);
+    CHECK(!sys::MappedFile::open("/dev/null"));
+  }
+
   TEST_CASE("errors name the path and their kind") {
     const auto missing = sys::read_file("/no/such/file");
     REQUIRE_FALSE(missing);
