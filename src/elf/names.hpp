@@ -5,9 +5,7 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <memory_resource>
 #include <string_view>
-#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -19,7 +17,7 @@ inline constexpr std::uint32_t k_no_name = 0xffffffff;
 class Names {
  public:
   // `arena` must outlive it.
-  explicit Names(Arena& arena) : arena_(arena) {}
+  explicit Names(Arena& arena) : arena_(arena), slots_(1024) {}
   // `text` must live as long as this object.
   std::uint32_t number(std::string_view text);
   // Keeps a copy of a text that is new.
@@ -34,10 +32,18 @@ class Names {
     bool slash;   // a path
     bool dollar;  // may depend on where the object lies that asks
   };
+  // Open addressing: a name is compared only where 32 bits of its hash are the same.
+  struct Slot {
+    std::uint32_t hash = 0;
+    std::uint32_t number = k_no_name;
+  };
+
+  Slot& slot_of(std::string_view text);
+  std::uint32_t add(Slot& slot, std::string_view text);
+  void grow();
 
   Arena& arena_;
-  std::pmr::monotonic_buffer_resource memory_;
-  std::pmr::unordered_map<std::string_view, std::uint32_t> numbers_{&memory_};
+  std::vector<Slot> slots_;  // a power of 2
   std::vector<Text> texts_;
 };
 
