@@ -1,12 +1,11 @@
 #include "elf/index.hpp"
 
+#include "base/parallel.hpp"
 #include "base/text.hpp"
 
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <atomic>
-#include <thread>
 #include <unordered_map>
 #include <utility>
 
@@ -29,6 +28,7 @@ constexpr std::size_t k_most_nodes = 4'000'000;
 constexpr std::uint64_t k_most_script = 64U << 10;
 // Files that one thread takes in turn: they lie near each other in an image.
 constexpr std::size_t k_files_at_once = 64;
+constexpr std::size_t k_directories_at_once = 16;
 constexpr std::uint64_t k_most_kept = 4U << 20;  // bytes of one file
 
 // What the loader, and whoever asks which distribution this is, reads of a root file system; and what says
@@ -39,14 +39,26 @@ bool is_kept(std::string_view path) {
          path == "etc/os-release" || path == "usr/lib/os-release" || path.starts_with("etc/ld.so.conf.d/");
 }
 
-// Walks a tree breadth first, so that the entries of a directory get consecutive numbers.
+// Walks a tree breadth first, one level at a time: directories of a level are read by all threads, and then numbered
+// in order.
 class IndexBuilder {
  public:
   IndexBuilder(const image::FileTree& tree, const IndexOptions& options) : tree_(tree), options_(options) {}
 
   Result<std::string> run() {
-    ORCH_CHECK(add({tree_.root(), "", NodeType::directory}));
-    for (std::size_t next = 0; next < found_.size(); ++next) ORCH_CHECK(read(next));
+    ORCH_TRY(const Listed root, look({"", NodeType::directory, tree_.root()}));
+    ORCH_CHECK(add(root, ""));
+    while (!level_.empty()) {
+      std::vector<std::vector<Listed>> listings(level_.size());
+      const base::Threads threads{tree_.is_thread_safe() ? options_.threads : 1, k_directories_at_once};
+      ORCH_CHECK(
+          base::for_each_in_parallel(level_.size(), threads, [&](unsigned, std::size_t at) -> Result<> {
+            ORCH_TRY(listings[at], list(found_[level_[at]].node));
+            return {};
+          }));
+      const std::vector<std::size_t> level = std::exchange(level_, {});
+      for (std::size_t i = 0; i < level.size(); ++i) ORCH_CHECK(add_entries(level[i], listings[i]));
+    }
     ORCH_CHECK(read_files());
     return index_form::write(draft_);
   }
@@ -55,79 +67,75 @@ class IndexBuilder {
   struct Found {
     NodeId node;
     std::string path;  // the first that leads there
-    NodeType type;
+  };
+  // What a directory and its inodes say.
+  struct Listed {
+    DirEntry entry;
+    NodeInfo info;
+    std::string target;
   };
 
+  Result<Listed> look(DirEntry entry) const {
+    Listed out{std::move(entry), {}, {}};
+    ORCH_TRY(out.info, tree_.stat(out.entry.node));
+    if (out.entry.type == NodeType::symlink) {
+      ORCH_TRY(out.target, tree_.readlink(out.entry.node));
+    }
+    return out;
+  }
+
+  Result<std::vector<Listed>> list(NodeId directory) const {
+    ORCH_TRY(std::vector<DirEntry> entries, tree_.list(directory));
+    std::vector<Listed> out;
+    out.reserve(entries.size());
+    for (DirEntry& entry : entries) {
+      ORCH_TRY(Listed listed, look(std::move(entry)));
+      out.push_back(std::move(listed));
+    }
+    return out;
+  }
+
   // The number of the node in the index; the same for all names of a file.
-  Result<std::size_t> add(Found found) {
-    const auto [known, is_new] = numbers_.try_emplace(found.node.value, found_.size());
+  Result<std::size_t> add(const Listed& listed, std::string path) {
+    const NodeType type = listed.entry.type;
+    const auto [known, is_new] = numbers_.try_emplace(listed.entry.node.value, found_.size());
     if (!is_new) {
-      if (found.type == NodeType::directory)
+      if (type == NodeType::directory)
         return fail(ErrorKind::corrupt,
-                    fmt::format("the directory '{}' stands in the tree twice", base::printable(found.path)));
+                    fmt::format("the directory '{}' stands in the tree twice", base::printable(path)));
       return known->second;
     }
     if (found_.size() >= k_most_nodes)
       return fail(ErrorKind::corrupt, fmt::format("the tree has more than {} files", k_most_nodes));
-    // Now, as what list() has read of it is still at hand.
-    ORCH_TRY(NodeInfo info, tree_.stat(found.node));
-    info.mtime = 0;
-    info.mtime_nsec = info.uid = info.gid = 0;
-    if (info.type == NodeType::directory) info.links = 0;
-    found_.push_back(std::move(found));
-    draft_.nodes.emplace_back().info = info;
+    found_.push_back({listed.entry.node, std::move(path)});
+    Draft::Node& node = draft_.nodes.emplace_back();
+    node.info = listed.info;
+    node.target = listed.target;
+    if (type == NodeType::directory) level_.push_back(known->second);
+    if (type == NodeType::file && node.info.size > 0) files_.push_back(known->second);
     return known->second;
   }
 
-  Result<> read(std::size_t number) {
-    const Found found = found_[number];
-    if (found.type == NodeType::directory) return read_directory(number, found);
-    if (found.type == NodeType::symlink) {
-      ORCH_TRY(draft_.nodes[number].target, tree_.readlink(found.node));
+  Result<> add_entries(std::size_t number, std::vector<Listed>& listing) {
+    std::vector<Draft::Entry> out;
+    out.reserve(listing.size());
+    const std::string folder = number == 0 ? "" : found_[number].path + "/";
+    for (Listed& listed : listing) {
+      ORCH_TRY(const std::size_t node, add(listed, folder + listed.entry.name));
+      out.push_back({std::move(listed.entry.name), node});
     }
-    if (found.type == NodeType::file && draft_.nodes[number].info.size > 0) files_.push_back(number);
+    draft_.nodes[number].entries = std::move(out);
     return {};
   }
 
   // The contents of all files, when all are found; in the order of their nodes, which is the one of their places
-  // in an image. Of several errors the first in that order is told.
+  // in an image.
   Result<> read_files() {
     std::sort(files_.begin(), files_.end(),
               [&](std::size_t a, std::size_t b) { return found_[a].node < found_[b].node; });
-    std::atomic<std::size_t> next = 0;
-    std::atomic<bool> failed = false;
-    std::vector<std::optional<base::Error>> errors(files_.size());
-    const auto work = [&] {
-      for (std::size_t first = next.fetch_add(k_files_at_once); first < files_.size() && !failed;
-           first = next.fetch_add(k_files_at_once))
-        for (std::size_t at = first; at < std::min(first + k_files_at_once, files_.size()); ++at) {
-          const Result<> done = read_file(files_[at], found_[files_[at]]);
-          if (done) continue;
-          errors[at] = done.error();
-          failed = true;
-          break;
-        }
-    };
-    std::vector<std::thread> others;
-    for (unsigned i = 1; i < options_.threads; ++i) others.emplace_back(work);
-    work();
-    for (std::thread& thread : others) thread.join();
-    for (std::optional<base::Error>& error : errors)
-      if (error) return base::fail(*std::move(error));
-    return {};
-  }
-
-  Result<> read_directory(std::size_t number, const Found& found) {
-    ORCH_TRY(std::vector<DirEntry> entries, tree_.list(found.node));
-    std::vector<Draft::Entry> out;
-    out.reserve(entries.size());
-    for (DirEntry& entry : entries) {
-      std::string path = found.path.empty() ? entry.name : found.path + "/" + entry.name;
-      ORCH_TRY(const std::size_t node, add({entry.node, std::move(path), entry.type}));
-      out.push_back({std::move(entry.name), node});
-    }
-    draft_.nodes[number].entries = std::move(out);
-    return {};
+    return base::for_each_in_parallel(
+        files_.size(), {options_.threads, k_files_at_once},
+        [&](unsigned, std::size_t at) { return read_file(files_[at], found_[files_[at]]); });
   }
 
   Result<> read_file(std::size_t number, const Found& found) {
@@ -167,7 +175,8 @@ class IndexBuilder {
   const image::FileTree& tree_;
   const IndexOptions& options_;
   Draft draft_;
-  std::vector<Found> found_;
+  std::vector<Found> found_;        // by number
+  std::vector<std::size_t> level_;  // directories that are to be read
   std::vector<std::size_t> files_;  // numbers of files that are not empty
   std::unordered_map<std::uint64_t, std::size_t> numbers_;
 };

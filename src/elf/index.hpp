@@ -23,8 +23,8 @@ namespace orch::elf {
 struct IndexOptions {
   // Also the names that each file may load by dlopen: reads all of its read-only data.
   bool dlopen_hints = false;
-  // How many threads read files; more than 1 only for trees whose files may be opened and read by several
-  // threads at once (image/erofs.hpp, image/directory_tree.hpp).
+  // How many threads read files, and directories of trees that are thread-safe; more than 1 only for trees
+  // whose files may be opened and read by several threads at once (image/erofs.hpp, image/directory_tree.hpp).
   unsigned threads = 1;
 };
 
@@ -43,6 +43,7 @@ class Index final : public image::FileTree {
   static std::shared_ptr<const Index> empty();
   std::string_view bytes() const { return bytes_; }
 
+  bool is_thread_safe() const override { return true; }
   image::NodeId root() const override { return image::NodeId{0}; }
   Result<image::NodeInfo> stat(image::NodeId node) const override;
   Result<std::vector<image::DirEntry>> list(image::NodeId directory) const override;

@@ -71,7 +71,7 @@ class Writer {
     record.mode = (info.mode & 07777U) | static_cast<std::uint32_t>(info.type) << k_type_shift |
                   (info.opaque ? k_opaque : 0) | (info.redirected ? k_redirected : 0) |
                   (info.whiteout_mark ? k_whiteout : 0) | (node.content ? k_content : 0);
-    record.links = info.links;
+    record.links = info.type == NodeType::directory ? 0 : info.links;  // differs with the file system
     record.device_major = info.device_major;
     record.device_minor = info.device_minor;
     if (info.type == NodeType::directory) {

@@ -22,6 +22,7 @@ class ErofsTree final : public FileTree {
   static Result<std::unique_ptr<ErofsTree>> open(std::shared_ptr<const RandomAccess> image);
 
   const ErofsSuper& super() const { return volume_->super; }
+  bool is_thread_safe() const override { return true; }
   NodeId root() const override { return NodeId{volume_->super.root_nid}; }
   Result<NodeInfo> stat(NodeId node) const override;
   Result<std::vector<DirEntry>> list(NodeId directory) const override;

@@ -65,6 +65,8 @@ struct DirEntry {
 class FileTree {
  public:
   virtual ~FileTree() = default;
+  // Whether several threads may call every function, and read what open() gave, at the same time.
+  virtual bool is_thread_safe() const { return false; }
   virtual NodeId root() const = 0;
   virtual Result<NodeInfo> stat(NodeId node) const = 0;
   // Sorted by the bytes of the names; every name is valid (is_valid_name) and stands there once.
