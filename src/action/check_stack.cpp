@@ -91,7 +91,7 @@ Result<std::vector<StackLayer>> open_stack(const Context& context) {
   std::vector<StackLayer> out;
   for (std::size_t i = 0; i < paths.size(); ++i) {
     ORCH_TRY(const std::vector<image::Layer> opened,
-             image::open_layers({paths[i]}, {text_at(context.parameters, "names", i)}));
+             image::open_layers({paths[i]}, {text_at(context.parameters, "names", i)}, context.cache_dir));
     if (opened.empty()) continue;
     StackLayer layer{opened.front(),
                      text_at(context.parameters, "roles", i),

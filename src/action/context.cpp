@@ -1,5 +1,7 @@
 #include "action/context.hpp"
 
+#include "image/open_tree.hpp"
+
 namespace orch::action {
 
 Result<const Input*> Context::input(std::string_view name) const {
@@ -35,6 +37,11 @@ std::vector<std::string> Context::texts(std::string_view parameter) const {
 
 std::vector<std::string> Context::setting_texts(std::string_view setting) const {
   return texts_of(settings, setting);
+}
+
+std::string Context::called(const std::string& path) const {
+  const std::string layer = settings.string_or("layer", "");
+  return layer.empty() ? "" : image::image_of_layer(path, layer, cache_dir);
 }
 
 std::string Context::tool(std::string_view name) const {

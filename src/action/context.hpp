@@ -51,6 +51,8 @@ struct Context {
   // A parameter that is a list of strings; empty where it is absent.
   std::vector<std::string> texts(std::string_view parameter) const;
   std::vector<std::string> setting_texts(std::string_view setting) const;
+  // What an image is called in messages, by the setting "layer" where the rule has it.
+  std::string called(const std::string& path) const;
   // The path of a tool; empty where it is absent.
   std::string tool(std::string_view name) const;
 };

@@ -92,15 +92,15 @@ struct Losses {
 };
 
 // What overlayfs would take for "removed here" has no counterpart in an image without devices and attributes.
-Result<Losses> scan(const image::FileTree& tree, const std::string& path) {
+Result<Losses> scan(const image::FileTree& tree, const std::string& called) {
   Losses losses;
   ORCH_CHECK(image::walk(tree, [&](const image::WalkEntry& entry) -> Result<> {
     ORCH_TRY(const image::NodeInfo info, tree.stat(entry.node));
     if (info.uid != 0 || info.gid != 0) ++losses.owners;
     if (!image::is_whiteout(info) && !info.opaque && !info.redirected) return {};
     return base::fail(ErrorKind::unsupported,
-                      fmt::format("'{}' cannot be converted: '{}' is {}, which hides what lies below",
-                                  base::printable(path), base::printable(entry.path),
+                      fmt::format("{} cannot be converted: '{}' is {}, which hides what lies below", called,
+                                  base::printable(entry.path),
                                   info.opaque       ? "an opaque directory"
                                   : info.redirected ? "a redirect"
                                                     : "a whiteout"),
@@ -127,8 +127,8 @@ Result<Extracted> extract(const Context& context, const Source& source, const st
                                                     image::Backend::automatic, tool, options));
     return out;
   }
-  ORCH_TRY(const image::OpenedTree opened, image::open_tree(source.path));
-  ORCH_TRY(out.losses, scan(*opened.tree, source.path));
+  ORCH_TRY(const image::OpenedTree opened, image::open_tree(source.path, context.called(source.path)));
+  ORCH_TRY(out.losses, scan(*opened.tree, context.called(source.path)));
   if (squashfs) {
     ORCH_TRY(out.extraction, image::extract_payload(source.path, source.identity, target,
                                                     image::Backend::automatic, {}, options));

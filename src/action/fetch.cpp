@@ -16,6 +16,9 @@ using base::ErrorKind;
 Result<> fetch(Context& context) {
   std::vector<std::string> urls = context.setting_texts("urls");
   if (context.settings.find("urls") == nullptr) urls.push_back(context.settings.string_or("url", ""));
+  if (context.parameters.string_or("sha256", "").empty())
+    return base::fail(ErrorKind::profile, "what to fetch is not locked yet: nobody knows its SHA-256",
+                      "run 'appimage-orch lock' for the profile, or 'appimage-orch build', which does");
   const auto sha256 = hash::Sha256::parse(context.parameters.string_or("sha256", ""));
   if (!sha256)
     return base::fail(ErrorKind::profile, "the sha256 of '" +

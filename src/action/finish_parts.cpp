@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include <array>
+#include <chrono>
 #include <set>
 #include <utility>
 
@@ -21,6 +22,8 @@ namespace {
 constexpr std::uint64_t k_max_input = std::uint64_t{16} << 20;
 constexpr std::uint64_t k_max_inputs = std::uint64_t{256} << 20;
 constexpr std::size_t k_max_notes = 20;
+// A second is usual; who waits for a terminal or a bus would wait for ever.
+constexpr std::chrono::minutes k_tool_limit{5};
 
 constexpr std::array k_library_directories =
     std::to_array<std::string_view>({"usr/lib64", "usr/lib/x86_64-linux-gnu", "usr/lib"});
@@ -109,6 +112,7 @@ Result<bool> run_host_tool(const FinishStack& stack, std::vector<std::string> ar
                                          {"XDG_DATA_DIRS", stack.context.scratch},
                                          {"PKGSYSTEM_ENABLE_FSYNC", "0"}};
   command.umask = 022;
+  command.timeout = k_tool_limit;
   ORCH_TRY(const sys::Exit exit, stack.context.processes->run(command));
   // Where this machine had the copies is nobody's business, and would make the report another one elsewhere.
   const std::string said = without(exit.errors, stack.context.scratch + "/");
@@ -116,6 +120,13 @@ Result<bool> run_host_tool(const FinishStack& stack, std::vector<std::string> ar
     if (!base::trim(line).empty() && report.notes.size() < k_max_notes)
       report.notes.push_back(fmt::format("{}: {}", program, base::printable(base::trim(line))));
   if (exit.ok()) return true;
+  // Not a report: that would be kept as the step's result.
+  if (exit.timed_out)
+    return base::fail(
+        base::ErrorKind::tool, fmt::format("{} was ended after {} minutes", program, k_tool_limit.count()),
+        fmt::format("run {} by hand to see what it waits for; finish = \"off\" in [stack] does without the "
+                    "caches of the stack",
+                    program));
   report.status = FinishReport::Status::not_done;
   report.detail = fmt::format("{} {}", program, exit.describe());
   return false;

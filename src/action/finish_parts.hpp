@@ -87,7 +87,8 @@ Result<CacheInputs> read_cache_inputs(const image::MergedView& view, const ViewP
                                       std::vector<std::string>& notes);
 
 // Writes files into a new directory below the scratch directory, and runs a program of the host in an
-// environment of its own. nullopt where it cannot be started or fails: `report` then says so.
+// environment of its own. False where it fails: `report` then says so. An Error where it cannot be started, or does
+// not end within minutes.
 Result<> stage_files(const std::string& directory, const std::map<std::string, std::string>& files);
 Result<bool> run_host_tool(const FinishStack& stack, std::vector<std::string> argv, FinishReport& report);
 

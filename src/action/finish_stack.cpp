@@ -54,7 +54,7 @@ std::string_view to_string(FinishReport::Status status) {
 
 Result<> finish_stack(Context& context) {
   ORCH_TRY(const std::vector<image::Layer> below,
-           image::open_layers(context.input_list("images"), context.texts("names")));
+           image::open_layers(context.input_list("images"), context.texts("names"), context.cache_dir));
   const std::string& image = context.outputs.at("image");
   Value parts = Value::array();
   image::SmallTree tree;

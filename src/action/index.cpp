@@ -21,7 +21,7 @@ Result<> index(Context& context) {
   const std::string& output = context.outputs.at("index");
   ORCH_TRY(const struct stat info, sys::stat_file(path));
   if (S_ISREG(info.st_mode) && info.st_size == 0) return sys::write_atomic(output, "");
-  ORCH_TRY(const image::OpenedTree opened, image::open_tree(path));
+  ORCH_TRY(const image::OpenedTree opened, image::open_tree(path, context.called(path)));
   elf::IndexOptions options;
   options.dlopen_hints = context.parameters.bool_or("dlopen_hints", false);
   if (opened.format != image::ImageFormat::squashfs) options.threads = context.jobs;

@@ -91,7 +91,7 @@ Result<> check_result(std::vector<image::Layer> layers, const std::vector<Loader
 
 Result<> rootfs_compat(Context& context) {
   ORCH_TRY(const std::vector<image::Layer> below,
-           image::open_layers(context.input_list("images"), context.texts("names")));
+           image::open_layers(context.input_list("images"), context.texts("names"), context.cache_dir));
   std::vector<LoaderObservation> seen;
   image::SmallTree tree;
   const std::string& image = context.outputs.at("image");

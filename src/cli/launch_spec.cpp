@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <optional>
 
 namespace orch::cli {
 
@@ -28,14 +29,30 @@ std::vector<std::string> strings_of(const Value* list) {
   return out;
 }
 
-// "images[3]" is layer 3; its role is the layer's.
+// "images[3]" is layer 3.
+std::optional<std::size_t> layer_index(std::string_view input) {
+  const std::size_t open = input.find('[');
+  if (open == std::string_view::npos) return std::nullopt;
+  return static_cast<std::size_t>(std::strtoul(std::string(input.substr(open + 1)).c_str(), nullptr, 10));
+}
+
+// The role is the layer's.
 std::string role_of(const Value& profile, std::string_view input) {
   const Value* layers = profile.find("layers");
-  const std::size_t open = input.find('[');
-  if (layers == nullptr || open == std::string_view::npos) return "image";
-  const auto index =
-      static_cast<std::size_t>(std::strtoul(std::string(input.substr(open + 1)).c_str(), nullptr, 10));
-  return index < layers->as_array().size() ? layers->as_array()[index].string_or("role", "image") : "step";
+  const std::optional<std::size_t> index = layer_index(input);
+  if (layers == nullptr || !index) return "image";
+  return *index < layers->as_array().size() ? layers->as_array()[*index].string_or("role", "image") : "step";
+}
+
+// What a plan shows in the place of a path that there is not yet.
+std::string absent_text(const Value& profile, std::string_view input) {
+  if (input == "tree") return "(the application, not extracted yet)";
+  const Value* layers = profile.find("layers");
+  const std::optional<std::size_t> index = layer_index(input);
+  if (layers == nullptr || !index || *index >= layers->as_array().size())
+    return fmt::format("({}, not built yet)", base::printable(input));
+  return fmt::format("(layer '{}', not built yet)",
+                     base::printable(layers->as_array()[*index].string_or("name", "")));
 }
 
 // An image of zero bytes says that the layer is not needed.
@@ -89,7 +106,7 @@ Result<model::LaunchSpec> make_launch_spec(Project& project, const model::Profil
     return fail(ErrorKind::profile, fmt::format("profile '{}' names no application", profile.name),
                 "set app.appimage in it, or give --appimage FILE");
   for (LaunchInput& input : inputs)
-    if (input.path.empty()) input.path = fmt::format("(not built yet: {})", input.name);
+    if (input.path.empty()) input.path = absent_text(profile.value, input.name);
   ORCH_TRY(model::LaunchSpec spec, launch_spec_from(profile.value, inputs, overrides));
   if (!spec.appimage.empty()) {
     ORCH_TRY(const hash::Sha256 sha256, project.stat_cache().sha256(spec.appimage));

@@ -20,7 +20,7 @@ struct LaunchOverrides {
   std::optional<std::int64_t> timeout_ms;
 };
 
-// The launch of one profile. Paths of artifacts that are not built yet are "(not built yet: STEP INPUT)" in a
+// The launch of one profile. Paths of artifacts that are not built yet are "(layer 'NAME', not built yet)" in a
 // plan.
 Result<model::LaunchSpec> make_launch_spec(Project& project, const model::Profile& profile,
                                            const plan::Plan& plan, const LaunchOverrides& overrides);

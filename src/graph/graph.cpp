@@ -247,7 +247,7 @@ Result<std::vector<model::StepParameter>> parameters(const Expansion& x, const I
     if (!value && parameter.literal && !parameter.literal->is_null()) value = parameter.literal;
     if (!value) {
       if (parameter.type == "lock")
-        step.unresolved = fmt::format("the packages of layer '{}' are not locked yet", instance.item_name);
+        step.unresolved = fmt::format("layer '{}' is not locked yet", instance.item_name);
       continue;
     }
     if (!has_type(*value, parameter.type))

@@ -231,6 +231,7 @@ class Checker {
         return report(base_owned && !is_compat_link(fact) ? "base-override" : "other-override", fact.path,
                       fmt::format("replaces the one of {} ({}, below: {})", under, fact.above, fact.below));
       case FactKind::type_conflict:
+        if (is_finish_link(fact)) return;
         return report("type-conflict", fact.path,
                       fmt::format("is a {} over a {} of {} ({}, below: {})", to_string(fact.type),
                                   to_string(*fact.type_below), under, fact.above, fact.below));
@@ -267,6 +268,13 @@ class Checker {
   template <class Table>
   static bool is_one_of(const Table& names, std::string_view name) {
     return std::find(names.begin(), names.end(), name) != names.end();
+  }
+
+  // A file of the last layer in the place of a link: what lies behind a link to a file is not hidden by it, as the
+  // cache was read through the link.
+  bool is_finish_link(const LayerFact& fact) const {
+    return check_.layer_class == LayerClass::finish && any_matches(k_finish_files, fact.path) &&
+           fact.type == NodeType::file && fact.type_below == NodeType::symlink;
   }
 
   // The last layer exists to replace these.

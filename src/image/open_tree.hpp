@@ -24,12 +24,16 @@ struct OpenedTree {
 };
 
 // Errors: not found, permission; unsupported for a file that is neither (and for LZO, which cannot be read in
-// place); corrupt where the image contradicts itself. All name `path`.
-Result<OpenedTree> open_tree(const std::string& path);
+// place); corrupt where the image contradicts itself. All name `path`, or say `called` in its place.
+Result<OpenedTree> open_tree(const std::string& path, const std::string& called = {});
+
+// What an image is called in messages: by its layer, and by its path unless it lies below `hidden` (the tool's own
+// cache, whose names say nothing to anybody).
+std::string image_of_layer(const std::string& path, const std::string& layer, const std::string& hidden);
 
 // The layers of a stack, bottom first, named by `names` (which has as many elements as `paths`). Images of
-// zero bytes stand for layers that are not needed: they are left out.
+// zero bytes stand for layers that are not needed: they are left out. `hidden`: as in image_of_layer().
 Result<std::vector<Layer>> open_layers(const std::vector<std::string>& paths,
-                                       const std::vector<std::string>& names);
+                                       const std::vector<std::string>& names, const std::string& hidden);
 
 }  // namespace orch::image

@@ -29,6 +29,27 @@ class ImageLayers(StackTestCase):
     def image(self):
         return lib.make_erofs(self.tmp / "rootfs.erofs", lib.make_tree(self.tmp / "tree", {"etc/os-release": "ID=x\n"}))
 
+    def test_what_is_no_image_is_named_by_its_layer(self):
+        junk = self.write("junk.erofs", "hello\n")
+        ran = self.orch("build", self.write("p.toml", f'[stack]\nbase = "{junk}"\n{OFF}'), status=1)
+        self.assertIn(f"  '{junk}' (layer 'base') is no image of a stack: expected EROFS, SquashFS or a directory, found a text file\n", ran.stderr)
+        sha256 = hashlib.sha256(junk.read_bytes()).hexdigest()
+        profile = self.write("q.toml", f'[stack]\nbase = {{ url = "file://{junk}", sha256 = "{sha256}" }}\n{OFF}')
+        ran = self.orch("build", profile, status=1)
+        self.assertIn("  the image of layer 'base' is no image of a stack: expected", ran.stderr)
+        profile = self.write("r.toml", f'[stack]\nbase = "{self.image()}"\n{OFF}[[step]]\nname = "own"\ncommand = ["sh", "-c", "echo x > {{out.image}}"]\n'
+                             '[step.outputs]\nimage = { kind = "image", provides = "layers+" }\n')
+        ran = self.orch("build", profile, status=1)
+        self.assertIn("  the image of layer 'step:own.image' is no image of a stack: expected", ran.stderr)
+
+    def test_a_plan_names_what_is_not_built_yet(self):
+        lib.make_appimage(self.tmp / "x.AppImage", lib.make_tree(self.tmp / "app", {"AppRun": "#!/bin/sh\n"}))
+        profile = self.write("p.toml", f'extends = "native"\n[app]\nappimage = "x.AppImage"\n[stack]\nbase = {{ url = "file:///absent", sha256 = "{"0" * 64}" }}\n')
+        ran = self.orch("plan", profile)
+        for line in ("  image   base    (layer 'base', not built yet)\n", "  image   finish  (layer 'finish', not built yet)\n"):
+            self.assertIn(line, ran.stdout)
+        self.assertNotIn("images[", ran.stdout)
+
     @lib.needs_tool("apt-get")
     def test_an_image_inside_a_package(self):
         image = self.image()

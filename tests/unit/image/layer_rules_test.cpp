@@ -187,6 +187,18 @@ TEST_SUITE("image/layer_rules") {
     CHECK_FALSE(image::is_refused(stacked(check_of(tree, LayerClass::base_refresh), {base, other})));
   }
 
+  TEST_CASE("C: a cache of the finish layer may stand over a link, and nothing else may") {
+    MemoryTree base;
+    base.link(base.directory(base.root(), "etc"), "ld.so.cache", "../var/ld.so.cache");
+    base.link(base.lookup(base.root(), "etc")->value().node, "other", "x");
+    MemoryTree tree;
+    put(tree, "etc/ld.so.cache", "mine");
+    put(tree, "etc/other", "mine");
+    CHECK(names(stacked(check_of(tree, LayerClass::finish), {base})) == Names{"type-conflict:etc/other"});
+    CHECK(names(stacked(check_of(tree), {base})) ==
+          Names{"type-conflict:etc/ld.so.cache", "type-conflict:etc/other"});
+  }
+
   TEST_CASE("C: the layer for the loader's path replaces links by links, and nothing else of the base") {
     MemoryTree base;
     base.link(base.root(), "lib64", "/usr/lib64");
