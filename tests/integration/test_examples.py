@@ -1,7 +1,9 @@
 """The examples do what their README files say, as root and as an ordinary user. They fetch packages through apt."""
 
 import json
+import re
 import shutil
+import tomllib
 
 from tests.integration import lib
 
@@ -90,3 +92,58 @@ class OwnStep(lib.TestCase):
         ran = self.orch("plan", cwd=self.folder, status=2)
         self.assertIn("profile.toml:", ran.stderr)
         self.assertIn("'shout'", ran.stderr)
+
+
+PROFILE_FILES = {"Foo.AppImage", "rootfs.erofs", "mesa.erofs", "fonts.erofs", "keys/archive.gpg", "keys/fedora.asc"}
+PAGES = ["README.md", "docs/stack.md", "docs/man/appimage-orch-profile.5.md", "examples/hello/README.md", "examples/own-step/README.md"]
+
+
+def blocks(page, language="toml"):
+    """The fenced blocks of a page, with the line that each begins at."""
+    text = (lib.SOURCE / page).read_text()
+    return [(text[:found.start()].count("\n") + 1, found[1]) for found in re.finditer(rf"^```{language}\n(.*?)^```$", text, re.M | re.S)]
+
+
+@lib.needs_tool("mksquashfs", "mkfs.erofs")
+class Pages(lib.TestCase):
+    """What the documentation shows can be used as it stands."""
+
+    def setUp(self):
+        for name in PROFILE_FILES:
+            self.write(name, "not read by a plan")
+        lib.make_appimage(self.tmp / "Foo.AppImage", lib.make_tree(self.tmp / "app", {"AppRun": "#!/bin/sh\n"}))
+        lib.make_erofs(self.tmp / "rootfs.erofs", self.tmp / "app")
+        for name in ("mesa", "fonts"):
+            shutil.copy(self.tmp / "rootfs.erofs", self.tmp / f"{name}.erofs")
+        (self.tmp / "packages").mkdir()
+
+    def test_every_profile_of_the_guide_can_be_planned(self):
+        found = blocks("docs/stack.md")
+        self.assertGreater(len(found), 8)
+        for line, text in found:
+            with self.subTest(line=line):
+                rules = {step["rule"] for step in self.orch_json("plan", self.write("page.toml", text))["steps"]}
+                self.assertTrue({"extract-appimage", "check-stack"} <= rules, rules)
+                self.assertEqual("deps-overlay" in rules or "take-image" in rules, "stack.deps" in text)
+
+    def test_the_profile_of_the_front_page_is_the_one_of_the_example(self):
+        ((_, text),) = blocks("README.md")
+        shown, used = tomllib.loads(text), tomllib.loads((lib.SOURCE / "examples/hello/profile.toml").read_text())
+        for place in ("app", "stack"):
+            self.assertEqual(shown[place], used[place])
+
+    def test_every_command_line_has_options_that_there_are(self):
+        helps = {}
+        for page in PAGES:
+            for line in (lib.SOURCE / page).read_text().splitlines():
+                if not (match := re.match(r" {4}appimage-orch (.*?)(?: +#.*)?$", line)):
+                    continue
+                words = match[1].split(" -- ")[0].split()
+                options = [w for w in words if w.startswith("--")]
+                command = next(w for w in words if not w.startswith("--"))
+                if command not in helps:
+                    helps[command] = self.orch(command, "--help").stdout + self.orch("--help").stdout
+                for option in options:
+                    with self.subTest(page=page, line=line):
+                        self.assertRegex(helps[command], rf"(^|[ ,]){re.escape(option)}\b")
+        self.assertTrue({"run", "build", "lock", "verify", "plan", "inspect"} <= set(helps), helps.keys())
