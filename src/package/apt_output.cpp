@@ -2,12 +2,24 @@
 
 #include "base/text.hpp"
 
+#include <algorithm>
 #include <charconv>
 #include <utility>
 
 namespace orch::package {
 
 using base::ErrorKind;
+
+namespace {
+
+// It becomes part of a file's name.
+bool is_architecture(std::string_view text) {
+  return !text.empty() && std::all_of(text.begin(), text.end(), [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-';
+  });
+}
+
+}  // namespace
 
 Result<std::vector<AptUri>> parse_print_uris(std::string_view text) {
   std::vector<AptUri> found;
@@ -28,7 +40,8 @@ Result<std::vector<AptUri>> parse_print_uris(std::string_view text) {
       }
       std::from_chars(words[1].data(), words[1].data() + words[1].size(), item.package.size);
     }
-    if (!is_package_name(item.package.name) || !is_package_version(item.package.version))
+    if (!is_package_name(item.package.name) || !is_package_version(item.package.version) ||
+        !is_architecture(item.package.architecture))
       return base::fail(ErrorKind::tool,
                         "apt-get printed a line that is not understood: '" + base::printable(line) + "'");
     const auto sha256 =

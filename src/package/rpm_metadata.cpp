@@ -150,7 +150,6 @@ void PrimaryReader::open(const Tag& tag) {
     std::from_chars(size.data(), size.data() + size.size(), package_.size);
   } else if (tag.name == "location") {
     package_.location = tag.attribute("href");
-    package_.location_base = tag.attribute("xml:base");
   } else if (tag.name == "rpm:provides" || tag.name == "rpm:requires") {
     if (!tag.empty) list_ = tag.name;
   } else if (tag.name == "rpm:entry") {

@@ -24,8 +24,7 @@ struct RpmMetadata {
   std::string checksum_type;
   std::string checksum;
   std::uint64_t size = 0;
-  std::string location;       // below the repository's root
-  std::string location_base;  // another root, where the repository says one
+  std::string location;  // below the repository's root
   std::vector<std::string> provides;
   std::vector<std::string> requirements;
   std::vector<std::string> files;  // those that primary.xml has: executables and configuration

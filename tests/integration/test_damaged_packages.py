@@ -1,6 +1,8 @@
 """Damaged packages and lock files: no crash, no hang, nothing outside of the staging directory; with sanitizers in CI."""
 
+import base64
 import gzip
+import json
 import os
 import shutil
 import subprocess
@@ -20,6 +22,36 @@ FILES = {
     "./usr/lib/" + "n" * 120 + "/" + "m" * 120: b"long", "./etc/opaque/": Entry(type=tarfile.DIRTYPE, mode=0o755),
 }
 
+KEY = b"\x98\x06\x04\x01\x02\x03\x04\x01"  # a packet of a public key
+CONTROL = """Package: app
+Version: 1:1.0-1
+Architecture: amd64
+Depends: libx (>= 2), liby:any | libz
+Pre-Depends: dpkg
+
+Package: libx
+Version: 2
+Provides: virtual (= 1)
+
+"""
+URIS = f"'http://127.0.0.1/pool/a/app_1%3a1.0-1_amd64.deb' app_1%3a1.0-1_amd64.deb 1234 SHA256:{'0a' * 32}\n" * 2
+POLICY = """jq:
+  Installed: (none)
+  Candidate: 1.6-2
+  Version table:
+     1.6-2 500
+        500 http://127.0.0.1/debian bookworm/main amd64 Packages
+"""
+IMAGES = {"v1": {f"Fedora 42 ({kind})": {"DistroMatch": "fedora", "DistroVersion": "42", "Type": kind, "Hash": "0123456789abcdef",
+                                         "URL": f"https://example.org/{kind}.img"} for kind in ("erofs", "squashfs")}}
+PRIMARY = """<?xml version="1.0" encoding="UTF-8"?>
+<metadata xmlns="http://linux.duke.edu/metadata/common" packages="2">
+""" + "".join(f"""<package type="rpm"><name>p{n}</name><arch>x86_64</arch><version epoch="{n}" ver="1.0" rel="1.fc42"/>
+<checksum type="sha256" pkgid="YES">{'0b' * 32}</checksum><size package="6036" installed="3" archive="516"/>
+<location href="Packages/p{n}.rpm"/><format><rpm:provides><rpm:entry name="p{n} &amp; &#x3b1;" flags="EQ" epoch="0"/></rpm:provides>
+<rpm:requires><rpm:entry name="libx.so.1()(64bit)"/></rpm:requires><file>/usr/bin/p{n}</file></format></package>
+""" for n in range(2)) + "</metadata>\n"
+
 
 def compressed_deb(path, files, tool):
     """A package whose data archive is compressed by a program."""
@@ -34,7 +66,7 @@ def compressed_deb(path, files, tool):
 
 
 class Damaged(lib.TestCase):
-    PACKAGES, LOCKS = 4000, 1000
+    PACKAGES, LOCKS, READERS = 4000, 1000, 3000
 
     def setUp(self):
         print(f"seed {SEED}")
@@ -103,6 +135,31 @@ echo conf > %{buildroot}/etc/conf
         self.assertGreater(counts["opened"], self.PACKAGES // 50)
         self.assertGreater(counts["refused"], self.PACKAGES // 4)
         self.assertEqual([p.name for p in self.tmp.rglob("planted")], [])
+
+    def texts(self):
+        """A sound file for each reader of headers, lists and texts."""
+        primary = PRIMARY.encode()
+        files = {"primary.xml": primary, "primary.xml.gz": gzip.compress(primary, mtime=0), "a.control": CONTROL.encode(),
+                 "a.uris": URIS.encode(), "a.policy": POLICY.encode(), "list.json": json.dumps(IMAGES).encode(), "k.gpg": KEY * 2,
+                 "k.asc": b"-----BEGIN PGP PUBLIC KEY BLOCK-----\nVersion: x\n\n" + base64.b64encode(KEY * 3)
+                          + b"\n=abcd\n-----END PGP PUBLIC KEY BLOCK-----\n"}
+        if lib.have("zstd"):
+            files["primary.xml.zst"] = subprocess.run(["zstd", "-c"], input=primary, stdout=subprocess.PIPE, check=True).stdout
+        for name, content in files.items():
+            (self.originals / name).write_bytes(content)
+        return [self.originals / name for name in files]
+
+    def test_damaged_headers_lists_and_texts_are_refused_or_safe(self):
+        deb = self.originals / "a.deb"
+        deb.write_bytes(make_deb("damaged", "1", FILES, depends="libx (>= 1) | liby, libz")[1])
+        files = [deb, *self.texts(), *(self.rpms() if lib.have("rpmbuild") else [])]
+        counts = self.drive("readers", str(SEED), str(self.READERS), self.tmp, *files)
+        self.assertEqual(sum(c["opened"] + c["refused"] for c in counts.values()), self.READERS)
+        for kind, both in counts.items():
+            if kind not in ("zst", "gz"):  # their checksums leave nothing to open
+                self.assertGreater(both["opened"], 0, msg=kind)
+            if kind not in ("control", "policy"):  # which skip what is no field
+                self.assertGreater(both["refused"], 0, msg=kind)
 
     def hostile(self, name, data):
         """What a build says of a folder with that package."""

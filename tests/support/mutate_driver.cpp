@@ -2,6 +2,7 @@
 //   mutate-driver packages SEED COUNT DIRECTORY FILE…   unpacks each in DIRECTORY/work, checks it as a layer, and
 //   looks whether anything else in DIRECTORY has changed
 //   mutate-driver locks SEED COUNT FILE…                reads each; what is accepted must be safe to use
+//   mutate-driver readers SEED COUNT DIRECTORY FILE…    gives each to the reader that its name says (mutate_readers.hpp)
 // Prints {"opened", "refused"}; exits 1 where an error is of a kind that damage cannot have, 3 where something
 // lies outside. The seed of the one at work is on standard error. An alarm ends what hangs.
 #include "base/text.hpp"
@@ -10,17 +11,16 @@
 #include "package/layer_check.hpp"
 #include "package/lock_file.hpp"
 #include "package/unpack.hpp"
+#include "support/damage.hpp"
+#include "support/mutate_readers.hpp"
 #include "sys/file.hpp"
 
 #include <fmt/format.h>
 
 #include <unistd.h>
 
-#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
-#include <iterator>
-#include <random>
 #include <string>
 #include <vector>
 
@@ -30,73 +30,8 @@ using namespace orch;
 using base::ErrorKind;
 using base::Result;
 using base::Value;
-
-// Equal seeds, equal damage.
-class Damage {
- public:
-  explicit Damage(std::uint64_t seed) : random_(seed) {}
-
-  std::size_t below(std::size_t limit) { return static_cast<std::size_t>(random_() % limit); }
-
-  std::string of(std::string bytes) {
-    const std::size_t times = 1 + below(4);
-    for (std::size_t i = 0; i < times && !bytes.empty(); ++i) change(bytes);
-    return bytes;
-  }
-
- private:
-  void change(std::string& bytes) {
-    const std::size_t at = place(bytes.size());
-    switch (below(8)) {
-      case 0:
-      case 1:
-        bytes[at] = static_cast<char>(bytes[at] ^ (1 << below(8)));
-        return;
-      case 2:
-        bytes[at] = static_cast<char>(random_());
-        return;
-      case 3:
-        bytes.resize(at);
-        return;
-      case 4:
-        bytes.erase(at, 1 + below(40));
-        return;
-      case 5: {
-        const std::string part = bytes.substr(below(bytes.size()), 1 + below(600));
-        bytes.insert(at, part);
-        return;
-      }
-      case 6: {
-        const std::string part = bytes.substr(below(bytes.size()), 1 + below(600));
-        bytes.replace(at, part.size(), part);
-        return;
-      }
-      default: {
-        constexpr std::string_view k_parts[] = {
-            "../", "/",  std::string_view("\0", 1), "7777777", "0000000", "-1", "\xff\xff\xff\xff", ".",
-            "\"",  "]]", "99999999999999999999",    "S",       "2",       "x"};
-        const std::string_view part = k_parts[below(std::size(k_parts))];
-        bytes.replace(at, part.size(), part);
-      }
-    }
-  }
-
-  // Headers are at the front, and every 512 bytes in a tar archive.
-  std::size_t place(std::size_t size) {
-    const std::size_t at = below(size);
-    if (below(3) == 0) return at % std::min<std::size_t>(size, 400);
-    if (below(2) == 0) return std::min(size - 1, at / 512 * 512 + below(512));
-    return at;
-  }
-
-  std::mt19937_64 random_;
-};
-
-// What damage can lead to: no sound package, a form that is not read, a layer that is refused.
-bool is_expected(const base::Error& error) {
-  return error.kind == ErrorKind::corrupt || error.kind == ErrorKind::unsupported ||
-         error.kind == ErrorKind::profile;
-}
+using test::Damage;
+using test::is_expected;
 
 struct Counts {
   int opened = 0;
@@ -205,6 +140,8 @@ Result<int> run(const std::vector<std::string>& words) {
     const int count = std::atoi(words[2].c_str());
     if (words[0] == "packages" && words.size() >= 5)
       return mutate_packages(seed, count, words[3], {words.begin() + 4, words.end()});
+    if (words[0] == "readers" && words.size() >= 5)
+      return test::mutate_readers(seed, count, words[3], {words.begin() + 4, words.end()});
     if (words[0] == "locks") return mutate_locks(seed, count, {words.begin() + 3, words.end()});
   }
   return base::fail(ErrorKind::usage, "see the head of mutate_driver.cpp");

@@ -208,6 +208,15 @@ TEST_SUITE("package/heap") {
     CHECK(found.at("libq.so") == std::vector<std::string>{"qq"});
   }
 
+  TEST_CASE("an architecture that would lead elsewhere is not taken from apt's output") {
+    const std::string sum = " 12 SHA256:" + std::string(64, '0') + "\n";
+    const auto one = orch::package::parse_print_uris("'http://h/xx.deb' xx_1_amd64.deb" + sum);
+    REQUIRE(one.has_value());
+    CHECK(archive_file_name(one->at(0).package) == "xx_1_amd64.deb");
+    CHECK_FALSE(orch::package::parse_print_uris("'http://h/xx.deb' xx_1_a%2f..%2fb.deb" + sum).has_value());
+    CHECK_FALSE(orch::package::parse_print_uris("'http://h/xx.deb' xx_1_a/../b.deb" + sum).has_value());
+  }
+
   TEST_CASE("policy says which list a version is in") {
     const auto lists = orch::package::parse_policy(
         "jq:\n  Installed: (none)\n  Candidate: 1.6-2\n  Version table:\n     1.6-2 500\n        500 "
