@@ -1,6 +1,7 @@
 // Listing, hashing and describing a directory tree. Relative to descriptors; no link is followed.
 #include "hash/tree.hpp"
 
+#include "base/parallel.hpp"
 #include "base/text.hpp"
 
 #include <fcntl.h>
@@ -8,13 +9,10 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <atomic>
 #include <cerrno>
 #include <cstring>
 #include <dirent.h>
 #include <map>
-#include <mutex>
-#include <thread>
 #include <utility>
 
 namespace orch::hash {
@@ -149,34 +147,12 @@ Result<> hash_files(int root_fd, const std::string& root, std::vector<TreeEntry>
   std::vector<std::size_t> work;
   for (std::size_t i = 0; i < entries.size(); ++i)
     if (entries[i].type == EntryType::file && entries[i].hard_link.empty()) work.push_back(i);
-  std::atomic<std::size_t> next{0};
-  std::atomic<bool> stop{false};
-  std::mutex guard;
-  std::size_t failed_at = work.size();
-  base::Error error;
-  const auto worker = [&] {
-    for (std::size_t at = next++; at < work.size() && !stop; at = next++) {
-      TreeEntry& entry = entries[work[at]];
-      Result<Digest> digest = hash_file(root_fd, root, entry);
-      if (digest) {
-        entry.digest = *digest;
-        continue;
-      }
-      stop = true;
-      const std::lock_guard lock(guard);
-      if (at < failed_at) {  // the first in order, whatever the threads' timing
-        failed_at = at;
-        error = std::move(digest).error();
-      }
-    }
-  };
-  const std::size_t useful = std::min<std::size_t>(std::max(1U, threads), work.size() / 16 + 1);
-  std::vector<std::thread> pool;
-  for (std::size_t i = 1; i < useful; ++i) pool.emplace_back(worker);
-  worker();
-  for (std::thread& thread : pool) thread.join();
-  if (failed_at != work.size()) return fail(std::move(error));
-  return {};
+  const auto useful = static_cast<unsigned>(std::min<std::size_t>(threads, work.size() / 16 + 1));
+  return base::for_each_in_parallel(work.size(), {useful, 1}, [&](unsigned, std::size_t at) -> Result<> {
+    TreeEntry& entry = entries[work[at]];
+    ORCH_TRY(entry.digest, hash_file(root_fd, root, entry));
+    return {};
+  });
 }
 
 }  // namespace
