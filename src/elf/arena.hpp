@@ -10,6 +10,15 @@
 
 namespace orch::elf {
 
+// Blocks of whole huge pages, where the kernel has such of 2 MiB: one page fault instead of 512, which would take
+// longer than what a resolver does with the memory. Elsewhere only the pages that are used take memory.
+class HugeBlocks final : public std::pmr::memory_resource {
+ private:
+  void* do_allocate(std::size_t bytes, std::size_t alignment) override;
+  void do_deallocate(void* block, std::size_t bytes, std::size_t alignment) override;
+  bool do_is_equal(const memory_resource& other) const noexcept override { return this == &other; }
+};
+
 // What it gives lives as long as it. One thread at a time.
 class Arena {
  public:
@@ -32,10 +41,13 @@ class Arena {
     const std::span<const char> kept = copy(std::span<const char>(from.data(), from.size()));
     return {kept.data(), kept.size()};
   }
+  // For containers that live as long; what they outgrow is not used again.
+  std::pmr::memory_resource* memory() { return &memory_; }
 
  private:
-  static constexpr std::size_t k_first_block = 64U << 10;
-  std::pmr::monotonic_buffer_resource memory_{k_first_block};
+  static constexpr std::size_t k_first_block = (2U << 20) - 4096;  // with what the resource adds to it
+  HugeBlocks blocks_;
+  std::pmr::monotonic_buffer_resource memory_{k_first_block, &blocks_};
 };
 
 }  // namespace orch::elf

@@ -9,8 +9,8 @@ using index_form::FileRecord;
 IndexObjects::IndexObjects(std::shared_ptr<const Index> index, Objects& objects)
     : index_(std::move(index)),
       objects_(&objects),
-      made_(index_->sections().files()),
-      names_(index_->sections().texts(), k_no_name) {}
+      made_(index_->sections().files(), objects.arena().memory()),
+      names_(index_->sections().texts(), k_no_name, objects.arena().memory()) {}
 
 Result<const Object*> IndexObjects::object(image::NodeId file) {
   ORCH_TRY(const std::optional<std::size_t> number, index_->elf_file(file));

@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <memory_resource>
 #include <vector>
 
 namespace orch::elf {
@@ -23,8 +24,8 @@ class IndexObjects {
 
   std::shared_ptr<const Index> index_;
   Objects* objects_;
-  std::vector<const Object*> made_;   // by ELF file
-  std::vector<std::uint32_t> names_;  // by text
+  std::pmr::vector<const Object*> made_;   // by ELF file
+  std::pmr::vector<std::uint32_t> names_;  // by text
   // While an object is made.
   std::vector<std::uint32_t> needed_;
   std::vector<std::string_view> search_;

@@ -36,7 +36,7 @@ std::uint32_t Names::add(Slot& slot, std::string_view text) {
 }
 
 void Names::grow() {
-  std::vector<Slot> old(4 * slots_.size());
+  std::pmr::vector<Slot> old(4 * slots_.size(), arena_.memory());
   old.swap(slots_);
   const std::size_t mask = slots_.size() - 1;
   for (const Slot& slot : old) {

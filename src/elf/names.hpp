@@ -17,7 +17,7 @@ inline constexpr std::uint32_t k_no_name = 0xffffffff;
 class Names {
  public:
   // `arena` must outlive it.
-  explicit Names(Arena& arena) : arena_(arena), slots_(1024) {}
+  explicit Names(Arena& arena) : arena_(arena), slots_(1024, arena.memory()), texts_(arena.memory()) {}
   // `text` must live as long as this object.
   std::uint32_t number(std::string_view text);
   // Keeps a copy of a text that is new.
@@ -43,8 +43,8 @@ class Names {
   void grow();
 
   Arena& arena_;
-  std::vector<Slot> slots_;  // a power of 2
-  std::vector<Text> texts_;
+  std::pmr::vector<Slot> slots_;  // a power of 2
+  std::pmr::vector<Text> texts_;
 };
 
 // Values by number, in a hash table with open addressing: for what is asked many times.
