@@ -15,7 +15,7 @@ struct Threads {
 
 // Calls work(thread, item) for each item below `items`, each once, in any order and at the same time; `thread`
 // counts from 0, and one thread works on one item at a time. After an Error nothing new is begun; of several
-// the one of the first item is returned.
+// the one of the first item is returned. `work` does not throw.
 Result<> for_each_in_parallel(std::size_t items, const Threads& threads,
                               const std::function<Result<>(unsigned thread, std::size_t item)>& work);
 

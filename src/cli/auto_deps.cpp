@@ -10,6 +10,7 @@
 
 #include <fmt/format.h>
 
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -108,7 +109,8 @@ Result<AddedOverlay> AddedOverlay::add(const Session& session, const model::Prof
 Result<> AddedOverlay::take_back() const {
   ORCH_TRY(const std::string now, sys::read_file(profile_.path));
   if (now != after_) return {};
-  ORCH_CHECK(sys::write_atomic(profile_.path, *profile_.before));
+  ORCH_TRY(const struct stat info, sys::stat_file(profile_.path));
+  ORCH_CHECK(sys::write_atomic(profile_.path, *profile_.before, sys::Sync::no, info.st_mode & 07777));
   if (!lock_.before) return sys::remove_tree(lock_.path);
   ORCH_TRY([[maybe_unused]] const bool changed, sys::write_if_changed(lock_.path, *lock_.before));
   return {};

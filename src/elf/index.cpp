@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <atomic>
 #include <unordered_map>
 #include <utility>
 
@@ -24,7 +25,6 @@ using index_form::NodeRecord;
 
 namespace {
 
-constexpr std::size_t k_most_nodes = 4'000'000;
 constexpr std::uint64_t k_most_script = 64U << 10;
 // Files that one thread takes in turn: they lie near each other in an image.
 constexpr std::size_t k_files_at_once = 64;
@@ -84,8 +84,10 @@ class IndexBuilder {
     return out;
   }
 
-  Result<std::vector<Listed>> list(NodeId directory) const {
+  Result<std::vector<Listed>> list(NodeId directory) {
     ORCH_TRY(std::vector<DirEntry> entries, tree_.list(directory));
+    if (entries_.fetch_add(entries.size()) + entries.size() > options_.most_entries)
+      return fail(ErrorKind::corrupt, fmt::format("the tree has more than {} files", options_.most_entries));
     std::vector<Listed> out;
     out.reserve(entries.size());
     for (DirEntry& entry : entries) {
@@ -105,8 +107,6 @@ class IndexBuilder {
                     fmt::format("the directory '{}' stands in the tree twice", base::printable(path)));
       return known->second;
     }
-    if (found_.size() >= k_most_nodes)
-      return fail(ErrorKind::corrupt, fmt::format("the tree has more than {} files", k_most_nodes));
     found_.push_back({listed.entry.node, std::move(path)});
     Draft::Node& node = draft_.nodes.emplace_back();
     node.info = listed.info;
@@ -174,6 +174,7 @@ class IndexBuilder {
 
   const image::FileTree& tree_;
   const IndexOptions& options_;
+  std::atomic<std::size_t> entries_ = 0;  // of all directories so far
   Draft draft_;
   std::vector<Found> found_;        // by number
   std::vector<std::size_t> level_;  // directories that are to be read

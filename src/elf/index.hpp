@@ -26,6 +26,9 @@ struct IndexOptions {
   // How many threads read files, and directories of trees that are thread-safe; more than 1 only for trees
   // whose files may be opened and read by several threads at once (image/erofs.hpp, image/directory_tree.hpp).
   unsigned threads = 1;
+  // Names in all directories; a tree with more is refused as corrupt. A node may have any number of names, so this is
+  // what bounds the memory.
+  std::size_t most_entries = 4'000'000;
 };
 
 // Immutable, so safe for several threads.

@@ -3,6 +3,7 @@
 #include "base/parallel.hpp"
 
 #include <algorithm>
+#include <utility>
 
 namespace orch::elf {
 
@@ -21,10 +22,8 @@ struct ProgramLinker::Worker {
   Loader loader;
 };
 
-ProgramLinker::ProgramLinker(const StackFiles& files, LoaderOptions options, unsigned threads) {
-  for (unsigned i = 0; i < std::max(threads, 1U); ++i)
-    workers_.push_back(std::make_unique<Worker>(files, options));
-}
+ProgramLinker::ProgramLinker(const StackFiles& files, LoaderOptions options, unsigned threads)
+    : files_(files), options_(std::move(options)), workers_(std::max(threads, 1U)) {}
 ProgramLinker::~ProgramLinker() = default;
 
 Result<> ProgramLinker::link(const std::vector<std::string>& programs, const LoaderEnvironment& environment,
@@ -33,7 +32,9 @@ Result<> ProgramLinker::link(const std::vector<std::string>& programs, const Loa
   return base::for_each_in_parallel(
       programs.size(), {static_cast<unsigned>(workers_.size()), k_programs_at_once},
       [&](unsigned thread, std::size_t at) -> Result<> {
-        ORCH_CHECK(workers_[thread]->loader.link(programs[at], environment, linkages[thread]));
+        std::unique_ptr<Worker>& worker = workers_[thread];
+        if (worker == nullptr) worker = std::make_unique<Worker>(files_, options_);
+        ORCH_CHECK(worker->loader.link(programs[at], environment, linkages[thread]));
         visit(at, linkages[thread]);
         return {};
       });

@@ -29,7 +29,9 @@ class ProgramLinker {
 
  private:
   struct Worker;
-  std::vector<std::unique_ptr<Worker>> workers_;
+  const StackFiles& files_;
+  LoaderOptions options_;
+  std::vector<std::unique_ptr<Worker>> workers_;  // by thread; each made when it is needed first
 };
 
 }  // namespace orch::elf

@@ -141,12 +141,13 @@ class Reporter {
       }
       report_.objects.push_back(std::move(out));
     }
-    const bool no_loader =
-        std::any_of(linkage.problems.begin(), linkage.problems.end(),
-                    [](const Problem& problem) { return problem.kind == ProblemKind::missing_interpreter; });
+    const auto no_loader =
+        std::find_if(linkage.problems.begin(), linkage.problems.end(),
+                     [](const Problem& problem) { return problem.kind == ProblemKind::missing_interpreter; });
     for (Problem problem : linkage.problems) {
       // Libraries name the loader, too: without it that is no second thing to look for.
-      if (no_loader && problem.kind == ProblemKind::missing_library && problem.object.starts_with("ld-linux"))
+      if (no_loader != linkage.problems.end() && problem.kind == ProblemKind::missing_library &&
+          no_loader->object.ends_with("/" + problem.object))
         continue;
       if (problem.kind == ProblemKind::missing_library)
         problem.detail += passed_over(linkage, problem.object);

@@ -6,6 +6,8 @@
 
 #include <fmt/format.h>
 
+#include <sys/stat.h>
+
 #include <algorithm>
 
 namespace orch::load {
@@ -175,7 +177,8 @@ Result<> add_auto_overlay(const std::string& path) {
                       "add { name = \"auto\", auto = true } to stack.deps yourself");
   // A link to a profile stays one.
   ORCH_TRY(const std::string file, sys::real_path(path));
-  return sys::write_atomic(file, text);
+  ORCH_TRY(const struct stat info, sys::stat_file(file));
+  return sys::write_atomic(file, text, sys::Sync::no, info.st_mode & 07777);
 }
 
 }  // namespace orch::load

@@ -109,9 +109,10 @@ Result<Transfer> failed(const Curl& curl, CURL* easy, CURLcode code, const char*
   long status = 0;
   curl.easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &status);
   const bool cannot_resume = code == CURLE_RANGE_ERROR || code == CURLE_BAD_DOWNLOAD_RESUME || status == 416;
-  if (resumed && cannot_resume) return Transfer::restart;
+  // What is too large behind another file's beginning may be right from the start.
+  if (resumed && (cannot_resume || sink.overflowed)) return Transfer::restart;
   if (sink.error != 0) return base::fail(base::errno_error(sink.error, "write", target.file));
-  if (sink.overflowed || code == CURLE_FILESIZE_EXCEEDED) return too_large(target);
+  if (sink.overflowed) return too_large(target);
   const bool absent = status == 404 || status == 410 || code == CURLE_FILE_COULDNT_READ_FILE;
   return base::fail(absent ? ErrorKind::not_found : ErrorKind::io,
                     "'" + base::printable(target.url) + "' cannot be downloaded: " +
@@ -143,9 +144,6 @@ Result<Transfer> transfer(const Curl& curl, const Target& target, int fd, std::u
   curl.easy_setopt(easy, CURLOPT_WRITEFUNCTION, write_to_sink);
   curl.easy_setopt(easy, CURLOPT_WRITEDATA, &sink);
   curl.easy_setopt(easy, CURLOPT_RESUME_FROM_LARGE, static_cast<curl_off_t>(offset));
-  // What the server announces; the sink counts what comes.
-  curl.easy_setopt(easy, CURLOPT_MAXFILESIZE_LARGE,
-                   static_cast<curl_off_t>(std::max<std::uint64_t>(sink.room, 1)));
   const CURLcode code = curl.easy_perform(easy);
   if (code == CURLE_OK) return Transfer::complete;
   return failed(curl, easy, code, message, target, sink, offset > 0);

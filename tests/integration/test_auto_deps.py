@@ -89,10 +89,12 @@ class AutoDeps(lib.TestCase):
     def test_an_overlay_that_cannot_be_resolved_leaves_the_profile_as_it_was(self):
         self.broken_source()
         text = self.profile.read_text()
+        self.profile.chmod(0o600)
         ran = self.orch("run", self.profile, "--auto-deps", status=125)
         self.golden("auto-deps/not-resolved.txt", self.of_the_error(ran))
         self.assertIn("added an overlay with auto = true", ran.stderr)
         self.assertEqual(self.profile.read_text(), text)
+        self.assertEqual(self.profile.stat().st_mode & 0o777, 0o600)
         self.assertEqual(list(self.tmp.glob("*.lock.toml")), [])
         shutil.rmtree(self.tmp / "cache")
         terminal = launching.Terminal([lib.BINARY, "run", self.profile], self.environment(), self.tmp)

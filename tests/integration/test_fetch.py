@@ -23,7 +23,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if self.path == "/moved":
             self.send_response(302)
             self.send_header("Location", self.server.target)
+            self.send_header("Content-Length", str(len(self.server.page)))
             self.end_headers()
+            self.send(self.server.page)
             return
         if self.path == "/endless":
             self.send_endless()
@@ -41,10 +43,13 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.send_response(200)
         self.send_header("Content-Length", str(len(CONTENT) - start))
         self.end_headers()
+        self.send(CONTENT[start:])
+
+    def send(self, content):
         try:
-            self.wfile.write(CONTENT[start:])
+            self.wfile.write(content)
         except OSError:
-            pass  # whoever asked has seen that it is too large
+            pass  # whoever asked has seen enough
 
     def send_endless(self):
         self.send_response(200)
@@ -76,7 +81,7 @@ class Archive(http.server.SimpleHTTPRequestHandler):
 class Served(lib.TestCase):
     def serve(self, handler=Handler):
         server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
-        server.requests, server.ranges, server.sent, server.target = [], True, 0, ""
+        server.requests, server.ranges, server.sent, server.target, server.page = [], True, 0, "", b""
         thread = threading.Thread(target=server.serve_forever, args=(0.05,))
         thread.start()
         self.addCleanup(server.server_close)
@@ -160,7 +165,6 @@ class Fetch(Served):
         self.assertIn(f"'{self.url('/endless')}' is not what is expected: it has more than {len(CONTENT)} bytes", ran.stderr)
         self.assertIn("hint: correct the address", ran.stderr)
         self.assertLess(self.server.sent, 1 << 28)
-        # A size that is announced ends it before anything is written.
         ran = self.fetch_locked(self.url(), len(CONTENT) - 1, status=1)
         self.assertIn(f"is not what is expected: it has more than {len(CONTENT) - 1} bytes", ran.stderr)
         partial = self.tmp / "cache/appimage-orch/downloads/partial" / self.sha256
@@ -168,6 +172,23 @@ class Fetch(Served):
         # What is left of another file may be larger than this one.
         partial.write_bytes(b"z" * (len(CONTENT) + 5))
         self.fetch_locked(self.url(), len(CONTENT))
+
+    def test_a_download_of_a_known_size_goes_on_or_begins_anew(self):
+        partial = self.tmp / "cache/appimage-orch/downloads/partial" / self.sha256
+        for ranges, kept, requests in ((True, CONTENT[:1000], ["bytes=1000-"]), (False, CONTENT[:1000], ["bytes=1000-", None]),
+                                       (True, b"z" * 1000, ["bytes=1000-", None])):
+            with self.subTest(ranges=ranges, kept=kept[:1]):
+                self.server.ranges = ranges
+                self.server.requests.clear()
+                lib.remove_tree(self.tmp / "cache") if (self.tmp / "cache").exists() else None
+                self.write(partial.relative_to(self.tmp), kept)
+                self.fetch_locked(self.url(), len(CONTENT))
+                self.assertEqual([r for _, r in self.server.requests], requests)
+
+    def test_a_redirection_with_a_page_larger_than_the_file(self):
+        self.server.target = self.url()
+        self.server.page = b"moved " * len(CONTENT)
+        self.fetch_locked(self.url("/moved"), len(CONTENT))
 
     def test_a_list_of_images_that_does_not_end_is_refused(self):
         profile = self.write("p.toml", 'schema = 1\nextends = "native"\n[stack]\ncompat = "off"\nfinish = "off"\n'

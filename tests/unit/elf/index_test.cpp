@@ -150,6 +150,19 @@ TEST_CASE("what an index knows of ELF files is all that was read of them") {
   CHECK(*index.elf_file(index.root()) == std::nullopt);
 }
 
+TEST_CASE("a tree with too many names is refused, also where they are names of few files") {
+  orch::test::MemoryTree tree;
+  const auto file = tree.file(tree.root(), "file", "x");
+  for (int i = 0; i < 10; ++i) {
+    const auto folder = tree.directory(tree.root(), "d" + std::to_string(i));
+    for (int name = 0; name < 9; ++name) tree.name(folder, std::to_string(name), file);
+  }
+  CHECK(Index::make(tree, {.most_entries = 11 + 90}));
+  const auto refused = Index::make(tree, {.most_entries = 100});
+  REQUIRE(!refused);
+  CHECK(refused.error().what == "the tree has more than 100 files");
+}
+
 TEST_CASE("an index that is cut is refused") {
   const std::string bytes((*Index::make(sample(), IndexOptions{true}))->bytes());
   for (std::size_t size = 0; size < bytes.size(); ++size) CHECK(!Index::parse(bytes.substr(0, size)));
