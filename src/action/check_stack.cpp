@@ -1,10 +1,13 @@
 // check-stack: what each layer does to those below it. An overlay that would poison the base is refused; what
 // is only worth knowing, or is allowed by the profile, is recorded.
-//   inputs      images[N]: the stack, bottom first; manifests[N]: of those made from packages
+//   inputs      images[N]: the stack, bottom first; indexes[N]: of the images; manifests[N]: of those made from
+//   packages
 //   parameters  names, roles, classes, allow: of the layers, in that order; allow_ready_made: for those that
 //   no package made
 //   outputs     check: "appimage-orch/stack-check/1": docs/schemas/stack-check-1.schema.json
 #include "action/context.hpp"
+#include "action/indexes.hpp"
+#include "elf/index_files.hpp"
 #include "format/json.hpp"
 #include "image/layer_rules.hpp"
 #include "image/open_tree.hpp"
@@ -29,6 +32,7 @@ struct StackLayer {
   std::string layer_class;
   std::set<std::string> allow;
   std::string manifest;  // path; empty for layers that no package made
+  std::string index;     // path
 };
 
 std::string text_at(const Value& parameters, std::string_view name, std::size_t index) {
@@ -84,6 +88,9 @@ std::function<std::string(const std::string&)> package_names(const std::string& 
 
 Result<std::vector<StackLayer>> open_stack(const Context& context) {
   const std::vector<std::string> paths = context.input_list("images");
+  const std::vector<std::string> indexes = context.input_list("indexes");
+  if (indexes.size() != paths.size())
+    return base::fail(base::ErrorKind::internal, "check-stack takes one index for each image");
   const Value* allow = context.parameters.find("allow");
   const std::vector<std::string> named = context.texts("allow_ready_made");
   const std::set<std::string> ready_made(named.begin(), named.end());
@@ -97,7 +104,8 @@ Result<std::vector<StackLayer>> open_stack(const Context& context) {
                      text_at(context.parameters, "roles", i),
                      text_at(context.parameters, "classes", i),
                      {},
-                     manifest_of(context, i)};
+                     manifest_of(context, i),
+                     indexes[i]};
     if (layer.manifest.empty()) layer.allow = ready_made;
     if (allow != nullptr && allow->is_array() && i < allow->as_array().size())
       if (const Value& names = allow->as_array()[i]; names.is_array())
@@ -151,6 +159,11 @@ Result<> check_stack(Context& context) {
       check.layer = layer.layer;
       check.overrides = layer.allow;
       check.package_of = package_names(layer.manifest);
+      if (check.layer_class == image::LayerClass::deps) {
+        ORCH_TRY(const auto index, read_index(layer.index));
+        ORCH_TRY(const std::vector<elf::IndexedFile> files, elf::elf_files(*index));
+        check.programs = elf::programs_of(files);
+      }
       ORCH_TRY(const std::vector<image::Finding> found, image::check_in_stack(check, below, base_layers));
       findings.insert(findings.end(), found.begin(), found.end());
       if (!layer.manifest.empty()) of_packages.insert(of_packages.end(), found.begin(), found.end());

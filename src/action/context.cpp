@@ -1,5 +1,6 @@
 #include "action/context.hpp"
 
+#include "base/text.hpp"
 #include "image/open_tree.hpp"
 
 namespace orch::action {
@@ -41,7 +42,7 @@ std::vector<std::string> Context::setting_texts(std::string_view setting) const 
 
 std::string Context::called(const std::string& path) const {
   const std::string layer = settings.string_or("layer", "");
-  return layer.empty() ? "" : image::image_of_layer(path, layer, cache_dir);
+  return layer.empty() ? "'" + base::printable(path) + "'" : image::image_of_layer(path, layer, cache_dir);
 }
 
 std::string Context::tool(std::string_view name) const {

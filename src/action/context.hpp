@@ -51,7 +51,7 @@ struct Context {
   // A parameter that is a list of strings; empty where it is absent.
   std::vector<std::string> texts(std::string_view parameter) const;
   std::vector<std::string> setting_texts(std::string_view setting) const;
-  // What an image is called in messages, by the setting "layer" where the rule has it.
+  // What an image is called in messages: by the setting "layer" where the rule has it, else by its path.
   std::string called(const std::string& path) const;
   // The path of a tool; empty where it is absent.
   std::string tool(std::string_view name) const;

@@ -1,19 +1,18 @@
 // verify-stack: whether the application can start on its stack, as the dynamic loader would see it.
 //   inputs      app: the index of the application's tree; layers[N]: the indexes of the stack, bottom first
-//   parameters  names: of the layers; library_path: LD_LIBRARY_PATH of the launch, "${appdir}" in it stands
+//   parameters  names, roles: of the layers; library_path: LD_LIBRARY_PATH of the launch, "${appdir}" in it stands
 //   for
 //               the application's directory; require, ignore: sonames or paths; isa: the x86-64 level on
 //               offer
 //   outputs     report: "appimage-orch/verify/1", without packages and conflicts
 #include "action/context.hpp"
+#include "action/indexes.hpp"
 #include "base/text.hpp"
 #include "elf/linkage_report.hpp"
 #include "format/json.hpp"
 #include "sys/file.hpp"
 
 #include <fmt/format.h>
-
-#include <sys/stat.h>
 
 namespace orch::action {
 
@@ -22,26 +21,20 @@ namespace {
 // Where the application stands while it is looked at: reports are the same wherever it lies.
 constexpr std::string_view k_appdir = "/AppDir";
 
-Result<std::shared_ptr<const elf::Index>> read_index(const std::string& path) {
-  ORCH_TRY(const auto file, sys::MappedFile::open(path));
-  auto index = elf::Index::parse(file->bytes(), file);
-  if (!index) return base::fail(std::move(index.error()).while_doing("reading '" + path + "'"));
-  return index;
-}
-
 Result<std::vector<elf::IndexedLayer>> read_layers(const Context& context) {
   const std::vector<std::string> paths = context.input_list("layers");
   const std::vector<std::string> names = context.texts("names");
+  const std::vector<std::string> roles = context.texts("roles");
   std::vector<elf::IndexedLayer> layers;
   for (std::size_t i = 0; i < paths.size(); ++i) {
-    ORCH_TRY(const struct stat info, sys::stat_file(paths[i]));
-    if (info.st_size == 0) continue;
     ORCH_TRY(auto index, read_index(paths[i]));
-    layers.push_back({i < names.size() ? names[i] : fmt::format("layer {}", i), std::move(index)});
+    if (index == nullptr) continue;
+    layers.push_back({i < names.size() ? names[i] : fmt::format("layer {}", i), std::move(index),
+                      i < roles.size() && roles[i] == "deps"});
   }
   if (!layers.empty()) return layers;
   // A stack without images has nothing of what the application needs.
-  layers.push_back({"nothing", elf::Index::empty()});
+  layers.push_back({"nothing", elf::Index::empty(), false});
   return layers;
 }
 
@@ -61,6 +54,7 @@ std::vector<std::string> library_path(const std::string& text) {
 Result<> verify_stack(Context& context) {
   ORCH_TRY(const Input* const app, context.input("app"));
   ORCH_TRY(auto app_index, read_index(app->path));
+  if (app_index == nullptr) app_index = elf::Index::empty();
   ORCH_TRY(const std::vector<elf::IndexedLayer> layers, read_layers(context));
   ORCH_TRY(const auto files, elf::StackFiles::make(layers, std::move(app_index), std::string(k_appdir)));
   elf::ReportOptions options;

@@ -1,5 +1,7 @@
 #include "base/parallel.hpp"
 
+#include <system_error>
+
 #include <algorithm>
 #include <atomic>
 #include <optional>
@@ -39,7 +41,12 @@ Result<> for_each_in_parallel(std::size_t items, const Threads& threads,
     }
   };
   std::vector<std::thread> others;
-  for (unsigned i = 1; i < count; ++i) others.emplace_back(run, i);
+  others.reserve(count);
+  try {
+    for (unsigned i = 1; i < count; ++i) others.emplace_back(run, i);
+  } catch (const std::system_error&) {
+    // No more threads are to be had (a container's limit): those that there are do all the work.
+  }
   run(0);
   for (std::thread& thread : others) thread.join();
   std::optional<Failure> first;

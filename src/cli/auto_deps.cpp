@@ -106,14 +106,17 @@ Result<AddedOverlay> AddedOverlay::add(const Session& session, const model::Prof
   return out;
 }
 
-Result<> AddedOverlay::take_back() const {
+Result<bool> AddedOverlay::take_back() const {
   ORCH_TRY(const std::string now, sys::read_file(profile_.path));
-  if (now != after_) return {};
+  if (now != after_) return false;
   ORCH_TRY(const struct stat info, sys::stat_file(profile_.path));
   ORCH_CHECK(sys::write_atomic(profile_.path, *profile_.before, sys::Sync::no, info.st_mode & 07777));
-  if (!lock_.before) return sys::remove_tree(lock_.path);
-  ORCH_TRY([[maybe_unused]] const bool changed, sys::write_if_changed(lock_.path, *lock_.before));
-  return {};
+  if (!lock_.before) {
+    ORCH_CHECK(sys::remove_tree(lock_.path));
+  } else {
+    ORCH_TRY([[maybe_unused]] const bool changed, sys::write_if_changed(lock_.path, *lock_.before));
+  }
+  return true;
 }
 
 Result<AutoDeps> offer_auto_deps(const Session& session, Project& project, base::Value& report, bool told,

@@ -16,9 +16,9 @@ class AddedOverlay {
  public:
   // Adds it. Errors: as load::add_auto_overlay().
   static Result<AddedOverlay> add(const Session& session, const model::Profile& profile);
-  // Both files again as they were; a profile that somebody else has changed since is left alone. What could not be
-  // put back is an Error.
-  Result<> take_back() const;
+  // Both files again as they were; false: somebody else has changed the profile since, and both are left alone. What
+  // could not be put back is an Error.
+  Result<bool> take_back() const;
 
  private:
   struct File {

@@ -1,6 +1,6 @@
 #include "cli/base_facts.hpp"
 
-#include "elf/index.hpp"
+#include "action/indexes.hpp"
 #include "package/source.hpp"
 #include "sys/file.hpp"
 
@@ -31,7 +31,7 @@ std::vector<std::string> image_layers_at_bottom(const model::Profile& profile) {
   for (const Value& layer : profile.layers()) {
     const std::string kind = layer.string_or("kind", "");
     if (kind == "packages") return out;
-    if (kind != "compat" && kind != "finish") out.push_back(layer.string_or("name", ""));
+    if (!model::is_made_of_stack(layer)) out.push_back(layer.string_or("name", ""));
   }
   return out;
 }
@@ -52,9 +52,8 @@ Result<BaseFacts> read_base_facts(const std::vector<LayerIndex>& indexes) {
   BaseFacts facts;
   std::vector<image::Layer> layers;
   for (const LayerIndex& index : indexes) {
-    ORCH_TRY(const auto file, sys::MappedFile::open(index.path));
-    if (file->bytes().empty()) continue;
-    ORCH_TRY(std::shared_ptr<const image::FileTree> tree, elf::Index::parse(file->bytes(), file));
+    ORCH_TRY(std::shared_ptr<const image::FileTree> tree, action::read_index(index.path));
+    if (tree == nullptr) continue;
     layers.push_back({index.layer, std::move(tree)});
   }
   if (layers.empty()) return facts;

@@ -6,6 +6,7 @@
 #include "cli/locked_images.hpp"
 #include "cli/options.hpp"
 #include "cli/paths.hpp"
+#include "cli/unfinished.hpp"
 #include "format/json.hpp"
 #include "package/lock_file.hpp"
 #include "package/resolve.hpp"
@@ -217,6 +218,10 @@ Result<> lock_images(Project& project, const std::string& target, BuildView& vie
                       "'appimage-orch build' shows the same failure with its log");
   for (std::size_t i = 0; i < outcomes.size(); ++i) {
     if (!target.empty()) ORCH_CHECK(export_images(project, steps[i], report.plan, target));
+    // Whoever takes the image gets what it lacks, too.
+    ORCH_TRY(const std::vector<std::string> lacks,
+             unfinished_caches(project, project.profiles()[i].name, report.plan));
+    for (const std::string& line : lacks) view.note("warning: " + line);
     ORCH_TRY(std::vector<package::LockedImage> images,
              finished_images(project, project.profiles()[i], steps[i], report.plan));
     const LockFile before = outcomes[i].lock;

@@ -24,6 +24,10 @@ bool belongs_to(const Step& step, const model::Profile& profile) {
   return std::find(step.profiles.begin(), step.profiles.end(), profile.name) != step.profiles.end();
 }
 
+bool is_recorded(const Value& layer) {
+  return model::takes_packages(layer) || model::is_made_of_stack(layer);
+}
+
 // "PROFILE/RULE/LAYER" to "LAYER"; empty for a step that is of no item.
 std::string item_of(const Step& step) {
   const std::size_t rule = step.slot.find("/" + step.rule);
@@ -57,6 +61,46 @@ Value image_urls(const model::Profile& profile, const std::string& sha256) {
   return urls;
 }
 
+// What identifies the content of a layer, whoever writes its image; nullopt where nothing does before it is there.
+Result<std::optional<std::string>> content_of(const Value& layer, hash::StatCache& stat_cache) {
+  const std::string kind = layer.string_or("kind", "");
+  std::string known;
+  if (model::takes_packages(layer)) {
+    if (layer.find("locked") != nullptr) known = package::image_recipe(layer);
+  } else if (kind == "url") {
+    known = layer.string_or("sha256", "");
+  } else if (const Value* image = layer.find("locked_image"); kind == "fex" && image != nullptr) {
+    known = image->string_or("sha256", "");
+  } else if (kind == "file") {
+    const std::string path = layer.string_or("image", "");
+    ORCH_TRY(const struct stat info, sys::stat_file(path));
+    if (S_ISREG(info.st_mode)) {
+      ORCH_TRY(const hash::Digest digest, stat_cache.digest(path));
+      known = digest.hex();
+    }
+  }
+  return known.empty() ? std::nullopt : std::optional(kind + ":" + known);
+}
+
+// What the image of a layer depends on, but for the tools. What the compat layer holds follows from the layers below
+// it, so it says nothing more.
+Result<std::optional<std::string>> recipe_of(const model::Profile& profile, const Value& layer,
+                                             hash::StatCache& stat_cache) {
+  if (model::takes_packages(layer)) return std::optional(package::image_recipe(layer));
+  const std::string kind = layer.string_or("kind", "");
+  if (kind == "finish" && model::has_layers_of_steps(profile)) return std::optional<std::string>();
+  Value below = Value::array();
+  for (const Value& other : profile.layers()) {
+    if (&other == &layer) break;
+    if (model::is_made_of_stack(other)) continue;
+    ORCH_TRY(const std::optional<std::string> content, content_of(other, stat_cache));
+    if (!content) return std::optional<std::string>();
+    below.push(Value::strings({other.string_or("name", ""), *content}));
+  }
+  const Value recipe = Value::object({{"kind", kind}, {"below", std::move(below)}});
+  return std::optional(hash::sha256_of(recipe.canonical()).hex());
+}
+
 struct Finished {
   std::string path;
   package::LockedImage image;  // without its recipe
@@ -87,13 +131,13 @@ Result<std::vector<Finished>> artifacts_of(const Project& project, const std::ve
 }  // namespace
 
 std::vector<ImageStep> image_steps(const graph::Graph& graph, const model::Profile& profile) {
-  std::set<std::string> of_packages;
+  std::set<std::string> made;
   for (const Value& layer : profile.layers())
-    if (model::takes_packages(layer)) of_packages.insert(layer.string_or("name", ""));
+    if (is_recorded(layer)) made.insert(layer.string_or("name", ""));
   std::vector<ImageStep> all;
   for (std::uint32_t i = 0; i < graph.steps.size(); ++i) {
     const Step& step = graph.steps[i];
-    if (!belongs_to(step, profile) || !of_packages.contains(item_of(step))) continue;
+    if (!belongs_to(step, profile) || !made.contains(item_of(step))) continue;
     for (std::size_t k = 0; k < step.outputs.size(); ++k)
       if (step.outputs[k].provides == "item.image") all.push_back({item_of(step), model::StepIndex{i}, k});
   }
@@ -108,17 +152,20 @@ std::vector<ImageStep> image_steps(const graph::Graph& graph, const model::Profi
   return last;
 }
 
-Result<std::vector<package::LockedImage>> finished_images(const Project& project,
-                                                          const model::Profile& profile,
+Result<std::vector<package::LockedImage>> finished_images(Project& project, const model::Profile& profile,
                                                           const std::vector<ImageStep>& steps,
                                                           const plan::Plan& plan) {
   ORCH_TRY(std::vector<Finished> all, artifacts_of(project, steps, plan));
   std::vector<package::LockedImage> images;
-  for (Finished& item : all) {
-    for (const Value& layer : profile.layers())
-      if (layer.string_or("name", "") == item.image.name) item.image.recipe = package::image_recipe(layer);
-    images.push_back(std::move(item.image));
-  }
+  for (Finished& item : all)
+    for (const Value& layer : profile.layers()) {
+      if (layer.string_or("name", "") != item.image.name) continue;
+      ORCH_TRY(std::optional<std::string> recipe, recipe_of(profile, layer, project.stat_cache()));
+      if (!recipe) continue;
+      item.image.recipe = *std::move(recipe);
+      images.push_back(std::move(item.image));
+      break;
+    }
   return images;
 }
 
@@ -133,12 +180,20 @@ Result<> export_images(const Project& project, const std::vector<ImageStep>& ste
   return {};
 }
 
-void take_finished_images(model::Profile& profile, const std::string& cache_dir, bool rebuild) {
+Result<> take_finished_images(model::Profile& profile, hash::StatCache& stat_cache,
+                              const std::string& cache_dir, bool rebuild) {
   for (Value& layer : profile.layers()) {
-    if (!model::takes_packages(layer)) continue;
+    if (!is_recorded(layer)) continue;
     layer.set("made", "here");
     const Value* image = layer.find("locked_image");
     if (image == nullptr || rebuild) continue;
+    if (model::is_made_of_stack(layer)) {
+      ORCH_TRY(const std::optional<std::string> recipe, recipe_of(profile, layer, stat_cache));
+      if (!recipe || *recipe != image->string_or("recipe", "")) {
+        layer.erase("locked_image");
+        continue;
+      }
+    }
     const std::string sha256 = image->string_or("sha256", "");
     Value urls = image_urls(profile, sha256);
     const auto digest = hash::Sha256::parse(sha256);
@@ -147,6 +202,7 @@ void take_finished_images(model::Profile& profile, const std::string& cache_dir,
     layer.set("made", "elsewhere");
     layer.set("image_urls", std::move(urls));
   }
+  return {};
 }
 
 Result<std::vector<std::string>> different_images(const Project& project, const model::Profile& profile,
@@ -161,8 +217,8 @@ Result<std::vector<std::string>> different_images(const Project& project, const 
       ORCH_TRY(const std::string sha256, project.store().sha256(planned.outputs[item.output].artifact));
       if (sha256 == locked->string_or("sha256", "")) continue;
       out.push_back(
-          fmt::format("warning: the image of layer '{}' is not the one of the lock file: another mkfs.erofs "
-                      "than the one there made it ('lock --images' records this one, stack.image_sources "
+          fmt::format("warning: the image of layer '{}' is not the one of the lock file: other tools than "
+                      "those there made it ('lock --images' records this one, stack.image_sources "
                       "says where the other one is)",
                       base::printable(item.layer)));
     }

@@ -133,7 +133,7 @@ Result<> Project::prepare(LockPolicy policy, BuildView& view) {
                       [this](std::string_view line) { view_->note(std::string(line)); }, refreshed_});
   for (model::Profile& profile : profiles_) {
     ORCH_CHECK(locker_->lock(profile, policy, autos_[profile.path]));
-    take_finished_images(profile, session_.cache_dir, rebuild_);
+    ORCH_CHECK(take_finished_images(profile, *stat_cache_, session_.cache_dir, rebuild_));
   }
   std::vector<std::string> folders;
   for (const model::Profile& profile : profiles_) folders.push_back(profile.directory);

@@ -224,11 +224,17 @@ Built build_again(const Session& session, const ProjectOptions& options, const L
     built.error = std::move(opened).error();
   }
   if (!built.error && built.interrupted == 0) return built;
-  const Result<> back = added.overlay->take_back();
-  app.warn({back ? fmt::format("the overlay could not be made: '{}' is as it was before",
-                               base::printable(project->profiles().front().path))
-                 : "the overlay could not be made, and the profile still has it: " +
-                       base::one_line(back.error())});
+  const std::string what =
+      built.error ? "the overlay could not be made" : "interrupted before the overlay was made";
+  const std::string profile = base::printable(project->profiles().front().path);
+  const Result<bool> back = added.overlay->take_back();
+  if (!back)
+    app.warn({fmt::format("{}, and '{}' still has it: {}", what, profile, base::one_line(back.error()))});
+  else if (*back)
+    app.warn({fmt::format("{}: '{}' is as it was before", what, profile)});
+  else
+    app.warn({fmt::format("{}; '{}' was changed meanwhile and is left as it is, with the overlay in it", what,
+                          profile)});
   return built;
 }
 

@@ -64,12 +64,15 @@ std::string short_path(const std::string& path) {
                                               : std::string_view(path));
 }
 
-std::string needers(const Value& item) {
-  const std::vector<std::string> paths = texts(item, "needed_by");
+std::string needers(const std::vector<std::string>& paths) {
   if (paths.empty()) return {};
   std::string out = "needed by " + short_path(paths.front());
   if (paths.size() > 1) out += fmt::format(" and {} more", paths.size() - 1);
   return out;
+}
+
+std::string needers(const Value& item) {
+  return needers(texts(item, "needed_by"));
 }
 
 // "libfoo.so.1", "GLIBC_2.38 of libc.so.6".
@@ -112,6 +115,28 @@ std::string provided_text(const Value& report) {
   std::string out;
   for (const auto& [layer, number] : layers)
     out += fmt::format("{} {} {}", out.empty() ? ":" : ",", number, layer);
+  return out;
+}
+
+// Each name that is found: by whom it is needed, who provides it and from which layer.
+std::string found_text(const Value& report) {
+  struct Provider {
+    std::string layer;
+    std::vector<std::string> needed_by;
+  };
+  std::map<std::pair<std::string, std::string>, Provider> found;
+  for (const Value& object : items(report, "objects"))
+    for (const Value& need : items(object, "needs")) {
+      const std::string path = need.string_or("provider", "");
+      if (path.empty()) continue;
+      Provider& provider = found[{need.string_or("soname", ""), path}];
+      provider.layer = need.string_or("layer", "");
+      provider.needed_by.push_back(object.string_or("path", ""));
+    }
+  std::string out;
+  for (const auto& [name, provider] : found)
+    out += fmt::format("  found     {}: {} of {}, {}\n", printable(name.first), short_path(name.second),
+                       printable(provider.layer), needers(provider.needed_by));
   return out;
 }
 
@@ -186,6 +211,7 @@ std::string stack_report_text(const std::string& profile, const Value& report, b
   if (hints > 0 && !all)
     out += fmt::format("  hint      {} that may be loaded by dlopen (--verbose shows them)\n",
                        quantity(hints, "name", "names"));
+  if (all) out += found_text(report);
   out += conflicts_text(report, all);
   for (const std::string& note : texts(report, "notes"))
     out += fmt::format("  note      {}\n", printable(note));

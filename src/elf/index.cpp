@@ -31,12 +31,36 @@ constexpr std::size_t k_files_at_once = 64;
 constexpr std::size_t k_directories_at_once = 16;
 constexpr std::uint64_t k_most_kept = 4U << 20;  // bytes of one file
 
+// All that is asked of the path of a file: paths themselves are not kept, for a small image may have very long ones.
+enum class Folder { root, etc, usr, usr_lib, loader_config, bin, other };
+
+Folder folder_in(Folder parent, std::string_view name) {
+  if (parent == Folder::loader_config) return parent;
+  if (parent == Folder::root && name == "etc") return Folder::etc;
+  if (parent == Folder::root && name == "usr") return Folder::usr;
+  if (parent == Folder::usr && name == "lib") return Folder::usr_lib;
+  if (parent == Folder::etc && name == "ld.so.conf.d") return Folder::loader_config;
+  return name == "bin" ? Folder::bin : Folder::other;
+}
+
 // What the loader, and whoever asks which distribution this is, reads of a root file system; and what says
 // how an application is started.
-bool is_kept(std::string_view path) {
-  if (path.find('/') == std::string_view::npos && path.ends_with(".desktop")) return true;
-  return path == "etc/ld.so.cache" || path == "etc/ld.so.conf" || path == "etc/ld.so.preload" ||
-         path == "etc/os-release" || path == "usr/lib/os-release" || path.starts_with("etc/ld.so.conf.d/");
+bool is_kept(Folder folder, std::string_view name) {
+  switch (folder) {
+    case Folder::root:
+      return name.ends_with(".desktop");
+    case Folder::etc:
+      return name == "ld.so.cache" || name == "ld.so.conf" || name == "ld.so.preload" || name == "os-release";
+    case Folder::usr_lib:
+      return name == "os-release";
+    case Folder::loader_config:
+      return true;
+    case Folder::usr:
+    case Folder::bin:
+    case Folder::other:
+      break;
+  }
+  return false;
 }
 
 // Walks a tree breadth first, one level at a time: directories of a level are read by all threads, and then numbered
@@ -47,8 +71,11 @@ class IndexBuilder {
 
   Result<std::string> run() {
     ORCH_TRY(const Listed root, look({"", NodeType::directory, tree_.root()}));
-    ORCH_CHECK(add(root, ""));
-    while (!level_.empty()) {
+    ORCH_CHECK(add(root, Folder::root));
+    for (std::size_t depth = 0; !level_.empty(); ++depth) {
+      if (depth > image::WalkLimits().depth)
+        return fail(ErrorKind::corrupt,
+                    fmt::format("directories are nested more than {} deep", image::WalkLimits().depth));
       std::vector<std::vector<Listed>> listings(level_.size());
       const base::Threads threads{tree_.is_thread_safe() ? options_.threads : 1, k_directories_at_once};
       ORCH_CHECK(
@@ -66,7 +93,9 @@ class IndexBuilder {
  private:
   struct Found {
     NodeId node;
-    std::string path;  // the first that leads there
+    Folder folder =
+        Folder::other;  // a directory's own; of a file, by its first name, the one that it lies in
+    bool kept = false;
   };
   // What a directory and its inodes say.
   struct Listed {
@@ -98,16 +127,18 @@ class IndexBuilder {
   }
 
   // The number of the node in the index; the same for all names of a file.
-  Result<std::size_t> add(const Listed& listed, std::string path) {
+  Result<std::size_t> add(const Listed& listed, Folder folder) {
     const NodeType type = listed.entry.type;
+    const std::string& name = listed.entry.name;
     const auto [known, is_new] = numbers_.try_emplace(listed.entry.node.value, found_.size());
     if (!is_new) {
       if (type == NodeType::directory)
         return fail(ErrorKind::corrupt,
-                    fmt::format("the directory '{}' stands in the tree twice", base::printable(path)));
+                    fmt::format("the directory '{}' stands in the tree twice", base::printable(name)));
       return known->second;
     }
-    found_.push_back({listed.entry.node, std::move(path)});
+    if (type == NodeType::directory && !name.empty()) folder = folder_in(folder, name);
+    found_.push_back({listed.entry.node, folder, type != NodeType::directory && is_kept(folder, name)});
     Draft::Node& node = draft_.nodes.emplace_back();
     node.info = listed.info;
     node.target = listed.target;
@@ -119,9 +150,9 @@ class IndexBuilder {
   Result<> add_entries(std::size_t number, std::vector<Listed>& listing) {
     std::vector<Draft::Entry> out;
     out.reserve(listing.size());
-    const std::string folder = number == 0 ? "" : found_[number].path + "/";
+    const Folder folder = found_[number].folder;
     for (Listed& listed : listing) {
-      ORCH_TRY(const std::size_t node, add(listed, folder + listed.entry.name));
+      ORCH_TRY(const std::size_t node, add(listed, folder));
       out.push_back({std::move(listed.entry.name), node});
     }
     draft_.nodes[number].entries = std::move(out);
@@ -141,12 +172,12 @@ class IndexBuilder {
   Result<> read_file(std::size_t number, const Found& found) {
     Draft::Node& node = draft_.nodes[number];
     ORCH_TRY(const std::unique_ptr<image::RandomAccess> file, tree_.open(found.node));
-    if (is_kept(found.path) && file->size() <= k_most_kept) {
+    if (found.kept && file->size() <= k_most_kept) {
       ORCH_TRY(node.content, image::read_exact(*file, 0, static_cast<std::size_t>(file->size())));
       return {};
     }
     ORCH_TRY(std::optional<Facts> facts, read_facts(*file));
-    if (!facts) return keep_script(node, found.path, *file);
+    if (!facts) return keep_script(node, found.folder, *file);
     node.elf = std::make_unique<Draft::ElfFile>();
     if (options_.dlopen_hints) {
       ORCH_TRY(node.elf->hints, read_dlopen_hints(*file, *facts));
@@ -160,11 +191,8 @@ class IndexBuilder {
   }
 
   // Scripts that may start the application say which program they lead to.
-  static Result<> keep_script(Draft::Node& node, std::string_view path, const image::RandomAccess& file) {
-    const std::size_t slash = path.rfind('/');
-    const bool in_bin = slash != std::string_view::npos &&
-                        (path.substr(0, slash) == "bin" || path.substr(0, slash).ends_with("/bin"));
-    if ((slash != std::string_view::npos && !in_bin) || file.size() < 2 || file.size() > k_most_script)
+  static Result<> keep_script(Draft::Node& node, Folder folder, const image::RandomAccess& file) {
+    if ((folder != Folder::root && folder != Folder::bin) || file.size() < 2 || file.size() > k_most_script)
       return {};
     ORCH_TRY(std::string head, image::read_exact(file, 0, 2));
     if (head != "#!") return {};

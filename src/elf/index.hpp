@@ -26,8 +26,8 @@ struct IndexOptions {
   // How many threads read files, and directories of trees that are thread-safe; more than 1 only for trees
   // whose files may be opened and read by several threads at once (image/erofs.hpp, image/directory_tree.hpp).
   unsigned threads = 1;
-  // Names in all directories; a tree with more is refused as corrupt. A node may have any number of names, so this is
-  // what bounds the memory.
+  // Names in all directories; a tree with more is refused as corrupt, like one that is nested deeper than walk() goes.
+  // A node may have any number of names, so this is what bounds the memory.
   std::size_t most_entries = 4'000'000;
 };
 

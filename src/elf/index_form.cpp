@@ -171,6 +171,13 @@ Result<Sections> Sections::open(std::string_view bytes) {
   }
   if (out.texts() == 0 || out.text_ends_[0] != 0 || end != out.pool_.size())
     return damaged("has texts that do not fill their place");
+  std::uint64_t words = 0;
+  for (std::size_t i = 0; i < out.files(); ++i) {
+    const FileRecord file = out.files_[i];
+    if (file.first != words) return damaged("has ELF files that share their facts");
+    words += file.words();
+  }
+  if (words != out.words_.size()) return damaged("has facts of no ELF file");
   if (out.nodes() == 0 || type_of(out.nodes_[0]) != NodeType::directory)
     return damaged("has no root directory");
   return out;
@@ -209,8 +216,7 @@ Result<FileRecord> Sections::file(std::size_t number) const {
   const FileRecord file = files_[number];
   for (const std::uint32_t text : {file.interpreter, file.soname, file.glibc, file.build_id, file.defect})
     if (text >= texts()) return damaged("has an ELF file with impossible names");
-  if (file.bits >= k_file_bits || file.reserved != 0 || file.layout == 1 || file.first > words_.size() ||
-      file.words() > words_.size() - file.first)
+  if (file.bits >= k_file_bits || file.reserved != 0 || file.layout == 1)
     return damaged("has an ELF file with impossible facts");
   std::size_t at = std::size_t{file.first} + file.needed + file.rpath + file.runpath;
   bool sound = are_texts(file.first, at - file.first);

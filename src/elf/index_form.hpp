@@ -129,8 +129,9 @@ class Records {
   std::size_t count_ = 0;
 };
 
-// The sections of an index; refers to its bytes. Nothing is checked before it is asked for, so an index costs little
-// to open; Errors are of kind corrupt.
+// The sections of an index; refers to its bytes. That sections and the words of files
+// follow each other is checked at once, all else when it is asked for: an index costs little to open. Errors are of kind
+// corrupt.
 class Sections {
  public:
   // Errors where the sections do not fill the bytes.

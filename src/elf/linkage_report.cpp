@@ -1,6 +1,7 @@
 #include "elf/linkage_report.hpp"
 
 #include "base/text.hpp"
+#include "elf/index_files.hpp"
 #include "elf/inspection.hpp"
 #include "elf/link_programs.hpp"
 #include "elf/loader.hpp"
@@ -42,6 +43,15 @@ Result<image::Entry> find_entry(const Index& app) {
   return std::move(entry);
 }
 
+bool concerns_interpreter(ProblemKind kind) {
+  return kind == ProblemKind::missing_interpreter || kind == ProblemKind::wrong_interpreter ||
+         kind == ProblemKind::foreign_loader;
+}
+
+bool is_listed(const std::vector<std::string>& names, std::string_view name) {
+  return std::find(names.begin(), names.end(), name) != names.end();
+}
+
 class Reporter {
  public:
   Reporter(const StackFiles& files, const ReportOptions& options)
@@ -57,21 +67,14 @@ class Reporter {
                        report_.start.library_path.end());
     environment_.library_path = base::join(directories, ":");
     ORCH_CHECK(interpreter_of(entry));
-    ORCH_TRY(const std::vector<std::string> all, elf_files());
-    std::set<std::string> started(report_.start.programs.begin(), report_.start.programs.end());
-    // Where nothing could be read off, whatever can be started has to work.
-    const bool unknown =
-        std::none_of(all.begin(), all.end(), [&](const auto& path) { return started.contains(path); });
-    std::vector<std::string> programs;
-    for (const std::string& path : all)
-      if (started.contains(path) || (unknown && is_program(path)))
-        programs.push_back(files_.appdir() + "/" + path);
-    ORCH_CHECK(look_at(programs, Severity::required));
-    programs.clear();
-    for (const std::string& path : all)
-      if (!seen_.contains(files_.appdir() + "/" + path)) programs.push_back(files_.appdir() + "/" + path);
-    ORCH_CHECK(look_at(programs, Severity::optional));
-    ORCH_CHECK(add_hints(all));
+    ORCH_TRY(const std::vector<IndexedFile> own, elf_files(files_.app()));
+    ORCH_CHECK(look_at(required_programs(own), Severity::required, Listed::all));
+    ORCH_CHECK(look_at(paths_in_app(own), Severity::optional, Listed::all));
+    ORCH_TRY(const std::vector<std::string> of_overlays, overlay_files());
+    ORCH_CHECK(look_at(of_overlays, Severity::optional, Listed::broken));
+    ORCH_CHECK(find_provided());
+    ORCH_CHECK(add_hints(own));
+    ORCH_CHECK(add_required_names());
     finish();
     return std::move(report_);
   }
@@ -95,40 +98,76 @@ class Reporter {
     return {};
   }
 
-  // The application's ELF files, by path.
-  Result<std::vector<std::string>> elf_files() const {
+  // Which objects the report lists: all, or those that lack something.
+  enum class Listed { all, broken };
+
+  std::string in_app(const std::string& path) const { return files_.appdir() + "/" + path; }
+
+  // What the entry point starts, and what the profile calls required. Where nothing could be read off, whatever can
+  // be started has to work.
+  std::vector<std::string> required_programs(const std::vector<IndexedFile>& own) const {
+    const std::set<std::string> started(report_.start.programs.begin(), report_.start.programs.end());
+    const bool unknown =
+        std::none_of(own.begin(), own.end(), [&](const auto& file) { return started.contains(file.path); });
     std::vector<std::string> out;
-    std::set<NodeId> known;
-    ORCH_CHECK(image::walk(files_.app(), [&](const image::WalkEntry& entry) -> Result<> {
-      if (entry.type != NodeType::file) return {};
-      ORCH_TRY(const std::optional<Facts> facts, files_.app().facts(entry.node));
-      if (facts && facts->type != k_type_relocatable && known.insert(entry.node).second)
-        out.push_back(entry.path);
-      return {};
-    }));
-    std::sort(out.begin(), out.end());
+    for (const IndexedFile& file : own) {
+      const bool can_start = !file.facts.interpreter.empty() || file.facts.type == k_type_executable;
+      if (started.contains(file.path) || (unknown && can_start) || is_listed(options_.require, file.path))
+        out.push_back(in_app(file.path));
+    }
+    for (const std::string& name : options_.require)
+      if (name.starts_with('/')) out.push_back(name);
     return out;
   }
 
-  bool is_program(const std::string& path) const {
-    const auto found = image::resolve(files_.app(), path);
-    if (!found || found->outcome != image::Resolution::Outcome::found) return false;
-    const auto facts = files_.app().facts(found->node);
-    return facts && *facts && (!(*facts)->interpreter.empty() || (*facts)->type == k_type_executable);
+  std::vector<std::string> paths_in_app(const std::vector<IndexedFile>& files) const {
+    std::vector<std::string> out;
+    for (const IndexedFile& file : files) out.push_back(in_app(file.path));
+    return out;
   }
 
-  // Absolute paths. What another one loads is not looked at once more.
-  Result<> look_at(const std::vector<std::string>& programs, Severity severity) {
-    std::vector<Linkage> linkages(programs.size());
-    ORCH_CHECK(linker_.link(programs, environment_, [&](std::size_t program, Linkage& linkage) {
-      linkages[program] = std::move(linkage);
-    }));
-    for (std::size_t i = 0; i < programs.size(); ++i)
-      if (severity == Severity::required || !seen_.contains(programs[i])) take(linkages[i], severity, {});
+  // What the overlays of this application have: helpers that its libraries start, plugins that they load. Files that
+  // another layer hides are not there.
+  Result<std::vector<std::string>> overlay_files() const {
+    std::vector<std::string> out;
+    for (std::size_t layer = 0; layer < files_.layers().size(); ++layer) {
+      if (!files_.layers()[layer].is_overlay) continue;
+      ORCH_TRY(const std::vector<IndexedFile> own, elf_files(*files_.layers()[layer].index));
+      for (const IndexedFile& file : own) {
+        ORCH_TRY(const image::Resolution found,
+                 image::resolve(files_.root(), "/" + file.path, image::Links::in_root));
+        if (found.outcome != image::Resolution::Outcome::found) continue;
+        const StackFiles::Place place = files_.place_of(found.node);
+        if (place.index != nullptr && place.layer == layer && place.node == file.node)
+          out.push_back("/" + file.path);
+      }
+    }
+    return out;
+  }
+
+  // Absolute paths. What another one loads is not looked at once more. A batch at a time: what its programs load is
+  // in memory, and what they load need not be linked in the next.
+  Result<> look_at(const std::vector<std::string>& paths, Severity severity, Listed listed) {
+    constexpr std::size_t k_batch = 256;
+    const auto is_new = [&](const std::string& path) {
+      return severity == Severity::required || !seen_.contains(path);
+    };
+    for (auto path = paths.begin(); path != paths.end();) {
+      std::vector<std::string> programs;
+      for (; path != paths.end() && programs.size() < k_batch; ++path)
+        if (is_new(*path)) programs.push_back(*path);
+      std::vector<Linkage> linkages(programs.size());
+      ORCH_CHECK(linker_.link(programs, environment_, [&](std::size_t program, Linkage& linkage) {
+        linkages[program] = std::move(linkage);
+      }));
+      for (std::size_t i = 0; i < programs.size(); ++i)
+        if (is_new(programs[i])) take(linkages[i], severity, {}, listed);
+    }
     return {};
   }
 
-  void take(const Linkage& linkage, Severity severity, const std::string& needed_by) {
+  void take(const Linkage& linkage, Severity severity, const std::string& needed_by,
+            Listed listed = Listed::all) {
     for (const LinkedObject& object : linkage.objects) {
       if (object.missing() || !seen_.insert(std::string(object.real_path)).second) continue;
       ReportObject out{std::string(object.real_path), files_.layer_of(object.node), severity, {}};
@@ -139,12 +178,16 @@ class Reporter {
                              std::string(found ? provider->real_path : ""),
                              found ? files_.layer_of(provider->node) : ""});
       }
-      report_.objects.push_back(std::move(out));
+      const bool lacks = std::any_of(out.needs.begin(), out.needs.end(),
+                                     [](const ReportNeed& need) { return need.provider.empty(); });
+      if (listed == Listed::all || lacks) report_.objects.push_back(std::move(out));
     }
     const auto no_loader =
         std::find_if(linkage.problems.begin(), linkage.problems.end(),
                      [](const Problem& problem) { return problem.kind == ProblemKind::missing_interpreter; });
     for (Problem problem : linkage.problems) {
+      // A library names no interpreter; what starts the programs that load it is their matter.
+      if (linkage.interpreter.empty() && concerns_interpreter(problem.kind)) continue;
       // Libraries name the loader, too: without it that is no second thing to look for.
       if (no_loader != linkage.problems.end() && problem.kind == ProblemKind::missing_library &&
           no_loader->object.ends_with("/" + problem.object))
@@ -171,15 +214,13 @@ class Reporter {
   }
 
   void add(const Problem& problem, Severity severity, const std::string& needed_by) {
-    const auto listed = [&](const std::vector<std::string>& names) {
-      const std::string inside = needed_by.starts_with(files_.appdir() + "/")
-                                     ? needed_by.substr(files_.appdir().size() + 1)
-                                     : needed_by;
-      return std::any_of(names.begin(), names.end(),
-                         [&](const std::string& name) { return name == problem.object || name == inside; });
+    const std::string inside =
+        needed_by.starts_with(in_app("")) ? needed_by.substr(in_app("").size()) : needed_by;
+    const auto concerns = [&](const std::vector<std::string>& names) {
+      return is_listed(names, problem.object) || is_listed(names, inside);
     };
-    if (listed(options_.ignore)) return;
-    if (listed(options_.require)) severity = Severity::required;
+    if (concerns(options_.ignore)) return;
+    if (concerns(options_.require)) severity = Severity::required;
     MissingItem& item = missing_[{problem.kind, problem.object, problem.version}];
     if (item.object.empty())
       item = {problem.kind, severity, problem.object, problem.version, {}, problem.detail};
@@ -189,29 +230,52 @@ class Reporter {
       item.needed_by.push_back(needed_by);
   }
 
-  // Names that files may load by dlopen and that nothing provides: neither the application nor the stack's
-  // library directories.
-  Result<> add_hints(const std::vector<std::string>& all) {
-    std::set<std::string> provided;
+  // File names that are there: what was found, the application's files, and the stack's library directories.
+  Result<> find_provided() {
     for (const ReportObject& object : report_.objects)
-      provided.insert(object.path.substr(object.path.rfind('/') + 1));
+      provided_.insert(object.path.substr(object.path.rfind('/') + 1));
     ORCH_CHECK(image::walk(files_.app(), [&](const image::WalkEntry& entry) -> Result<> {
-      provided.insert(entry.path.substr(entry.path.rfind('/') + 1));
+      provided_.insert(entry.path.substr(entry.path.rfind('/') + 1));
       return {};
     }));
     for (const std::string_view folder : image::default_library_directories()) {
       ORCH_TRY(const image::Resolution found, image::resolve(files_.root(), folder, image::Links::in_root));
       if (found.outcome != image::Resolution::Outcome::found || found.type != NodeType::directory) continue;
       ORCH_TRY(const std::vector<image::DirEntry> entries, files_.root().list(found.node));
-      for (const image::DirEntry& entry : entries) provided.insert(entry.name);
+      for (const image::DirEntry& entry : entries) provided_.insert(entry.name);
     }
-    for (const std::string& path : all) {
-      ORCH_TRY(const image::Resolution found, image::resolve(files_.app(), path));
-      ORCH_TRY(const std::vector<std::string> hints, files_.app().dlopen_hints(found.node));
+    return {};
+  }
+
+  // Names that files may load by dlopen and that nothing provides.
+  Result<> add_hints(const std::vector<IndexedFile>& own) {
+    for (const IndexedFile& file : own) {
+      ORCH_TRY(const std::vector<std::string> hints, files_.app().dlopen_hints(file.node));
       for (const std::string& name : hints)
-        if (!provided.contains(name))
+        if (!provided_.contains(name))
           add({ProblemKind::missing_library, name, {}, {}, "may be loaded by dlopen"}, Severity::hint,
-              files_.appdir() + "/" + path);
+              in_app(file.path));
+    }
+    return {};
+  }
+
+  // What the profile requires and nobody asks for is looked for all the same.
+  Result<> add_required_names() {
+    for (const std::string& name : options_.require) {
+      const auto known = [&](const auto& item) { return item.second.object == name; };
+      if (name.starts_with('/') || std::any_of(missing_.begin(), missing_.end(), known)) continue;
+      const bool is_path = name.find('/') != std::string::npos;
+      if (!is_path && provided_.contains(name)) continue;
+      if (is_path) {
+        ORCH_TRY(const image::Resolution found, image::resolve(files_.app(), name));
+        if (found.outcome == image::Resolution::Outcome::found) continue;
+      }
+      add({is_path ? ProblemKind::missing_program : ProblemKind::missing_library,
+           is_path ? in_app(name) : name,
+           {},
+           {},
+           "is required by the profile"},
+          Severity::required, {});
     }
     return {};
   }
@@ -236,6 +300,7 @@ class Reporter {
   LoaderEnvironment environment_;
   LinkageReport report_;
   std::set<std::string> seen_;
+  std::set<std::string> provided_;
   std::map<Key, MissingItem> missing_;
 };
 

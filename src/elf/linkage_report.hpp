@@ -24,7 +24,8 @@ struct ReportOptions {
   unsigned isa_level = 3;  // what the processor offers; FEX: 3
   std::vector<std::string>
       library_path;  // LD_LIBRARY_PATH of the launch, in front of what the entry point sets
-  // Sonames, or paths in the application: their problems are required, or not looked at.
+  // Sonames, or paths (relative to the application, or absolute): required are they with all that they load, or their
+  // problems are not looked at. What is required and not there is missing, whether anything asks for it or not.
   std::vector<std::string> require;
   std::vector<std::string> ignore;
   unsigned threads = 1;
@@ -48,7 +49,9 @@ struct ReportNeed {
 struct ReportObject {
   std::string path;  // absolute, without links
   std::string layer;
-  Severity severity = Severity::optional;  // required: it is loaded when the application starts
+  // required: it is loaded when the application starts. Of an overlay, what the application does not load is listed
+  // only where it lacks something.
+  Severity severity = Severity::optional;
   std::vector<ReportNeed> needs;
 };
 

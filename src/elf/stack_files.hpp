@@ -24,6 +24,7 @@ using base::Result;
 struct IndexedLayer {
   std::string name;  // as reports name it: "base", "webkit"
   std::shared_ptr<const Index> index;
+  bool is_overlay = false;  // made for this application: what lies in it has to work, too
 };
 
 // Immutable, and safe for several threads.
@@ -37,6 +38,7 @@ class StackFiles {
   const image::FileTree& root() const { return *tree_; }
   const Index& app() const { return *app_; }
   const std::string& appdir() const { return appdir_; }
+  const std::vector<IndexedLayer>& layers() const { return layers_; }
   // "app", or the name of the layer that a node of root() is from.
   std::string layer_of(image::NodeId node) const;
 

@@ -174,6 +174,8 @@ std::string machine_name(std::uint16_t machine, bool is_64) {
       return "aarch64";
     case 243:
       return is_64 ? "riscv64" : "riscv32";
+    case 247:
+      return "bpf";
     case 258:
       return "loongarch64";
     default:

@@ -1,12 +1,16 @@
 #include "image/layer_rules.hpp"
 
 #include "base/text.hpp"
+#include "image/elf_header.hpp"
+#include "image/interpreter.hpp"
+#include "image/merged_view.hpp"
 
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <array>
 #include <initializer_list>
+#include <map>
 #include <tuple>
 #include <utility>
 
@@ -63,6 +67,7 @@ constexpr std::array k_rules{
               "FEX's loader follows it out of the guest's root file system"},
     LayerRule{"executable-directory", 'D', k_refused, k_guarded,
               "executables come from the base, or from the application itself"},
+    LayerRule{"interpreter", 'E', k_refused, classes({LayerClass::deps}), "nothing can start it"},
 };
 
 // Section B of the checklist. A name on any default library directory counts, not only in lib64.
@@ -143,25 +148,6 @@ bool is_library_path(std::string_view path) {
   if (capabilities != std::string_view::npos) directory = directory.substr(0, capabilities);
   return std::find(k_library_directories.begin(), k_library_directories.end(), directory) !=
          k_library_directories.end();
-}
-
-std::string machine_name(std::uint16_t machine) {
-  switch (machine) {
-    case 3:
-      return "i386";
-    case 40:
-      return "arm";
-    case 62:
-      return "x86_64";
-    case 183:
-      return "aarch64";
-    case 243:
-      return "riscv";
-    case 247:
-      return "bpf";
-    default:
-      return fmt::format("machine {}", machine);
-  }
 }
 
 const LayerRule& rule_of(std::string_view id) {
@@ -257,6 +243,22 @@ class Checker {
     }
   }
 
+  // `view`: the layer with those below.
+  Result<> check_programs(const FileTree& view) {
+    std::map<std::pair<std::string, std::uint16_t>, std::string> defects;  // few interpreters, many programs
+    for (const LayerProgram& program : check_.programs) {
+      const auto [known, is_new] = defects.try_emplace({program.interpreter, program.machine});
+      if (is_new) {
+        ORCH_TRY(known->second, interpreter_defect(view, program.interpreter, program.machine));
+      }
+      if (!known->second.empty())
+        report("interpreter", program.path,
+               fmt::format("is a program with the interpreter '{}', {}", printable(program.interpreter),
+                           known->second));
+    }
+    return {};
+  }
+
   std::vector<Finding> take() && {
     std::sort(findings_.begin(), findings_.end(), [](const Finding& a, const Finding& b) {
       return std::tie(a.path, a.rule, a.package) < std::tie(b.path, b.rule, b.package);
@@ -318,9 +320,9 @@ class Checker {
     const auto& allowed = check_.machines;
     if (std::find(allowed.begin(), allowed.end(), elf->machine) == allowed.end()) {
       std::vector<std::string> names;
-      for (const std::uint16_t machine : allowed) names.push_back(machine_name(machine));
+      for (const std::uint16_t machine : allowed) names.push_back(machine_name(machine, true));
       report(any_contains(k_exempt, entry.path) ? "exempt-machine" : "foreign-machine", entry.path,
-             fmt::format("is an ELF file for {}, expected {}", machine_name(elf->machine),
+             fmt::format("is an ELF file for {}, expected {}", machine_name(elf->machine, true),
                          base::join(names, " or ")));
     }
     // A file whose own name says it already is not reported twice.
@@ -395,6 +397,12 @@ Result<std::vector<Finding>> check_in_stack(const LayerCheck& check, const std::
   ORCH_TRY(const std::vector<LayerFact> facts, compare_layers(below, check.layer));
   for (const LayerFact& fact : facts)
     if (concerns_stack(fact.kind)) checker.check_fact(fact, below, base_layers);
+  if (!check.programs.empty()) {
+    std::vector<Layer> all = below;
+    all.push_back(check.layer);
+    ORCH_TRY(const auto view, MergedView::make(std::move(all), OneLayer::overlay));
+    ORCH_CHECK(checker.check_programs(*view));
+  }
   return std::move(checker).take();
 }
 

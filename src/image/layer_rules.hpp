@@ -31,7 +31,8 @@ enum class Severity { refused, noted };
 
 struct LayerRule {
   std::string_view id;  // "abi-library": stable, part of override names
-  char group;           // of the checklist: A architecture, B ABI boundary, C precedence, D library focus
+  char group;           // of the checklist: A architecture, B ABI boundary, C precedence, D library focus,
+                        // E what FEX needs
   Severity severity;
   std::uint32_t classes;    // bit N: holds for LayerClass N
   std::string_view reason;  // why, ends each sentence
@@ -61,12 +62,20 @@ struct ElfIdentity {
 using ReadElf =
     std::function<Result<std::optional<ElfIdentity>>(const FileTree& tree, const WalkEntry& file)>;
 
+// A program of a layer, and the interpreter (PT_INTERP) that it names.
+struct LayerProgram {
+  std::string path;
+  std::uint16_t machine = 0;
+  std::string interpreter;
+};
+
 struct LayerCheck {
   LayerClass layer_class = LayerClass::deps;
   Layer layer;
   std::vector<std::string> packages{};      // names of the packages that it was made from
   std::vector<std::uint16_t> machines{62};  // e_machine values that are allowed: 62 x86_64, 3 i386
   ReadElf read_elf{};                       // not set: nothing about ELF files is checked
+  std::vector<LayerProgram> programs{};     // for check_in_stack: those that have an interpreter
   // The package that a path is from, "" if nobody knows; may be empty.
   std::function<std::string(const std::string& path)> package_of{};
   // Names of findings that the profile allows (is_allowed).
@@ -95,8 +104,8 @@ struct Finding {
 // What concerns the layer alone: groups A, B and D, and of C what needs no layers below. Sorted by path,
 // rule.
 Result<std::vector<Finding>> check_layer(const LayerCheck& check);
-// What concerns the stack: overrides, type conflicts and where absolute links lead, against the exact layers
-// below (bottom first). Only a link that leads to a directory of its own layer is found by both checks.
+// What concerns the stack: overrides, type conflicts, where absolute links lead and where programs find their
+// interpreter, with the exact layers below (bottom first). Only a link that leads to a directory of its own layer is found by both checks.
 // `base_layers`: how many of them, from the bottom, are the base's (base image, GPU overlays).
 Result<std::vector<Finding>> check_in_stack(const LayerCheck& check, const std::vector<Layer>& below,
                                             std::size_t base_layers);

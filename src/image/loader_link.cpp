@@ -1,7 +1,7 @@
 #include "image/loader_link.hpp"
 
 #include "base/text.hpp"
-#include "image/elf_header.hpp"
+#include "image/interpreter.hpp"
 
 #include <fmt/format.h>
 
@@ -63,7 +63,7 @@ class Observer {
     out_.path = kind_.path;
     ORCH_TRY(out_.found, fex_resolve(view_, kind_.path, FexLookup::loader));
     if (out_.found.outcome == FexPath::Outcome::found) {
-      ORCH_TRY(out_.found_kind, kind_of(out_.found));
+      ORCH_TRY(out_.found_kind, kind_at(view_, out_.found));
       if (out_.found_kind == kind_.arch)
         return decide(Decision::resolves, fmt::format("it leads to '{}'", printable(out_.found.path)));
       if (out_.found.type != NodeType::directory)
@@ -86,20 +86,12 @@ class Observer {
     return std::move(out_);
   }
 
-  // What lies at a place that was found: the machine of an ELF file, or what else it is.
-  Result<std::string> kind_of(const FexPath& place) const {
-    if (place.type != NodeType::file) return std::string(to_string(place.type));
-    ORCH_TRY(const std::unique_ptr<RandomAccess> file, view_.open(place.node));
-    ORCH_TRY(const std::optional<ElfHeader> header, read_elf_header(*file));
-    return header ? machine_name(header->machine, header->is_64) : std::string("no ELF file");
-  }
-
   Result<> look_elsewhere() {
     for (const std::string_view place : kind_.places) {
       const std::string path = join(place, kind_.name);
       ORCH_TRY(const FexPath found, fex_resolve(view_, "/" + path, FexLookup::loader));
       if (found.outcome != FexPath::Outcome::found) continue;
-      ORCH_TRY(const std::string what, kind_of(found));
+      ORCH_TRY(const std::string what, kind_at(view_, found));
       if (what != kind_.arch) continue;
       // By the real directory: the link must not depend on links that another layer may change.
       ORCH_TRY(const Resolution directory, resolve(view_, place, Links::leave));

@@ -139,7 +139,7 @@ class LayerMaker {
   Result<> add_made(const Value& stack, std::string_view kind) {
     const Value& wanted = *stack.find(kind);
     if (wanted.as_string() == "off") return {};
-    Value layer = Value::object({{"kind", std::string(kind)}});
+    Value layer = Value::object({{"kind", std::string(kind)}, {"made", "here"}});
     layer.span = wanted.span;
     std::string name(kind);
     for (int n = 2; taken(name) != nullptr; ++n) name = fmt::format("{}-{}", kind, n);
@@ -225,15 +225,7 @@ std::vector<std::string> automatic_images(const Host& host, std::string_view rol
 }
 
 bool is_content(const Value& layer) {
-  const std::string kind = layer.string_or("kind", "");
-  return kind != "compat" && kind != "finish";
-}
-
-bool adds_layers(const model::Profile& profile) {
-  return std::any_of(profile.steps.begin(), profile.steps.end(), [](const model::Rule& step) {
-    return std::any_of(step.outputs.begin(), step.outputs.end(),
-                       [](const model::RuleOutput& output) { return output.provides == "layers+"; });
-  });
+  return !model::is_made_of_stack(layer);
 }
 
 // libkrunfw's guest kernel has no EROFS decompressor but LZ4.
@@ -313,7 +305,8 @@ Result<> resolve_auto_layers(model::Profile& profile, const Host& host) {
   for (Value& layer : layers.as_array()) mark_conversion(layer, host);
   // Nothing can be made from nothing: a stack without other layers has none at all.
   const bool has_content = std::any_of(layers.as_array().begin(), layers.as_array().end(), is_content);
-  profile.value.set("layers", has_content || adds_layers(profile) ? std::move(layers) : Value::array());
+  profile.value.set("layers",
+                    has_content || model::has_layers_of_steps(profile) ? std::move(layers) : Value::array());
   return {};
 }
 

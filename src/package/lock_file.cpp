@@ -192,11 +192,12 @@ Result<> apply_lock(model::Profile& profile, const LockFile& lock) {
     const LockedImage* image = lock.find_image(layer.string_or("name", ""));
     layer.erase("locked_image");
     if (image == nullptr || image->fex != layer.string_or("fex", "")) continue;
-    if (image->fex.empty() && image->recipe != image_recipe(layer)) continue;
+    if (model::takes_packages(layer) && image->recipe != image_recipe(layer)) continue;
     layer.set("locked_image", Value::object({{"sha256", image->sha256.hex()},
                                              {"size", image->size},
                                              {"url", image->url},
-                                             {"xxh3", image->xxh3}}));
+                                             {"xxh3", image->xxh3},
+                                             {"recipe", image->recipe}}));
   }
   return {};
 }

@@ -165,9 +165,10 @@ std::string lock_path(const model::Profile& profile, const std::string& user_pro
 std::string image_recipe(const Value& layer);
 
 // Sets `locked` (see locked_package.hpp) and `provided`, [{name, layer, why}], in each layer with packages
-// that the lock answers, and `locked_image`, a table {sha256, size, url, xxh3}, in each layer that has an image
-// in it (of a FEX layer: if it is the one that the layer names; of a layer of packages: if it was built of just
-// these); the other layers keep none, and their steps are unresolved.
+// that the lock answers, and `locked_image`, a table {sha256, size, url, xxh3, recipe}, in each layer that has an
+// image in it (of a FEX layer: if it is the one that the layer names; of a layer of packages: if it was built of just
+// these; of one that is made of the stack: whoever takes the image has to look at its recipe); the other layers keep
+// none, and their steps are unresolved.
 Result<> apply_lock(model::Profile& profile, const LockFile& lock);
 
 }  // namespace orch::package

@@ -26,6 +26,14 @@ POISON = {
     "symlink-over-file": ("type-conflict", "lib-symlink", {"./usr/lib/libbase.so.1": ("link", "libbase.so.2")}, "usr/lib/libbase.so.1"),
     "absolute-link": ("absolute-directory-link", "lib-absolute", {"./usr/lib/themes": ("link", "/usr/share/themes")}, "usr/lib/themes"),
 }
+# A program of an overlay, its interpreter, and what is wrong with that.
+INTERPRETERS = {
+    "missing": ("/lib64/ld-musl-x86_64.so.1", "which is not in the stack"),
+    "no-program": ("/usr/share/icon", "which is no ELF file"),
+    "other-machine": ("/usr/lib/ld-arm.so.1", "which is for aarch64, expected x86_64"),
+    "folder": ("/usr/share/fonts", "which is a directory"),
+    "escaping": ("/usr/lib/absolute/ld.so", "which leads out of the stack, to '/usr/lib/real/ld.so' of the host"),
+}
 NOTED = {"other-override", "directory-attributes"}
 
 
@@ -66,8 +74,28 @@ class CheckStack(StackTestCase):
                          [rule, path, package, "deps-app", "refused", True])
         self.assertEqual(document["layers"], ["base", "deps-app"])
 
+    def base_of_interpreters(self):
+        self.repository.add("base-one", "1.0", {**BASE, "./usr/lib/real/ld.so": elf()})
+        gpu = self.image("gpu", {"usr/lib/absolute": ("link", "/usr/lib/real"), "usr/lib/ld-arm.so.1": elf(machine=lib.MACHINE_AARCH64)})
+        return f'gpu = ["{gpu}"]\nallow = ["absolute-directory-link"]\n'
+
+    def test_programs_of_an_overlay_need_their_interpreter(self):
+        more = self.base_of_interpreters()
+        self.publish("lib-good", {"./usr/libexec/good": elf(interpreter="/usr/lib/real/ld.so"), "./usr/lib/ld.so": elf(interpreter="/none", soname="ld.so")})
+        self.check(self.profile(("app", "lib-good", ()), more=more))
+        for name, (interpreter, what) in INTERPRETERS.items():
+            with self.subTest(name):
+                self.publish(f"lib-{name}", {"./usr/libexec/helper": elf(interpreter=interpreter)})
+                ran = self.orch("build", self.profile(("app", f"lib-{name}", ()), more=more), status=1)
+                self.assertIn(f"'usr/libexec/helper' (package 'lib-{name}') in layer 'deps-app' is a program with the interpreter '{interpreter}', {what}: "
+                              "nothing can start it", ran.stderr)
+        self.golden("invariants/stack-interpreter.txt", message_of(ran.stderr))
+        findings = self.check(self.profile(("app", f"lib-{name}", ["interpreter:usr/libexec/helper"]), more=more))["findings"]
+        self.assertEqual([(f["rule"], f["path"], f["package"], f["overridden"]) for f in findings if f["rule"] == "interpreter"],
+                         [("interpreter", "usr/libexec/helper", f"lib-{name}", True)])
+
     def test_every_rule_of_the_stack_has_a_poisoned_package_here(self):
-        self.assertEqual({rule for rule, *_ in POISON.values()} | NOTED, OF_THE_STACK | {"absolute-directory-link"})
+        self.assertEqual({rule for rule, *_ in POISON.values()} | NOTED | {"interpreter"}, OF_THE_STACK | {"absolute-directory-link"})
 
     def test_an_override_is_for_its_path_and_its_overlay(self):
         self.publish("lib-other", {**POISON["base-override"][2], "./usr/share/icon": b"other"})

@@ -20,6 +20,8 @@ class Handler(http.server.SimpleHTTPRequestHandler):
 
 @lib.needs_tool("apt-get", "mkfs.erofs")
 class FinishedImages(lib.TestCase):
+    LAYERS = {"base", "deps-x"}
+
     def setUp(self):
         repository = Repository(self.tmp / "repository")
         repository.add("base-one", "1.0", base_files())
@@ -57,7 +59,7 @@ class FinishedImages(lib.TestCase):
                          {image["sha256"] for image in self.locked.values()})
 
     def test_they_are_exported_under_their_digests(self):
-        self.assertEqual(set(self.locked), {"base", "deps-x"})
+        self.assertEqual(set(self.locked), self.LAYERS)
         self.assertEqual({p.name: hashlib.sha256(p.read_bytes()).hexdigest() + ".erofs" for p in self.images.iterdir()},
                          {f"{i['sha256']}.erofs": f"{i['sha256']}.erofs" for i in self.locked.values()})
 
@@ -122,6 +124,33 @@ class FinishedImages(lib.TestCase):
         ran = self.orch("build", self.profile)
         self.assertIn("warning: the image of layer 'deps-x' is not the one of the lock file", ran.stderr)
         self.assertNotIn("layer 'base'", ran.stderr)
+
+
+@lib.needs_tool("apt-get", "mkfs.erofs")
+class WholeStack(FinishedImages):
+    """With the layers that are made of the stack: the link to the loader, and the caches."""
+
+    LINK = "/usr/lib64"  # absolute: FEX would follow it to the host
+
+    def write_profile(self, sources="[]", compressor="lz4"):
+        tree = lib.make_tree(self.tmp / "tree", {"usr/lib64/ld-linux-x86-64.so.2": Path("/lib64/ld-linux-x86-64.so.2").read_bytes(),
+                                                 "lib64": ("link", self.LINK), "usr/lib/libx.so.0": b"x"})
+        lib.make_erofs(self.tmp / "base.erofs", tree)
+        shutil.rmtree(tree)
+        return self.write("p.toml", f'schema = 1\nextends = "native"\n[stack]\nimage_sources = {sources}\nbase = "base.erofs"\n'
+                                    f'[[stack.deps]]\nname = "x"\nsource = "own"\npackages = ["lib-x"]\ncompressor = "{compressor}"\n'
+                                    f'[source.own]\n{self.repository.table()}')
+
+    LAYERS = {"compat", "deps-x", "finish"}
+
+    def test_another_base_has_other_layers(self):
+        self.write_profile('["images"]')
+        self.check_taken(self.elsewhere())
+        WholeStack.LINK = "/usr/./lib64"
+        self.addCleanup(setattr, WholeStack, "LINK", "/usr/lib64")
+        self.write_profile('["images"]')
+        steps = self.build({})
+        self.assertLessEqual({"take-image", "rootfs-compat", "finish-stack"}, set(steps))
 
 
 if __name__ == "__main__":

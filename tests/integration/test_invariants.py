@@ -37,7 +37,7 @@ POISON = {
     "executable-directory": ("lib-tools", {"./usr/tools": ("link", "bin"), "./usr/tools/bash": b"#!"}, "usr/bin/bash"),
 }
 # Of the stack, not of a layer alone.
-OF_THE_STACK = {"base-override", "base-duplicate", "other-override", "directory-attributes", "type-conflict"}
+OF_THE_STACK = {"base-override", "base-duplicate", "other-override", "directory-attributes", "type-conflict", "interpreter"}
 NOTED = {"exempt-machine"}
 
 

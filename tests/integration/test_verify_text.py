@@ -1,5 +1,6 @@
 """What `verify` prints, for each kind of thing that it finds: a golden for each."""
 
+import json
 import shutil
 import struct
 import unittest
@@ -33,17 +34,19 @@ class VerifyText(StackTestCase):
         # The source of the base's distribution: who has what is missing is asked there.
         self.write("config/appimage-orch/profiles/sources/base.toml", f'schema = 1\ndistribution = "own"\nrelease = "1"\n{self.repository.table()}')
 
-    def verify(self, app, *, status, images=(), more="", args=()):
+    def verify(self, app, *, status, images=(), more="", verify=""):
         """The text of verify for an application of these files; AppRun is a program unless given."""
         tree = lib.make_tree(self.tmp / "app", {"AppRun": program(), **app})
         lib.make_appimage(self.tmp / "Hello.AppImage", tree)
         shutil.rmtree(tree)
-        lib.make_erofs(self.tmp / "base.erofs", lib.make_tree(self.tmp / "base", self.base))
+        base = lib.make_tree(self.tmp / "base", self.base)
+        lib.make_erofs(self.tmp / "base.erofs", base)
+        shutil.rmtree(base)
         listed = ", ".join(f'"{image}"' for image in images)
         self.write("p.toml", 'schema = 1\nname = "hello"\nextends = "native"\n[app]\nappimage = "Hello.AppImage"\n[stack]\nbase = "base.erofs"\n'
                    f'images = [{listed}]\n{more}[[stack.deps]]\nname = "own"\nsource = "own"\npackages = ["libplain1"]\n'
-                   f"[source.own]\n{self.repository.table()}")
-        return self.orch("verify", "p.toml", *args, status=status).stdout
+                   f"{verify}[source.own]\n{self.repository.table()}")
+        return self.orch("verify", "p.toml", status=status).stdout
 
     def image(self, name, files):
         return lib.make_erofs(self.tmp / f"{name}.erofs", lib.make_tree(self.tmp / f"tree-{name}", files))
@@ -88,6 +91,37 @@ class VerifyText(StackTestCase):
         self.golden("verify/hints.txt", self.verify({"AppRun": data}, status=0))
         ran = self.orch("--verbose", "verify", "p.toml", status=0)
         self.golden("verify/hints-verbose.txt", ran.stdout)
+
+    def overlay(self, files):
+        """What the overlay of every profile here has beside its library."""
+        self.repository.add("libplain1", "1.0", {f"./{LIBRARIES}/libplain.so.1": elf(soname="libplain.so.1"), **files}).publish()
+
+    def test_what_lies_in_an_overlay_is_looked_at_too(self):
+        self.overlay({f"./{LIBRARIES}/own/helper": program("libhelper.so.1"), f"./{LIBRARIES}/own/plugin.so": elf(needed=["libplain.so.1", "libgone.so.3"]),
+                      f"./{LIBRARIES}/own/whole.so": elf(needed=["libplain.so.1"]), f"./{LIBRARIES}/own/hidden.so": elf(needed=["libhidden.so.1"])})
+        images = [self.image("upper", {f"{LIBRARIES}/own/hidden.so": elf()})]
+        self.golden("verify/overlay.txt", self.verify({}, status=0, images=images))
+        listed = {o["path"]: o["severity"] for o in json.loads(self.orch("verify", "p.toml", "--format", "json").stdout)["objects"]}
+        self.assertEqual({path for path in listed if "/own/" in path}, {f"/{LIBRARIES}/own/helper", f"/{LIBRARIES}/own/plugin.so"})
+
+    def test_who_provides_what_is_shown_on_request(self):
+        self.verify({"AppRun": program("libown.so.1"), "usr/lib/libown.so.1": elf(soname="libown.so.1", needed=["libplain.so.1"])}, status=1)
+        self.golden("verify/found-verbose.txt", self.orch("--verbose", "verify", "p.toml", status=1).stdout)
+
+    def test_what_the_profile_requires_is_required_with_all_that_it_loads(self):
+        app = {"usr/lib/plugins/platform.so": elf(needed=["libdeep.so.1"]), f"usr/lib/plugins/other.so": elf(needed=["libother.so.1"])}
+        self.base[f"{LIBRARIES}/libdeep.so.1"] = elf(soname="libdeep.so.1", needed=["libdeeper.so.2"])
+        self.verify(app, status=0)
+        required = ["usr/lib/plugins/platform.so", "usr/lib/absent.so", "libabsent.so.7", "libplain.so.1", f"/{LIBRARIES}/absent.so"]
+        more = f"[verify]\nrequire = {json.dumps(required)}\n"
+        self.golden("verify/required.txt", self.verify(app, status=1, verify=more))
+        ran = self.orch("run", "p.toml", status=125)
+        self.assertIn("cannot start on its stack: missing program: usr/lib/absent.so (and 3 more)", ran.stderr)
+
+    def test_what_the_profile_ignores_is_not_missing(self):
+        app = {"AppRun": program("libabsent.so.9"), "usr/lib/plugins/plugin.so": elf(needed=["libother.so.1"])}
+        text = self.verify(app, status=0, verify='[verify]\nignore = ["libabsent.so.9", "usr/lib/plugins/plugin.so"]\n')
+        self.assertNotIn("missing library", text)
 
     def test_one_requirement_has_a_singular(self):
         self.assertIn("hello: cannot start: 1 requirement is not met\n", self.verify({"AppRun": program("libabsent.so.9")}, status=1))

@@ -2,6 +2,10 @@
 
 #include <doctest/doctest.h>
 
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
 #include <algorithm>
 #include <atomic>
 #include <string>
@@ -39,3 +43,22 @@ TEST_CASE("the error of the first item is told, and nothing new begun") {
   CHECK(done.error().what == "item 10");
   CHECK(begun < 100);
 }
+
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+TEST_CASE("where no more threads are to be had, those that there are do all the work") {
+  const pid_t child = ::fork();
+  if (child == 0) {
+    const rlimit limit{256U << 20, 256U << 20};  // of address space: a thread's stack alone has 8 MiB
+    ::setrlimit(RLIMIT_AS, &limit);
+    std::atomic<int> seen = 0;
+    const auto done = base::for_each_in_parallel(10'000, {256, 1}, [&](unsigned, std::size_t) {
+      ++seen;
+      return base::Result<>();
+    });
+    ::_exit(done && seen == 10'000 ? 0 : 1);
+  }
+  int status = -1;
+  REQUIRE(::waitpid(child, &status, 0) == child);
+  CHECK(status == 0);
+}
+#endif

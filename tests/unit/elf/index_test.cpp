@@ -163,6 +163,68 @@ TEST_CASE("a tree with too many names is refused, also where they are names of f
   CHECK(refused.error().what == "the tree has more than 100 files");
 }
 
+TEST_CASE("a tree that is nested too deep is refused, before its paths take memory") {
+  orch::test::MemoryTree tree;
+  image::NodeId at = tree.root();
+  for (int depth = 0; depth < 256; ++depth) at = tree.directory(at, std::string(255, 'd'));
+  tree.file(at, "file", "x");
+  CHECK(Index::make(tree));
+  tree.directory(at, "more");
+  const auto refused = Index::make(tree);
+  REQUIRE(!refused);
+  CHECK(refused.error().what == "directories are nested more than 256 deep");
+}
+
+TEST_CASE("which small files an index keeps is a matter of where they lie") {
+  orch::test::MemoryTree tree;
+  const auto folder = [&](image::NodeId in, const char* name) { return tree.directory(in, name); };
+  const auto etc = folder(tree.root(), "etc");
+  const auto bin = folder(folder(folder(tree.root(), "opt"), "own"), "bin");
+  const std::vector<std::pair<image::NodeId, const char*>> kept = {
+      {tree.root(), "own.desktop"},
+      {tree.root(), "AppRun"},
+      {etc, "os-release"},
+      {bin, "start"},
+      {folder(folder(etc, "ld.so.conf.d"), "more"), "own.conf"},
+      {folder(folder(tree.root(), "usr"), "lib"), "os-release"}};
+  const std::vector<std::pair<image::NodeId, const char*>> others = {
+      {etc, "own.desktop"},
+      {bin, "os-release"},
+      {folder(bin, "etc"), "ld.so.conf"},
+      {folder(tree.root(), "lib"), "os-release"},
+      {folder(tree.root(), "share"), "start"}};
+  for (const auto& list : {kept, others})
+    for (const auto& [in, name] : list) tree.file(in, name, "#!/bin/sh\n");
+  const auto index = Index::make(tree);
+  REQUIRE(index);
+  std::size_t opened = 0;
+  REQUIRE(image::walk(**index, [&](const image::WalkEntry& entry) -> orch::base::Result<> {
+    if (entry.type == image::NodeType::file && (*index)->open(entry.node)) ++opened;
+    return {};
+  }));
+  CHECK(opened == kept.size());
+  for (const char* path : {"own.desktop", "AppRun", "etc/os-release", "opt/own/bin/start",
+                           "etc/ld.so.conf.d/more/own.conf", "usr/lib/os-release"})
+    CHECK((*index)->open(image::resolve(**index, path)->node));
+}
+
+TEST_CASE("ELF files of an index do not share their words") {
+  orch::test::MemoryTree tree;
+  orch::test::ElfSpec spec;
+  spec.needed = {"liba.so.1"};
+  tree.file(tree.root(), "one", orch::test::make_elf(spec));
+  tree.file(tree.root(), "two", orch::test::make_elf(spec));
+  const std::string bytes((*Index::make(tree))->bytes());
+  constexpr std::size_t k_second = 48 + 3 * 32 + 88 + 52;  // FileRecord::first
+  REQUIRE(bytes.at(k_second) == 1);
+  std::string other = bytes;
+  other[k_second] = 0;
+  CHECK(Index::parse(other).error().what == "an index has ELF files that share their facts");
+  other = bytes;
+  other[k_second + 4] = 0;  // needs nothing
+  CHECK(Index::parse(other).error().what == "an index has facts of no ELF file");
+}
+
 TEST_CASE("an index that is cut is refused") {
   const std::string bytes((*Index::make(sample(), IndexOptions{true}))->bytes());
   for (std::size_t size = 0; size < bytes.size(); ++size) CHECK(!Index::parse(bytes.substr(0, size)));
