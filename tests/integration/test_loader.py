@@ -83,8 +83,12 @@ def processor():
 def resolve(root, requests):
     """Our answers for requests (program, LD_LIBRARY_PATH, LD_PRELOAD), in their order."""
     level, platform = processor()
+    return run_driver(root, str(level), platform, requests=requests)
+
+
+def run_driver(*words, requests):
     text = "".join("\t".join(r if isinstance(r, tuple) else (r,)) + "\n" for r in requests)
-    done = lib.run_command([driver(), root, str(level), platform], stdin=text.encode("utf-8", "surrogateescape"))
+    done = lib.run_command([driver(), *words], stdin=text.encode("utf-8", "surrogateescape"))
     if done.status != 0 or "Sanitizer" in done.stderr:
         raise AssertionError(str(done))
     return json.loads(done.stdout)
@@ -100,6 +104,11 @@ def truth(root, program, library_path="", preload="", direct=False):
     env = {"LD_TRACE_LOADED_OBJECTS": "1", "LD_WARN": "1"}
     env.update({k: v for k, v in (("LD_LIBRARY_PATH", library_path), ("LD_PRELOAD", preload)) if v})
     status, out, err = start(root, [program] if direct else [LD, program], **env)
+    return status, listed(out), err
+
+
+def listed(out):
+    """What the loader's list says, as ours() gives it."""
     found = {}
     for line in out.splitlines():
         if match := re.fullmatch(r"\t(.+) => not found", line):
@@ -108,7 +117,7 @@ def truth(root, program, library_path="", preload="", direct=False):
             found[match[1]] = match[2]
         elif (match := re.fullmatch(r"\t(.+) \(0x[0-9a-f]+\)", line)) and match[1] != "linux-vdso.so.1":
             found[match[1]] = match[1]
-    return status, found, err
+    return found
 
 
 def elf_header(path):

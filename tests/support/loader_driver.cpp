@@ -1,21 +1,28 @@
 // Links programs by the library, for integration tests and benchmarks:
 //   loader-driver ROOT [LEVEL [PLATFORM]] < REQUESTS
+//   loader-driver --stack LEVEL PLATFORM LAYER... < REQUESTS
 //   loader-driver --count ROOT < REQUESTS
 //   loader-driver --rewrite-cache IN OUT
 // A request is a line: PROGRAM, or PROGRAM, LD_LIBRARY_PATH and LD_PRELOAD with tabs between them. Prints one
-// JSON array, one compact document a line; or, for benchmarks, their number. The last form reads a library
-// cache and writes it anew.
+// JSON array, one compact document a line; or, for benchmarks, their number. The layers of a stack are
+// directories and EROFS images, bottom first; the answers come out of the bytes of their indexes, as in a
+// build. The last form reads a library cache and writes it anew.
 #include "base/text.hpp"
 #include "elf/ld_cache.hpp"
 #include "elf/loader.hpp"
+#include "elf/stack_files.hpp"
 #include "format/json.hpp"
 #include "image/directory_tree.hpp"
+#include "image/erofs.hpp"
 
 #include <cstdio>
 #include <cstdlib>
+#include <filesystem>
 #include <fstream>
 #include <iostream>
+#include <memory>
 #include <string>
+#include <vector>
 
 namespace {
 
@@ -24,7 +31,8 @@ using orch::base::Value;
 namespace elf = orch::elf;
 namespace image = orch::image;
 
-Value object_value(const elf::Linkage& linkage, std::size_t index) {
+// `stack`: where the layers of objects are known.
+Value object_value(const elf::Linkage& linkage, std::size_t index, const elf::StackFiles* stack) {
   const elf::LinkedObject& object = linkage.objects[index];
   Value needed_by = Value::array();
   for (const std::size_t asker : linkage.needed_by(index)) needed_by.push(static_cast<std::uint64_t>(asker));
@@ -35,14 +43,15 @@ Value object_value(const elf::Linkage& linkage, std::size_t index) {
                         {"path", object.path},
                         {"real_path", object.real_path},
                         {"via", elf::to_string(object.via)},
+                        {"layer", stack && !object.missing() ? stack->layer_of(object.node) : ""},
                         {"preloaded", object.preloaded},
                         {"needed_by", std::move(needed_by)},
                         {"skipped", std::move(skipped)}});
 }
 
-Value linkage_value(const elf::Linkage& linkage) {
+Value linkage_value(const elf::Linkage& linkage, const elf::StackFiles* stack) {
   Value objects = Value::array();
-  for (std::size_t i = 0; i < linkage.objects.size(); ++i) objects.push(object_value(linkage, i));
+  for (std::size_t i = 0; i < linkage.objects.size(); ++i) objects.push(object_value(linkage, i, stack));
   Value problems = Value::array();
   for (const elf::Problem& problem : linkage.problems)
     problems.push(Value::object({{"kind", elf::to_string(problem.kind)},
@@ -59,10 +68,7 @@ Value linkage_value(const elf::Linkage& linkage) {
                         {"problems", std::move(problems)}});
 }
 
-Result<> run(const std::string& root, const elf::LoaderOptions& options, bool count) {
-  ORCH_TRY(const auto tree, image::DirectoryTree::open(root));
-  elf::TreeFacts facts(*tree);
-  elf::Loader loader(*tree, facts, options);
+Result<> answer(elf::Loader& loader, bool count, const elf::StackFiles* stack) {
   std::string line;
   const char* separator = "[";
   std::size_t objects = 0;
@@ -77,7 +83,7 @@ Result<> run(const std::string& root, const elf::LoaderOptions& options, bool co
     problems += linkage.problems.size();
     if (count) continue;
     std::fputs(separator, stdout);
-    std::fputs(orch::format::to_json(linkage_value(linkage), orch::format::JsonStyle::compact).c_str(),
+    std::fputs(orch::format::to_json(linkage_value(linkage, stack), orch::format::JsonStyle::compact).c_str(),
                stdout);
     separator = ",";
   }
@@ -86,6 +92,37 @@ Result<> run(const std::string& root, const elf::LoaderOptions& options, bool co
   else
     std::fputs(separator[0] == '[' ? "[]\n" : "]\n", stdout);
   return {};
+}
+
+Result<> run(const std::string& root, const elf::LoaderOptions& options, bool count) {
+  ORCH_TRY(const auto tree, image::DirectoryTree::open(root));
+  elf::TreeFacts facts(*tree);
+  elf::Loader loader(*tree, facts, options);
+  return answer(loader, count, nullptr);
+}
+
+Result<std::shared_ptr<const elf::Index>> index_of(const std::string& path) {
+  std::unique_ptr<image::FileTree> tree;
+  if (std::filesystem::is_directory(path)) {
+    ORCH_TRY(tree, image::DirectoryTree::open(path));
+  } else {
+    ORCH_TRY(const auto data, image::FileAccess::open(path));
+    ORCH_TRY(tree, image::ErofsTree::open(data));
+  }
+  ORCH_TRY(const auto index, elf::Index::make(*tree));
+  return elf::Index::parse(std::string(index->bytes()));
+}
+
+Result<> run_stack(const std::vector<std::string>& paths, const elf::LoaderOptions& options) {
+  std::vector<elf::IndexedLayer> layers;
+  for (const std::string& path : paths) {
+    ORCH_TRY(auto index, index_of(path));
+    layers.push_back({std::filesystem::path(path).filename(), std::move(index)});
+  }
+  ORCH_TRY(const auto files, elf::StackFiles::make(layers, elf::Index::empty(), "/run/app"));
+  elf::StackFacts facts(*files);
+  elf::Loader loader(files->root(), facts, options);
+  return answer(loader, false, files.get());
 }
 
 Result<> rewrite_cache(const std::string& from, const std::string& to) {
@@ -99,18 +136,23 @@ Result<> rewrite_cache(const std::string& from, const std::string& to) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc < 2 || argc > 4) {
-    std::fputs("usage: loader-driver [--count] ROOT [LEVEL [PLATFORM]] < REQUESTS | --rewrite-cache IN OUT\n",
-               stderr);
+  const std::vector<std::string> words(argv + 1, argv + argc);
+  const bool stack = words.size() > 3 && words[0] == "--stack";
+  const bool count = words.size() == 2 && words[0] == "--count";
+  const bool rewrite = words.size() == 3 && words[0] == "--rewrite-cache";
+  if (words.empty() || (words.size() > 3 && !stack)) {
+    std::fputs(
+        "usage: loader-driver [--count] ROOT [LEVEL [PLATFORM]] < REQUESTS | --stack LEVEL PLATFORM LAYER... "
+        "< REQUESTS | --rewrite-cache IN OUT\n",
+        stderr);
     return 2;
   }
   elf::LoaderOptions options;
-  const bool count = argc == 3 && std::string(argv[1]) == "--count";
-  const bool rewrite = argc == 4 && std::string(argv[1]) == "--rewrite-cache";
-  if (argc > 2 && !count) options.isa_level = static_cast<unsigned>(std::atoi(argv[2]));
-  if (argc > 3) options.platform = argv[3];
-  const Result<> done =
-      rewrite ? rewrite_cache(argv[2], argv[3]) : run(count ? argv[2] : argv[1], options, count);
+  if (words.size() > 1 && !count) options.isa_level = static_cast<unsigned>(std::atoi(words[1].c_str()));
+  if (words.size() > 2) options.platform = words[2];
+  const Result<> done = rewrite ? rewrite_cache(words[1], words[2])
+                        : stack ? run_stack({words.begin() + 3, words.end()}, options)
+                                : run(words[count ? 1 : 0], options, count);
   if (done) return 0;
   std::fputs(orch::base::render(done.error()).c_str(), stderr);
   return 1;
