@@ -225,9 +225,11 @@ def shared_copy():
 
 def remove_tree(path):
     """Removes a tree, read-only folders in it included."""
+    top = os.fspath(path)
+
     def retry(function, name, _):
         for place in (os.path.dirname(name), name):
-            if not os.path.islink(place):
+            if place.startswith(top) and not os.path.islink(place):  # the folder that the tree is in is not ours
                 os.chmod(place, stat.S_IRWXU)
         function(name)
     shutil.rmtree(path, onerror=retry)
