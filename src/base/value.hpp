@@ -86,8 +86,8 @@ class Value {
   std::string_view type_name() const;
 
   SourceSpan span;  // where the value stands
-  // Set by the loader on strings that name this host (${home}, ${env:…}, ${profile_dir}) or are known only at
-  // launch (${appdir}): they must not enter a key.
+  // Set by the loader on strings that name this host (${home}, ${env:…}, ${profile_dir}): they must not enter a
+  // key. ${appdir}, which stays as it is until the launch, does not set it.
   bool host_dependent = false;
   // The first part of this value, in order, that is so marked; null if none is.
   const Value* host_dependent_part() const;

@@ -95,9 +95,12 @@ Result<std::string> profile_of(const Session& session, const load::AppFacts& fac
   return path;
 }
 
-Result<ProjectOptions> project_options(const Session& session, const RunArguments& arguments) {
+Result<ProjectOptions> project_options(const Session& session, const RunArguments& arguments,
+                                       const LaunchOverrides& launch) {
   ProjectOptions options = arguments.profile.to_options();
   if (!arguments.verify.empty()) options.overrides.verify = arguments.verify;
+  for (const auto& [name, value] : launch.environment)
+    if (name == "LD_LIBRARY_PATH") options.overrides.library_path = value;
   if (!is_application(arguments.target)) {
     if (arguments.target.empty()) return options;
     if (!options.profiles.empty())
@@ -240,7 +243,7 @@ Built build_again(const Session& session, const ProjectOptions& options, const L
 
 Result<int> run_profile(const Session& session, const RunArguments& arguments) {
   ORCH_TRY(const LaunchOverrides overrides, launch_overrides(session, arguments));
-  ORCH_TRY(ProjectOptions options, project_options(session, arguments));
+  ORCH_TRY(ProjectOptions options, project_options(session, arguments, overrides));
   const ProjectOptions again = options;
   ORCH_TRY(std::unique_ptr<Project> project, Project::open(session, std::move(options)));
   ORCH_CHECK(load::require_app(project->profiles().front()));

@@ -246,11 +246,16 @@ void flatten_app(Value& app) {
   app.set("sha256", *table.find("sha256"));
 }
 
-// What `verify` can know of the library path: the profile's own, where it is the same on every machine.
-void set_library_path(Value& value) {
+// What `verify` can know of the library path: what this run was given, or the profile's own, where it is the same on
+// every machine.
+void set_library_path(Value& value, const std::optional<std::string>& given) {
+  Value& verify = *value.find("verify");
+  if (given) {
+    verify.set("library_path", *given);
+    return;
+  }
   const Value* path = value.find_path("app.env.LD_LIBRARY_PATH");
-  if (path != nullptr && path->host_dependent_part() == nullptr)
-    value.find("verify")->set("library_path", *path);
+  if (path != nullptr && path->host_dependent_part() == nullptr) verify.set("library_path", *path);
 }
 
 bool lies_in(const std::string& path, const std::string& folder) {
@@ -276,7 +281,7 @@ Result<model::Profile> load_profile(const std::string& path, const Surroundings&
   Value& launch = *value.find("launch");
   launch.set("timeout_ms", *parse_duration(launch.string_or("timeout", "0s")));
   flatten_app(*value.find("app"));
-  set_library_path(value);
+  set_library_path(value, overrides.library_path);
   ORCH_TRY(Value layers, make_layers(value, surroundings));
   value.set("layers", std::move(layers));
   ORCH_CHECK(check_files(value));

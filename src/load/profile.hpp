@@ -27,7 +27,8 @@ struct Overrides {
   std::optional<std::string> muvm;
   std::optional<std::string> launcher;
   std::optional<std::string> gpu_mode;
-  std::optional<std::string> verify;  // [verify] mode
+  std::optional<std::string> verify;        // [verify] mode
+  std::optional<std::string> library_path;  // LD_LIBRARY_PATH of this run, for `verify` to look with
 };
 
 // The file of a profile: a path (with '/' or ending in .toml), the name of a user's or a shipped profile (the

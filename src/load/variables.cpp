@@ -82,7 +82,7 @@ class Expander {
       const std::string word = text.substr(open, close + 1 - open);
       ORCH_TRY(const std::string expanded, variable(word, place_in(value, open, word), late));
       out += expanded;
-      marked = true;
+      marked = marked || word != "${appdir}";  // which stays, and so is the same on every host
       at = close + 1;
     }
     out += text.substr(at);

@@ -121,6 +121,30 @@ class Shared:
         ran = self.run_app("#!/opt/none/python -E\n", "--verify", "warn", status=126)
         self.assertIn("warning: 'hello' cannot start on its stack", ran.stderr)
 
+    @lib.needs_tool("cc")
+    def test_the_library_path_of_a_run_is_what_verify_looks_with(self):
+        """Each answer is held against whether the program starts."""
+        source, library, program = self.tmp / "source.c", self.tmp / "libanswer.so.1", self.tmp / "answer"
+        for text, *words in (("int answer(void) { return 42; }", library, "-shared", "-fPIC", "-Wl,-soname,libanswer.so.1"),
+                             ("int answer(void);\nint main(void) { return answer() - 42; }", program, library)):
+            source.write_text(text + "\n")
+            made = lib.run_command(["cc", "-o", words[0], source, *words[1:]])
+            self.assertEqual(made.status, 0, msg=str(made))
+        files = {"usr/bin/answer": program.read_bytes(), "usr/private/libanswer.so.1": library.read_bytes()}
+        script = 'exec "$APPDIR/usr/bin/answer"'
+        plain = self.app(script, files=files)
+        named = self.app(script, files=files, profile='[app.env]\nLD_LIBRARY_PATH = "${appdir}/usr/private"\n')
+        right, wrong = "LD_LIBRARY_PATH=/absent:${appdir}/usr/private", "LD_LIBRARY_PATH=${appdir}/usr/lib"
+        for profile, words, found in ((plain, [], False), (plain, ["--env", right], True), (plain, ["--env", wrong], False),
+                                      (named, [], True), (named, ["--env", wrong], False), (named, ["--env", "LD_LIBRARY_PATH="], False),
+                                      (named, ["--env", wrong, "--env", right], True)):
+            with self.subTest(profile=profile, words=words):
+                ran = self.run_app(profile, *words, "--verify", "warn", status=0 if found else 127)
+                self.assertEqual("missing library: libanswer.so.1" in ran.stderr, not found, msg=str(ran))
+                self.assertEqual(self.last()["verify"]["ok"], found)
+        # Handed on from the caller's environment.
+        self.run_app(plain, "--env", "LD_LIBRARY_PATH", status=0, env={"LD_LIBRARY_PATH": "${appdir}/usr/private"})
+
     def test_a_program_that_the_script_does_not_find_is_its_own_status(self):
         self.run_app("exec /usr/bin/absent", status=127)
         self.assertEqual(self.last()["outcome"], "exited")

@@ -85,6 +85,16 @@ class VerifyText(StackTestCase):
         more = 'compat = "off"\nallow = ["type-conflict:lib64"]\n'
         self.golden("verify/directory-over-lib64.txt", self.verify({}, status=1, images=images, more=more))
 
+    def test_the_library_path_of_the_profile_counts(self):
+        self.verify({"AppRun": program("libown.so.1"), "usr/private/libown.so.1": elf(soname="libown.so.1")}, status=1)
+        for path, provider in (("${appdir}/usr/private", "/AppDir/usr/private/libown.so.1"), ("/absent:${appdir}/usr/private", "/AppDir/usr/private/libown.so.1"),
+                               ("${appdir}/usr", ""), ("/usr/private", "")):
+            with self.subTest(path=path):
+                self.write("q.toml", f'schema = 1\nextends = "./p.toml"\n[app]\nenv = {{ LD_LIBRARY_PATH = "{path}" }}\n')
+                report = self.orch_json("verify", "q.toml", status=0 if provider else 1)
+                (needed,) = [o for o in report["objects"] if o["path"] == "/AppDir/AppRun"]
+                self.assertEqual({n["soname"]: n["provider"] for n in needed["needs"]}["libown.so.1"], provider)
+
     def test_hints_are_counted_and_shown_on_request(self):
         data = program() + b"\0libmaybe.so.7\0libperhaps.so\0"
         data = data[:64 + 32] + struct.pack("<QQ", len(data), len(data)) + data[64 + 48:]  # the segment has it, too

@@ -109,7 +109,7 @@ TEST_SUITE("load/profile") {
     Place place;
     const Profile profile = place.load(
         "[app]\nargs = ['${home}/a', '$${home}', 'plain']\nenv = { P = '${profile_dir}', A = "
-        "'${appdir}/${env:MODE}' }\n"
+        "'${appdir}/${env:MODE}', L = '${appdir}/lib' }\n"
         "[launch]\ngpu_mode = '${env:MODE}'\n");
     const Value& args = *profile.value.find_path("app.args");
     CHECK(args.as_array()[0].as_string() == "/home/x/a");
@@ -120,6 +120,8 @@ TEST_SUITE("load/profile") {
     CHECK(text_at(profile, "app.env.P") == (place.dir / "work"));
     CHECK(text_at(profile, "app.env.A") == "${appdir}/venus");
     CHECK(profile.value.find_path("app.env.A")->host_dependent);
+    CHECK(text_at(profile, "app.env.L") == "${appdir}/lib");
+    CHECK_FALSE(profile.value.find_path("app.env.L")->host_dependent);
     CHECK(text_at(profile, "launch.gpu_mode") == "venus");
   }
 
