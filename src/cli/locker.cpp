@@ -255,7 +255,9 @@ Result<> Locker::lock(model::Profile& profile, LockPolicy policy,
   ORCH_TRY(std::optional<LockFile> lock, LockFile::load(path));
   ORCH_TRY(lock, lock_fex_images(profile, std::move(lock), policy, path));
   const bool was_there = lock.has_value();
+  const std::optional<LockFile> before = lock;
   ORCH_TRY(lock, lock_packaged_images(profile, std::move(lock), policy));
+  const bool other_images = policy == LockPolicy::resolve && lock != before;
   if (lock) ORCH_CHECK(package::apply_lock(profile, *lock));
   const bool may_resolve = policy == LockPolicy::resolve || policy == LockPolicy::update;
   BaseIdentity base = lock ? lock->base : BaseIdentity();
@@ -269,7 +271,9 @@ Result<> Locker::lock(model::Profile& profile, LockPolicy policy,
   if (requests.empty()) return {};
   requests = with_autos(std::move(requests), autos);
   const std::optional<std::string> mismatch =
-      lock ? lock->mismatch(requests) : std::optional<std::string>("there is no lock file");
+      !was_there     ? std::optional<std::string>("there is no lock file")
+      : other_images ? std::optional<std::string>("the package of an image has changed")
+                     : lock->mismatch(requests);
   if (mismatch && policy == LockPolicy::demand)
     return fail(ErrorKind::profile,
                 fmt::format("the lock file '{}' does not fit the profile: {}", path, *mismatch),

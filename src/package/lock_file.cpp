@@ -29,6 +29,13 @@ Value provided_value(const LockedLayer& layer) {
   return list;
 }
 
+bool is_for(const LayerRequest& request, const LockedPackage& package) {
+  const bool neutral = package.architecture == "all" || package.architecture == "noarch";
+  const bool arm = request.form == LayerForm::package &&
+                   (request.architecture == "arm64" || request.architecture == "aarch64");
+  return neutral || is_for_x86_64(package) != arm;
+}
+
 }  // namespace
 
 Result<std::vector<LayerRequest>> layer_requests(const model::Profile& profile) {
@@ -132,7 +139,7 @@ std::optional<std::string> LockFile::mismatch(const LayerRequest& request,
         layer->auto_packages.end())
       return named + " lacks package '" + wanted.package + "' for '" + base::printable(wanted.soname) + "'";
   for (const LockedPackage& package : layer->packages)
-    if (request.form == LayerForm::packages && !is_for_x86_64(package))
+    if (!is_for(request, package))
       return named + " has package '" + package.name + "' for " + package.architecture;
   for (const ProvidedPackage& provided : layer->provided) {
     if (!provided.why.empty()) continue;

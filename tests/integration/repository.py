@@ -1,10 +1,12 @@
-"""A small package archive of a test's own (a flat, unsigned apt repository in a folder), and the driver of src/package."""
+"""A small package archive of a test's own (a flat apt repository in a folder, signed or not), and the driver of src/package."""
 
 import hashlib
 import io
+import json
 import os
 import shutil
 import tarfile
+import tomllib
 from pathlib import Path
 
 from tests.integration import lib
@@ -99,9 +101,30 @@ class Repository:
         (self.folder / "Release").write_text(f"Origin: Own\nCodename: test\nSHA256:\n{sums}")
         return self
 
-    def table(self):
+    def sign(self, keys, fingerprint):
+        """Signs what publish() wrote, with a key of a KeyRing."""
+        keys.run("gpg", "--batch", "--yes", "--clear-sign", "--local-user", fingerprint, "--output", self.folder / "InRelease",
+                 self.folder / "Release")
+        return self
+
+    def table(self, more="trusted = true\n"):
         """The source table, in TOML."""
-        return f'kind = "apt"\nuris = ["file:{self.folder}"]\nsuites = ["./"]\ntrusted = true\n'
+        return f'kind = "apt"\nuris = ["file:{self.folder}"]\nsuites = ["./"]\n{more}'
+
+
+class PackagesCase(lib.TestCase):
+    """Tests of one profile, p.toml: what its lock file has, and the manifests of its images."""
+
+    def layers(self, lock=None):
+        return tomllib.loads((lock or self.tmp / "p.lock.toml").read_text())["layer"]
+
+    def packages(self, lock=None):
+        return {p["name"]: p for layer in self.layers(lock) for p in layer.get("package", [])}
+
+    def manifest(self, role="base", home=None):
+        store = Path(home or self.tmp) / "cache/appimage-orch/store"
+        documents = [json.loads(p.read_text()) for p in store.glob("cas/document/*/*/*")]
+        return next(d for d in documents if d.get("schema") == "appimage-orch/image-manifest/1" and d["role"] == role)
 
 
 def base_files(text="one"):

@@ -1,11 +1,10 @@
 """A small RPM repository of a test's own: packages by rpmbuild, signed with a key of the test, listed by createrepo_c."""
 
-import os
 import shutil
-import subprocess
 from pathlib import Path
 
 from tests.integration import lib
+from tests.integration.keys import KeyRing
 
 SPEC = """Name: {name}
 Version: {version}
@@ -25,38 +24,14 @@ cp -a {tree}/. %{{buildroot}}
 """
 
 
-class RpmRepository:
+class RpmRepository(KeyRing):
     """Packages in a folder; publish() writes what dnf reads."""
 
     def __init__(self, folder, signed=True):
-        self.folder, self.work = Path(folder), Path(f"{folder}-work")
+        super().__init__(f"{folder}-work")
+        self.folder = Path(folder)
         (self.folder / "Packages").mkdir(parents=True)
-        self.work.mkdir()
-        self.home = self.work / "gnupg"
         self.key, self.fingerprint = self.make_key("key") if signed else (None, None)
-
-    def run(self, *argv):
-        env = {"PATH": os.environ["PATH"] + ":/usr/sbin", "LC_ALL": "C.UTF-8", "TZ": "UTC", "HOME": str(self.work),
-               "GNUPGHOME": str(self.home), "SOURCE_DATE_EPOCH": "1000000000"}
-        ran = subprocess.run([str(a) for a in argv], capture_output=True, text=True, env=env, cwd=self.work,
-                             stdin=subprocess.DEVNULL, timeout=120)
-        assert ran.returncode == 0, f"{argv}: {ran.stdout}{ran.stderr}"
-        return ran.stdout
-
-    def make_key(self, name):
-        """(path of the key file, fingerprint) of a new signing key."""
-        self.home.mkdir(mode=0o700, exist_ok=True)
-        self.run("gpg", "--batch", "--quiet", "--pinentry-mode", "loopback", "--passphrase", "", "--quick-generate-key",
-                 f"{name} <{name}@example.invalid>", "rsa2048", "sign", "never")
-        path = self.work / f"{name}.asc"
-        path.write_text(self.run("gpg", "--armor", "--export", f"{name}@example.invalid"))
-        listed = self.run("gpg", "--list-keys", "--with-colons", f"{name}@example.invalid")
-        return path, next(line.split(":")[9] for line in listed.splitlines() if line.startswith("fpr:"))
-
-    def close(self):
-        """Ends the agent that gpg started for the keys."""
-        if self.home.exists():
-            self.run("gpgconf", "--kill", "all")
 
     def add(self, name, version, files, release="1.fc42", lines="", sign=True, architecture="x86_64"):
         """Adds a package; `files` as in repository.tar_of, paths absolute; `lines`: further lines of its head."""

@@ -63,7 +63,8 @@ class ImageLayers(StackTestCase):
         self.assertFalse(layers["convert-image"]["conversion"]["converted"])
         profile = self.write("q.toml", text("usr/share/absent"))
         self.orch("lock", profile)
-        ran = self.orch("build", profile, status=1)
+        self.assertIn('name = "rootfs"', (self.tmp / "q.lock.toml").read_text())
+        ran = self.orch("build", profile, "--locked", status=1)
         self.assertIn("package 'rootfs' has no file 'usr/share/absent'", ran.stderr)
         self.assertIn("the package has: usr/share/r/default.erofs", ran.stderr)
 

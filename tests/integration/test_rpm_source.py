@@ -1,7 +1,6 @@
 """Sources of RPM packages: a signed repository of the test's own through dnf, and reading .rpm files."""
 
 import hashlib
-import json
 import shutil
 import subprocess
 import tomllib
@@ -9,7 +8,7 @@ import unittest
 from pathlib import Path
 
 from tests.integration import lib
-from tests.integration.repository import driver
+from tests.integration.repository import PackagesCase, driver
 from tests.integration.rpm_repository import RpmRepository, needs_rpm_tools
 
 
@@ -44,7 +43,7 @@ else:
 """
 
 
-class WithRepository(lib.TestCase):
+class WithRepository(PackagesCase):
     def setUp(self):
         self.repository = RpmRepository(self.tmp / "repository")
         self.addCleanup(self.repository.close)
@@ -63,15 +62,6 @@ class WithRepository(lib.TestCase):
         return self.write(f"{folder or '.'}/p.toml", 'schema = 1\nextends = "native"\n[stack]\ncompat = "off"\nfinish = "off"\n'
                           f'base = {{ packages = {base}, source = "own" }}\n{more}'
                           f'[source.own]\n{table or self.repository.table()}')
-
-    def packages(self, lock=None):
-        return {p["name"]: p for layer in tomllib.loads((lock or self.lock).read_text())["layer"]
-                for p in layer.get("package", [])}
-
-    def manifest(self, home=None, role="base"):
-        store = Path(home or self.tmp) / "cache/appimage-orch/store"
-        documents = [json.loads(p.read_text()) for p in store.glob("cas/document/*/*/*")]
-        return next(d for d in documents if d.get("schema") == "appimage-orch/image-manifest/1" and d["role"] == role)
 
 
 @needs_rpm_tools
@@ -113,7 +103,7 @@ class Dnf(WithRepository):
         self.repository.work.chmod(0o755)
         self.orch("build", own, user=user, home=home)
         self.assertEqual((home / "p.lock.toml").read_bytes(), self.lock.read_bytes())
-        self.assertEqual(self.manifest(home)["image"]["sha256"], self.manifest()["image"]["sha256"])
+        self.assertEqual(self.manifest(home=home)["image"]["sha256"], self.manifest()["image"]["sha256"])
 
     def test_an_overlay_leaves_out_what_the_base_has(self):
         self.orch("build", self.profile(base='["zlib"]', deps='["tool"]'))
@@ -249,6 +239,31 @@ class Dnf(WithRepository):
         self.assertEqual(exact("rootfs", "aarch64").stdout, "rootfs 1-1.fc42 aarch64 repo-1\n")
         self.assertEqual(exact("data", "x86_64").stdout, "data 1.10-1.fc42 noarch repo-1\n")
         self.assertIn("source 'test' has no package 'rootfs' for x86_64", exact("rootfs", "").stderr)
+
+    def test_an_image_inside_a_package_for_another_architecture(self):
+        image = lib.make_erofs(self.tmp / "rootfs.erofs", lib.make_tree(self.tmp / "tree", {"etc/os-release": "ID=x\nVERSION_ID=1\n"}))
+
+        def profile(name, more='arch = "aarch64", '):
+            return self.write("p.toml", 'schema = 1\nextends = "native"\n[stack]\ncompat = "off"\nfinish = "off"\n'
+                              f'base = {{ package = "{name}", source = "own", {more}path = "usr/share/fex/default.erofs" }}\n'
+                              f'[[stack.deps]]\nname = "x"\nsource = "own"\npackages = ["data"]\n[source.own]\n{self.repository.table()}')
+        archives = {}
+        for name, architecture in (("rootfs", "aarch64"), ("neutral", "noarch"), ("bare", "aarch64")):
+            archives[name] = self.repository.add(name, "1", {"/usr/share/fex/default.erofs": image}, sign=name != "bare",
+                                                 architecture=architecture)
+        self.repository.publish()
+        for name, architecture in (("rootfs", "aarch64"), ("neutral", "noarch")):
+            with self.subTest(name=name):
+                self.orch("lock", profile(name))
+                data, package = archives[name].read_bytes(), self.packages()[name]
+                self.assertEqual((package["version"], package["architecture"], package["reason"]), ("1-1.fc42", architecture, "asked"))
+                self.assertEqual((package["sha256"], package["size"]), (hashlib.sha256(data).hexdigest(), len(data)))
+                self.assertEqual(self.packages()["data"]["architecture"], "noarch")
+                steps = {s["rule"]: s for s in self.orch_json("build", profile(name), "--locked")["steps"]}
+                self.assertEqual(Path(steps["image-from-package"]["artifact"]).read_bytes(), image.read_bytes())
+                self.assertEqual(self.orch_json("build", profile(name), "--locked")["executed"], 0)
+        self.assertIn("source 'own' has no package 'rootfs' for x86_64", self.orch("lock", profile("rootfs", ""), ok=False).stderr)
+        self.assertIn("package 'bare' 1-1.fc42 of source 'own' is not signed", self.orch("build", profile("bare"), ok=False).stderr)
 
     def test_signed_lists_are_checked_where_the_source_says_so(self):
         table = self.repository.table("repo_gpgcheck = true\n")
