@@ -180,6 +180,36 @@ std::string last_lines(const std::string& text, std::size_t count) {
   return base::join(kept, "\n  ");
 }
 
+// A signature was there and could not be verified; apt's words with gpgv, and with sqv.
+bool has_wrong_signature(std::string_view errors) {
+  return errors.find("GPG error: ") != std::string_view::npos ||
+         errors.find("OpenPGP signature verification failed: ") != std::string_view::npos;
+}
+
+base::Error update_error(const Source& source, const sys::Exit& exit) {
+  const auto said = [&](std::string_view words) { return exit.errors.find(words) != std::string::npos; };
+  const std::string lists = "the package lists of " + source_label(source);
+  const std::string details = "\n  " + last_lines(exit.errors, 6);
+  if (has_wrong_signature(exit.errors)) {
+    const std::string keys = source.signed_by.empty()
+                                 ? "a key that this machine's apt trusts"
+                                 : "a key of '" + base::printable(source.signed_by) + "'";
+    if (said("NO_PUBKEY ") || said("Missing key "))
+      return {ErrorKind::tool, lists + " are not signed by " + keys + details,
+              "name the archive's own key file in signed_by, from a place that you trust"};
+    return {ErrorKind::tool, lists + " have no valid signature by " + keys + details,
+            "do not use them: they were changed behind the signature, or the key has expired; name another "
+            "mirror in uris, or a newer key file in signed_by"};
+  }
+  if (said(" is not signed."))
+    return {ErrorKind::tool, lists + " are not signed" + details,
+            "name an archive that is, with its key file in signed_by; for one that you vouch for yourself "
+            "write allow_unsigned = true, which the lock file and the manifest record"};
+  return {ErrorKind::tool, lists + " cannot be updated: apt-get " + exit.describe() + details,
+          "check the network and the archive's address and key; a locked profile needs no lists once its "
+          "packages are in the cache"};
+}
+
 }  // namespace
 
 Result<AptRoot> AptRoot::open(const Source& source, const Surroundings& around) {
@@ -209,14 +239,9 @@ Result<> AptRoot::update(std::string_view doing) {
   say(around_, std::string(doing) + " of " + source_label(source_));
   ORCH_CHECK(sys::remove_tree(directory_ + "/complete"));
   ORCH_TRY(const sys::Exit exit, run({"apt-get", "-q", "update"}));
-  if (!exit.ok()) {
-    return base::fail(
-        ErrorKind::tool,
-        "the package lists of source '" + base::printable(source_.name) + "' cannot be updated: apt-get " +
-            exit.describe() + "\n  " + last_lines(exit.errors, 6),
-        "check the network and the archive's address and key; a locked profile needs no lists once its "
-        "packages are in the cache");
-  }
+  // Unsigned lists may be allowed; a wrong signature is refused wherever there is a key to hold it against.
+  const bool wrong = !source_.signed_by.empty() && has_wrong_signature(exit.errors);
+  if (!exit.ok() || wrong) return base::fail(update_error(source_, exit));
   if (around_.refreshed != nullptr) around_.refreshed->insert(refresh_key(source_));
   return sys::write_atomic(directory_ + "/complete", "");
 }

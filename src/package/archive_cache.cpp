@@ -86,6 +86,23 @@ Result<> bring_from_archives(const Source& source, const Surroundings& around, c
   return {};
 }
 
+// Whether the host's own apt had the archive, which is in the cache then. Whatever keeps it from being read is no
+// error: the source has it, too.
+bool take_from_host(const LockedPackage& package, const Source& source, const Surroundings& around,
+                    const std::string& scratch) {
+  if (source.kind != SourceKind::apt) return false;
+  const std::string file = around.host_archives + "/" + archive_file_name(package);
+  const auto info = sys::stat_file(file);
+  if (!info || !S_ISREG(info->st_mode) || static_cast<std::uint64_t>(info->st_size) != package.size)
+    return false;
+  // The copy is verified, as the file may change at any time.
+  const std::string copy = scratch + "/host.deb";
+  const bool sound = copy_file(file, copy) && verify(copy, package) == Verdict::sound &&
+                     sys::rename_file(copy, download_path(around.cache_dir, package.sha256));
+  if (!sound) (void)sys::remove_tree(copy);
+  return sound;
+}
+
 Result<> bring(const std::vector<LockedPackage>& missing, const Source& source, const Surroundings& around,
                const std::string& scratch) {
   std::vector<Download> wanted;
@@ -146,6 +163,7 @@ Result<> collect_archives(const std::vector<LockedPackage>& packages, const Sour
   ORCH_CHECK(sys::make_dirs(directory));
   std::vector<LockedPackage> missing;
   std::vector<Download> there;
+  std::size_t from_host = 0;
   for (const LockedPackage& package : packages) {
     const std::string cached = download_path(around.cache_dir, package.sha256);
     ORCH_TRY(const Verdict verdict, verify(cached, package));
@@ -154,8 +172,14 @@ Result<> collect_archives(const std::vector<LockedPackage>& packages, const Sour
       continue;
     }
     if (verdict == Verdict::differs) ORCH_CHECK(sys::remove_tree(cached));
-    missing.push_back(package);
+    if (take_from_host(package, source, around, scratch))
+      ++from_host;
+    else
+      missing.push_back(package);
   }
+  if (from_host != 0 && around.log)
+    around.log("took " + base::quantity(from_host, "package", "packages") + " from '" + around.host_archives +
+               "'");
   // Another source, which demands less, may have brought them.
   ORCH_CHECK(check_rpm_signatures(source, around, scratch, there));
   if (!missing.empty()) ORCH_CHECK(bring(missing, source, around, scratch));

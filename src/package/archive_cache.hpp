@@ -22,7 +22,8 @@ Result<> copy_file(const std::string& from, const std::string& to);
 
 // Puts every archive, verified by size and SHA-256, into `directory` (to create) under archive_file_name(): a
 // hard link to the cache's file, or a copy where that is on another file system. What the cache lacks, or has
-// damaged, is downloaded from the source first; nothing else is. Signatures that the source demands are checked of
+// damaged, is brought first, of apt's packages from the archives of the host's own apt if they are there, else from
+// the source; nothing else is. Signatures that the source demands are checked of
 // all of them, wherever they come from. `scratch`: an empty directory on the cache's
 // file system. A package whose bytes differ from the lock is refused by name.
 Result<> collect_archives(const std::vector<LockedPackage>& packages, const Source& source,

@@ -317,9 +317,12 @@ Result<> FileSource::download(const std::vector<Download>& wanted) {
     }
     for (const SourceFile& file : source_.files) {
       if (hash::Sha256::parse(file.sha256) != item.package.sha256) continue;
-      ORCH_TRY(const std::string cached, download_verified(file.url, item.package.sha256, around_.cache_dir,
-                                                           around_.log, item.package.size));
-      ORCH_CHECK(place_download(cached, item.file));
+      Result<std::string> cached =
+          download_verified(file.url, item.package.sha256, around_.cache_dir, around_.log, item.package.size);
+      if (!cached)
+        return base::fail(std::move(cached).error().while_doing("downloading package '" + item.package.name +
+                                                                "' " + item.package.version));
+      ORCH_CHECK(place_download(*cached, item.file));
       break;
     }
   }

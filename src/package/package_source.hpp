@@ -24,6 +24,7 @@ struct Surroundings {
   sys::ProcessRunner* processes = nullptr;
   sys::Environment environment;       // PATH and proxy variables are taken from it
   std::string host_apt = "/etc/apt";  // for tests
+  std::string host_archives = "/var/cache/apt/archives";
   std::string os_release = "/etc/os-release";
   std::function<void(std::string_view)> log;  // may be empty
   // Sources whose lists this process has brought up to date (refresh_key): it does so once. May be null.
