@@ -24,6 +24,9 @@ constexpr std::string_view k_helper = "/usr/lib/apt/apt-helper";
 // A file of the root: update() brings Contents indices too.
 constexpr std::string_view k_contents_wanted = "contents";
 
+// A folder of the root: the keys of a source that names its own.
+constexpr std::string_view k_key_folder = "etc/keys";
+
 void say(const Surroundings& around, std::string_view text) {
   if (around.log) around.log(text);
 }
@@ -107,13 +110,14 @@ std::vector<EntryFile> own_entries(const Source& source) {
   std::string text = "Types: deb\nURIs: " + base::join(source.uris, " ") +
                      "\nSuites: " + base::join(source.suites, " ") + "\n";
   if (!source.components.empty()) text += "Components: " + base::join(source.components, " ") + "\n";
-  if (!source.signed_by.empty()) text += "Signed-By: " + source.signed_by + "\n";
   if (source.allow_unsigned) text += "Trusted: yes\n";
   return {{"source.sources", text}};
 }
 
-std::string configuration(const Surroundings& around, const std::string& directory,
+// A source's own keys are all that its root trusts. Signed-By would say the same, but takes no path with spaces.
+std::string configuration(const Source& source, const Surroundings& around, const std::string& directory,
                           const std::string& network) {
+  const bool own = !source.signed_by.empty();
   return network + "Dir \"" + directory +
          "\";\n"
          "Dir::State \"state\";\n"
@@ -123,11 +127,11 @@ std::string configuration(const Surroundings& around, const std::string& directo
          "Dir::Cache::srcpkgcache \"\";\n"
          "Dir::Etc \"etc\";\n"
          "Dir::Etc::trusted \"" +
-         around.host_apt +
-         "/trusted.gpg\";\n"
+         (own ? "/dev/null" : around.host_apt + "/trusted.gpg") +
+         "\";\n"
          "Dir::Etc::trustedparts \"" +
-         around.host_apt +
-         "/trusted.gpg.d\";\n"
+         (own ? directory + "/" + std::string(k_key_folder) : around.host_apt + "/trusted.gpg.d") +
+         "\";\n"
          "Dir::Log \"log\";\n"
          "APT::Architecture \"amd64\";\n"
          "APT::Architectures { \"amd64\"; };\n"
@@ -143,12 +147,17 @@ std::string configuration(const Surroundings& around, const std::string& directo
 // The directories and files that apt expects; rewritten each time, because a cache may be cleaned at any
 // moment.
 Result<> lay_out(const std::string& directory, const std::string& config,
-                 const std::vector<EntryFile>& entries) {
+                 const std::vector<EntryFile>& entries, const std::vector<Key>& keys) {
   for (const char* name : {"etc/sources.list.d", "etc/apt.conf.d", "etc/preferences.d", "state/lists/partial",
                            "cache/archives/partial", "log", "empty"})
     ORCH_CHECK(sys::make_dirs(directory + "/" + name));
   ORCH_CHECK(sys::write_if_changed(directory + "/status", ""));
   ORCH_CHECK(sys::write_if_changed(directory + "/apt.conf", config));
+  if (!keys.empty()) {
+    const std::string folder = directory + "/" + std::string(k_key_folder);
+    ORCH_CHECK(sys::make_dirs(folder));
+    ORCH_CHECK(sys::write_if_changed(folder + "/source.gpg", binary_keys(keys)));
+  }
   for (const EntryFile& entry : entries) {
     const std::string folder = entry.name == "sources.list" ? "/etc/" : "/etc/sources.list.d/";
     ORCH_CHECK(sys::write_if_changed(directory + folder + entry.name, entry.text));
@@ -214,12 +223,12 @@ base::Error update_error(const Source& source, const sys::Exit& exit) {
 
 Result<AptRoot> AptRoot::open(const Source& source, const Surroundings& around) {
   ORCH_CHECK(program(around, "apt-get"));
-  ORCH_CHECK(check_key_file(source));
+  ORCH_TRY(const std::vector<Key> keys, read_key_file(source));
   std::vector<EntryFile> entries = own_entries(source);
   if (source.host) {
     ORCH_TRY(entries, host_entries(around));
   }
-  std::string identity = "apt-root/1\n";
+  std::string identity = "apt-root/2\n" + hash::digest_of(binary_keys(keys)).hex() + "\n";
   for (const EntryFile& entry : entries) identity += entry.name + "\n" + entry.text + "\n";
   const std::string directory =
       sys::absolute_path(around.cache_dir) + "/apt/" + hash::digest_of(identity).hex();
@@ -231,7 +240,7 @@ Result<AptRoot> AptRoot::open(const Source& source, const Surroundings& around) 
            sys::FileLock::acquire(directory + "/lock", sys::FileLock::Wait::yes));
   if (!lock) return base::fail(ErrorKind::internal, "no lock on '" + directory + "'");
   ORCH_TRY(const std::string network, host_network_settings(around));
-  ORCH_CHECK(lay_out(directory, configuration(around, directory, network), entries));
+  ORCH_CHECK(lay_out(directory, configuration(source, around, directory, network), entries, keys));
   return AptRoot(source, around, directory, *std::move(lock));
 }
 

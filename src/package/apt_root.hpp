@@ -16,7 +16,7 @@ namespace orch::package {
 
 class AptRoot {
  public:
-  // Makes or reuses CACHE/apt/DIGEST, where DIGEST covers the entries and the form of the configuration, and
+  // Makes or reuses CACHE/apt/DIGEST, where DIGEST covers the entries, the keys and the form of the configuration, and
   // locks it against other processes for the lifetime of the object. Fails with a hint where apt-get is not
   // installed.
   static Result<AptRoot> open(const Source& source, const Surroundings& around);

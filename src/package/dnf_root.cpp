@@ -2,6 +2,7 @@
 
 #include "base/text.hpp"
 #include "hash/digest.hpp"
+#include "package/apt_output.hpp"
 #include "package/dnf_output.hpp"
 #include "package/key_file.hpp"
 #include "package/tool_environment.hpp"
@@ -96,7 +97,7 @@ std::vector<DnfRepository> dnf_repositories(const Source& source) {
   return out;
 }
 
-std::string dnf_configuration(const Source& source, int generation) {
+std::string dnf_configuration(const Source& source, int generation, const std::string& key_file) {
   // cachedir and the like are taken from inside the root by both generations. Lists never expire by
   // themselves: when they are renewed is this program's to say. zchunk would bring them in a form that only
   // librepo reads.
@@ -112,7 +113,7 @@ std::string dnf_configuration(const Source& source, int generation) {
     text += "\n[" + repository.id + "]\nname=" + repository.id + "\nenabled=1\n";
     text += repository.metalink.empty() ? "baseurl=" + repository.uri + "\n"
                                         : "metalink=" + repository.metalink + "\n";
-    if (!source.signed_by.empty()) text += "gpgkey=file://" + source.signed_by + "\n";
+    if (!source.signed_by.empty()) text += "gpgkey=file://" + percent_encoded(key_file) + "\n";
   }
   return text;
 }
@@ -128,10 +129,11 @@ std::vector<std::string> dnf_command_line(const std::string& program, const std:
 }
 
 Result<DnfRoot> DnfRoot::open(const Source& source, const Surroundings& around) {
-  ORCH_CHECK(check_key_file(source));
+  ORCH_TRY(const std::vector<Key> keys, read_key_file(source));
   ORCH_TRY(const Program program, find_dnf(around));
-  const std::string configuration = dnf_configuration(source, program.generation);
-  const std::string identity = "dnf-root/1\n" + source.release + "\n" + configuration;
+  const std::string identity = "dnf-root/2\n" + source.release + "\n" +
+                               hash::digest_of(binary_keys(keys)).hex() + "\n" +
+                               dnf_configuration(source, program.generation, {});
   const std::string directory =
       sys::absolute_path(around.cache_dir) + "/dnf/" + hash::digest_of(identity).hex();
   ORCH_CHECK(sys::make_dirs(directory + "/root"));
@@ -139,7 +141,10 @@ Result<DnfRoot> DnfRoot::open(const Source& source, const Surroundings& around) 
   ORCH_TRY(std::optional<sys::FileLock> lock,
            sys::FileLock::acquire(directory + "/lock", sys::FileLock::Wait::yes));
   if (!lock) return base::fail(ErrorKind::internal, "no lock on '" + directory + "'");
-  ORCH_CHECK(sys::write_if_changed(directory + "/dnf.conf", configuration));
+  const std::string key_file = directory + "/keys.asc";
+  ORCH_CHECK(sys::write_if_changed(key_file, armoured_keys(keys)));
+  ORCH_CHECK(sys::write_if_changed(directory + "/dnf.conf",
+                                   dnf_configuration(source, program.generation, key_file)));
   return DnfRoot(source, around, directory, program.path, program.generation, *std::move(lock));
 }
 

@@ -24,8 +24,8 @@ struct DnfRepository {
 // The repositories of a source, in order; ids are unique.
 std::vector<DnfRepository> dnf_repositories(const Source& source);
 
-// dnf.conf with the repositories in it. Paths in it are below the private root.
-std::string dnf_configuration(const Source& source, int generation);
+// dnf.conf with the repositories in it. Paths in it are below the private root, but that of the keys.
+std::string dnf_configuration(const Source& source, int generation, const std::string& key_file);
 
 // The command line of one call; `arguments` is what comes after the options that every call has.
 std::vector<std::string> dnf_command_line(const std::string& program, const std::string& directory,
@@ -33,9 +33,9 @@ std::vector<std::string> dnf_command_line(const std::string& program, const std:
 
 class DnfRoot {
  public:
-  // Makes or reuses CACHE/dnf/DIGEST, where DIGEST covers the configuration, and locks it against other
-  // processes for the lifetime of the object. Holds the source's key file against its fingerprints. Fails
-  // with a hint where dnf is not installed.
+  // Makes or reuses CACHE/dnf/DIGEST, where DIGEST covers the configuration and the keys, and locks it against other
+  // processes for the lifetime of the object. Holds the source's key file against its fingerprints, and gives dnf a
+  // copy of these keys. Fails with a hint where dnf is not installed.
   static Result<DnfRoot> open(const Source& source, const Surroundings& around);
 
   Result<> update();

@@ -15,38 +15,54 @@ namespace {
 
 constexpr std::string_view k_begin = "-----BEGIN PGP PUBLIC KEY BLOCK-----";
 constexpr std::string_view k_end = "-----END PGP PUBLIC KEY BLOCK-----";
+constexpr std::string_view k_any_begin = "-----BEGIN";
+constexpr std::size_t k_armour_line = 64;
 
-// The binary form of all blocks of an armoured text; nullopt where one is damaged, or there is anything that another
-// reader could take for more keys: what is checked here is all that the package manager gets to see.
+// The binary form of all blocks of an armoured text; nullopt where one is damaged or has anything that others read
+// otherwise: blank or padded lines, of which some end the headers elsewhere and not here, or other kinds of blocks.
 std::optional<std::string> dearmoured(std::string_view text) {
   enum class Part { outside, headers, body, tail };
   Part part = Part::outside;
   std::string out;
   std::string body;
   for (std::string_view line : base::split(text, '\n')) {
-    line = base::trim(line);
+    if (line.ends_with('\r')) line.remove_suffix(1);
     if (part == Part::outside) {
-      if (line.find("-----BEGIN") == std::string_view::npos) continue;
+      if (line.find(k_any_begin) == std::string_view::npos) continue;
       if (line != k_begin) return std::nullopt;
       part = Part::headers;
     } else if (part == Part::headers) {
-      if (!line.empty() && line.find(": ") == std::string_view::npos) return std::nullopt;
-      if (line.empty()) part = Part::body;
+      if (line.empty())
+        part = Part::body;
+      else if (base::trim(line).data() != line.data() || line.find(": ") == std::string_view::npos)
+        return std::nullopt;
     } else if (line == k_end) {
       const auto bytes = base::unbase64(body);
       if (!bytes) return std::nullopt;
       out += *bytes;
       body.clear();
       part = Part::outside;
-    } else if (part == Part::tail) {
+    } else if (part == Part::tail || line.empty()) {
       return std::nullopt;
     } else if (line.starts_with('=')) {
       part = Part::tail;  // the checksum
     } else {
-      body += line;
+      body += line;  // unbase64 refuses what is no digit, spaces too
     }
   }
   if (part != Part::outside) return std::nullopt;
+  return out;
+}
+
+// RFC 4880, 6.1.
+std::string checksum(std::string_view bytes) {
+  std::uint32_t sum = 0xb704ceU;
+  for (const char c : bytes) {
+    sum ^= static_cast<std::uint32_t>(static_cast<unsigned char>(c)) << 16U;
+    for (int bit = 0; bit < 8; ++bit) sum = (sum << 1U) ^ ((sum & 0x800000U) != 0 ? 0x1864cfbU : 0U);
+  }
+  std::string out;
+  for (const unsigned shift : {16U, 8U, 0U}) out += static_cast<char>((sum >> shift) & 255U);
   return out;
 }
 
@@ -65,6 +81,7 @@ std::uint64_t number(std::string_view bytes) {
 struct Packet {
   unsigned tag = 0;
   std::string_view body;
+  std::string_view whole;
 };
 
 // Bytes of the length field after the tag, and the length; nullopt where it is cut short, or of a form that
@@ -98,6 +115,7 @@ std::optional<Packet> take_packet(std::string_view& bytes) {
   Packet packet;
   packet.tag = is_new ? head & 0x3fU : (head >> 2U) & 0xfU;
   packet.body = bytes.substr(1 + length->field, length->value);
+  packet.whole = bytes.substr(0, 1 + length->field + length->value);
   bytes.remove_prefix(1 + length->field + length->value);
   return packet;
 }
@@ -125,59 +143,82 @@ std::optional<std::string> fingerprint(std::string_view body) {
   return upper_hex(hash::sha256_of(text + std::string(body)).bytes);
 }
 
+// The binary form of a file; empty where it has none that all read alike.
+std::string packets_of(std::string_view bytes) {
+  // The first byte of a binary packet has its highest bit set.
+  const bool is_binary = (static_cast<unsigned char>(bytes[0]) & 0x80U) != 0;
+  const bool is_text = !is_binary && bytes.find(k_any_begin) != std::string_view::npos;
+  std::string out = is_text ? dearmoured(bytes).value_or("") : std::string(bytes);
+  // A block in a user id, which rpmkeys would take for the key.
+  return out.find(k_any_begin) == std::string::npos ? out : std::string();
+}
+
 }  // namespace
 
-Result<std::vector<std::string>> key_fingerprints(const std::string& path, std::string_view bytes) {
+Result<std::vector<Key>> parse_key_file(const std::string& path, std::string_view bytes) {
   const auto bad = [&](std::string_view what) {
     return base::fail(ErrorKind::corrupt,
                       "'" + base::printable(path) + "' is no OpenPGP key file: " + std::string(what),
                       "name the key file of the archive in signed_by");
   };
-  std::optional<std::string> binary(bytes);
-  // The first byte of a binary packet has its highest bit set: a text in it, in a user id say, is no armour.
-  const bool is_binary = !bytes.empty() && (static_cast<unsigned char>(bytes[0]) & 0x80U) != 0;
-  if (!is_binary && bytes.find(k_begin) != std::string_view::npos) binary = dearmoured(bytes);
-  if (!binary) return bad("its text form is damaged");
-  std::vector<std::string> found;
-  for (std::string_view rest = *binary; !rest.empty();) {
+  if (bytes.empty()) return bad("it is empty");
+  const std::string binary = packets_of(bytes);
+  if (binary.empty()) return bad("its text form is damaged, or not where all readers look for it");
+  std::vector<Key> found;
+  for (std::string_view rest = binary; !rest.empty();) {
     const std::optional<Packet> packet = take_packet(rest);
     if (!packet) return bad("it is cut short, or something else");
     if (!is_of_key(packet->tag)) return bad("it has something that belongs to no key");
-    if (packet->tag != 6) continue;
-    const auto text = fingerprint(packet->body);
-    if (!text) return bad("it has a key of a version that is not known");
-    found.push_back(*text);
+    if (packet->tag == 6) {
+      const auto text = fingerprint(packet->body);
+      if (!text) return bad("it has a key of a version that is not known");
+      found.push_back({*text, {}});
+    }
+    if (found.empty()) return bad("it does not begin with a key");
+    found.back().packets += packet->whole;
   }
-  if (found.empty()) return bad("it has no key");
   return found;
 }
 
-Result<std::string> read_key_file(const Source& source) {
+std::string binary_keys(const std::vector<Key>& keys) {
+  std::string out;
+  for (const Key& key : keys) out += key.packets;
+  return out;
+}
+
+std::string armoured_keys(const std::vector<Key>& keys) {
+  std::string out;
+  for (const Key& key : keys) {
+    out += std::string(k_begin) + "\n\n";
+    const std::string text = base::base64(key.packets);
+    for (std::size_t at = 0; at < text.size(); at += k_armour_line)
+      out += text.substr(at, k_armour_line) + "\n";
+    out += "=" + base::base64(checksum(key.packets)) + "\n" + std::string(k_end) + "\n";
+  }
+  return out;
+}
+
+Result<std::vector<Key>> read_key_file(const Source& source) {
+  if (source.signed_by.empty()) return std::vector<Key>();
   auto bytes = sys::read_file(source.signed_by);
   if (!bytes)
     return base::fail(base::Error(bytes.error())
                           .with_hint("install the package that has the key file (ubuntu-keyring, "
                                      "distribution-gpg-keys), or name another file in signed_by"));
-  if (source.fingerprints.empty()) return bytes;
-  ORCH_TRY(const std::vector<std::string> found, key_fingerprints(source.signed_by, *bytes));
-  for (const std::string& key : found) {
-    if (std::find(source.fingerprints.begin(), source.fingerprints.end(), key) != source.fingerprints.end())
+  ORCH_TRY(std::vector<Key> keys, parse_key_file(source.signed_by, *bytes));
+  for (const Key& key : keys) {
+    if (source.fingerprints.empty() || std::find(source.fingerprints.begin(), source.fingerprints.end(),
+                                                 key.fingerprint) != source.fingerprints.end())
       continue;
     return base::fail(
         ErrorKind::profile,
         "the key file '" + base::printable(source.signed_by) + "' of source '" +
-            base::printable(source.name) + "' has the key " + key + ", expected none but " +
+            base::printable(source.name) + "' has the key " + key.fingerprint + ", expected none but " +
             base::join(source.fingerprints, ", "),
         "name the archive's real key file in signed_by; if the key is the archive's too, add it to "
         "fingerprints");
   }
-  return bytes;
-}
-
-Result<> check_key_file(const Source& source) {
-  if (source.fingerprints.empty() || source.signed_by.empty()) return {};
-  ORCH_CHECK(read_key_file(source));
-  return {};
+  return keys;
 }
 
 }  // namespace orch::package

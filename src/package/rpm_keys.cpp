@@ -33,15 +33,15 @@ Result<sys::Exit> run_rpmkeys(const Surroundings& around, const std::string& rin
   return around.processes->run(command);
 }
 
-// A key ring of that key file and nothing else.
-Result<std::string> import_key(const Source& source, const Surroundings& around, const std::string& scratch,
-                               const std::string& key) {
+// A key ring of those keys and nothing else.
+Result<std::string> import_keys(const Source& source, const Surroundings& around, const std::string& scratch,
+                                const std::vector<Key>& keys) {
   std::string ring = scratch + "/keys";
   ORCH_CHECK(sys::remove_tree(ring));
   ORCH_CHECK(sys::make_dirs(ring));
-  // The bytes that were held against the fingerprints, whatever the source's file holds by now.
-  const std::string file = ring + "/source.key";
-  ORCH_CHECK(sys::write_atomic(file, key));
+  // The keys that were held against the fingerprints, whatever else the source's file holds, or holds by now.
+  const std::string file = ring + "/source.asc";
+  ORCH_CHECK(sys::write_atomic(file, armoured_keys(keys)));
   ORCH_TRY(const sys::Exit exit, run_rpmkeys(around, ring, {"--import", file}));
   if (!exit.ok())
     return base::fail(ErrorKind::tool,
@@ -117,11 +117,11 @@ Result<> check_batch(const Source& source, const Surroundings& around, const std
 Result<> check_rpm_signatures(const Source& source, const Surroundings& around, const std::string& scratch,
                               const std::vector<Download>& archives) {
   if (source.kind != SourceKind::dnf || (source.signed_by.empty() && source.allow_unsigned)) return {};
-  ORCH_TRY(const std::string key, read_key_file(source));
-  const std::string identity = hash::sha256_of(key).hex();
+  ORCH_TRY(const std::vector<Key> keys, read_key_file(source));
+  const std::string identity = hash::sha256_of(binary_keys(keys)).hex();
   ORCH_TRY(const std::vector<const Download*> wanted, to_check(source, around, archives, identity));
   if (wanted.empty()) return {};
-  ORCH_TRY(const std::string ring, import_key(source, around, scratch, key));
+  ORCH_TRY(const std::string ring, import_keys(source, around, scratch, keys));
   for (std::size_t start = 0; start < wanted.size(); start += k_batch) {
     const std::vector<const Download*> batch(
         wanted.begin() + static_cast<std::ptrdiff_t>(start),

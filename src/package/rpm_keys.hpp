@@ -2,7 +2,7 @@
 // and nothing else.
 //
 // CACHE/downloads/signed/HEX, where HEX is an archive's SHA-256, says who has vouched for these bytes: a line with
-// the SHA-256 of each key file that rpmkeys found a right signature with. It speaks of bytes, not of a source, so
+// the SHA-256 of the keys (binary_keys) that rpmkeys found a right signature with. It speaks of bytes, not of a source, so
 // that what one source let through unsigned is checked when another one takes it.
 #pragma once
 

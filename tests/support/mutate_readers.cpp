@@ -61,9 +61,15 @@ Result<> read_images(const std::string& text) {
 }
 
 Result<> read_keys(const std::string& text) {
-  ORCH_TRY(const std::vector<std::string> keys, package::key_fingerprints("key", text));
-  for (const std::string& key : keys)
-    if (key.size() != 40 && key.size() != 64) return unsafe(key);
+  ORCH_TRY(const std::vector<package::Key> keys, package::parse_key_file("key", text));
+  for (const package::Key& key : keys)
+    if (key.fingerprint.size() != 40 && key.fingerprint.size() != 64) return unsafe(key.fingerprint);
+  // What the package managers get reads as the same keys.
+  for (const std::string& copy : {package::binary_keys(keys), package::armoured_keys(keys)}) {
+    const auto again = package::parse_key_file("copy", copy);
+    if (!again || package::binary_keys(*again) != package::binary_keys(keys))
+      return unsafe("the copy of the keys");
+  }
   return {};
 }
 

@@ -54,7 +54,8 @@ TEST_SUITE("package/dnf") {
   TEST_CASE("configuration and command lines are these") {
     for (const int generation : {4, 5}) {
       const std::string name = "dnf/dnf" + std::to_string(generation);
-      orch::test::check_golden(name + ".conf", orch::package::dnf_configuration(fedora(), generation));
+      orch::test::check_golden(
+          name + ".conf", orch::package::dnf_configuration(fedora(), generation, "/cache/dnf/0 0/keys.asc"));
       std::vector<std::string> install = {"install", "--assumeno", "bash"};
       if (generation == 4) install.insert(install.begin(), "--verbose");
       orch::test::check_golden(name + "-install.argv", lines_of(orch::package::dnf_command_line(
@@ -63,7 +64,7 @@ TEST_SUITE("package/dnf") {
     Source unsigned_source = fedora();
     unsigned_source.allow_unsigned = true;
     unsigned_source.signed_by.clear();
-    const std::string text = orch::package::dnf_configuration(unsigned_source, 4);
+    const std::string text = orch::package::dnf_configuration(unsigned_source, 4, "/k");
     CHECK(text.find("\ngpgcheck=0\n") != std::string::npos);
     CHECK(text.find("gpgkey") == std::string::npos);
   }
