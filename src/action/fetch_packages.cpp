@@ -1,6 +1,7 @@
 // fetch-packages: the locked archives of one layer, verified, in one tree.
 //   parameters  packages: the lock's list (package/locked_package.hpp); fingerprints: those of the source, as
 //               signatures were checked with its keys
+//   inputs      keys: the source's key file, where packages are held against one
 //   settings    source: the [source.NAME] table, source_name: its name; where to download from cannot change
 //   the result
 //   outputs     archives (tree): NAME_VERSION_ARCH.deb for each package

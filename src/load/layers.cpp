@@ -111,7 +111,11 @@ class LayerMaker {
     const SourceSpan& where = name.span.file ? name.span : from.span;
     ORCH_TRY(Value table, find_source(profile_, name.as_string(), where, surroundings_));
     layer.set("source_name", name);
-    if (!table.is_null()) layer.set("source", std::move(table));
+    if (table.is_null()) return {};
+    // Each package of a dnf source is held against these keys; of apt only the lists are, when they are locked.
+    const std::string key_file = table.string_or("signed_by", "");
+    if (table.string_or("kind", "") == "dnf" && sys::exists(key_file)) layer.set("key_file", key_file);
+    layer.set("source", std::move(table));
     return {};
   }
 

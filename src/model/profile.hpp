@@ -21,6 +21,7 @@ namespace orch::model {
 //      compressor: text for mkfs.erofs -z ("lz4", "" for none); cluster: bytes (0: one block)
 //      made: kinds "packages" and "package": "here", or "elsewhere" for a finished image that is taken from
 //      image_urls, with locked_image
+//      key_file: the one of a dnf source, if it is there: packages are held against its keys
 //      locked: filled in from the lock file by the caller, absent before; see src/package
 //  - `app.appimage` is an absolute path, or absent where the application is fetched (`app.url`,
 //  `app.sha256`).

@@ -153,6 +153,23 @@ class Dnf(WithRepository):
         self.orch("build", self.profile(table, base='["data"]'), "--locked")
         self.assertEqual(len(list((self.tmp / "cache/appimage-orch/downloads/signed").iterdir())), 1)
 
+    def test_a_replaced_key_file_checks_anew(self):
+        other, fingerprint = self.repository.make_key("other")
+        table = self.repository.table().replace(f'"{self.repository.fingerprint}"', f'"{self.repository.fingerprint}", "{fingerprint}"')
+        profile, key = self.profile(table, base='["data"]'), self.repository.key
+        self.orch("build", profile)
+        mine = key.read_bytes()
+        key.write_bytes(other.read_bytes())
+        ran = self.orch("build", profile, "--locked", ok=False)
+        self.assertIn("package 'data' 1.0-1.fc42 of source 'own' is not signed by a key of", ran.stderr)
+        explained = self.orch("plan", profile, "--explain", "fetch-packages", ok=None).stdout
+        self.assertIn("keys", explained)
+        key.unlink()
+        ran = self.orch("build", profile, "--locked", ok=False)
+        self.assertIn("hint: install the package that has the key file", ran.stderr)
+        key.write_bytes(mine)
+        self.assertEqual(self.orch_json("build", profile, "--locked")["executed"], 0)
+
     def test_what_was_checked_once_needs_no_rpmkeys_again(self):
         self.orch("build", self.profile())
         shutil.rmtree(self.tmp / "cache/appimage-orch/store")
