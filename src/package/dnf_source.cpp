@@ -246,15 +246,19 @@ Result<Providers> DnfSource::providers(const std::vector<std::string>& sonames) 
 }
 
 // File name to address, for packages of metalinks and of repositories that keep their packages elsewhere: dnf
-// knows a mirror.
+// knows a mirror. Only where all repositories are folders of this machine their lists may name files of it.
 Result<std::map<std::string, std::string>> DnfSource::mirror_urls(const std::vector<Download>& wanted) const {
   std::map<std::string, std::string> out;
+  const std::vector<DnfRepository> all = dnf_repositories(root_.source());
+  const bool local = std::all_of(all.begin(), all.end(), [](const DnfRepository& one) {
+    return is_local_address(one.uri.empty() ? one.metalink : one.uri);
+  });
   std::vector<std::string> arguments = {"--quiet", "repoquery", "--location"};
   for (const Download& item : wanted)
     arguments.push_back(item.package.name + "-" + item.package.version + "." + item.package.architecture);
   ORCH_TRY(const sys::Exit exit, root_.run(std::move(arguments)));
   for (std::string_view line : base::split(exit.output, '\n'))
-    if (is_address(line)) out[sys::file_name(std::string(line))] = line;
+    if (is_address(line) && (local || !is_local_address(line))) out[sys::file_name(std::string(line))] = line;
   return out;
 }
 

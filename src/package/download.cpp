@@ -14,6 +14,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <memory>
+#include <strings.h>
 #include <utility>
 
 namespace orch::package {
@@ -78,10 +79,15 @@ struct Target {
   std::uint64_t most;
 };
 
-// http may lead to https, never the other way. Before 7.85 libcurl knows protocols as bits only (options 181 and
-// 182: 1 http, 2 https, 1024 file); newer headers warn of their names.
+bool has_scheme(std::string_view url, std::string_view scheme) {
+  return url.size() >= scheme.size() && ::strncasecmp(url.data(), scheme.data(), scheme.size()) == 0;
+}
+
+// A transfer that begins with https stays with it. One that begins with http may lead to https and from there back:
+// whoever could abuse that holds its beginning. Before 7.85 libcurl knows protocols as bits only (options 181 and 182:
+// 1 http, 2 https, 1024 file); newer headers warn of their names.
 Result<> restrict_protocols(const Curl& curl, CURL* easy, const std::string& url) {
-  const bool secure = url.starts_with("https:");
+  const bool secure = !has_scheme(url, "http:");
   const char* const redirected = secure ? "https" : "http,https";
   if (curl.easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https,file") == CURLE_OK &&
       curl.easy_setopt(easy, CURLOPT_REDIR_PROTOCOLS_STR, redirected) == CURLE_OK)
@@ -206,6 +212,12 @@ Result<> fill_verified(const Target& target, const hash::Sha256& sha256) {
   }
 }
 
+Result<> check_address(const std::string& url) {
+  if (is_address(url)) return {};
+  return base::fail(ErrorKind::profile, "'" + base::printable(url) + "' is no address that can be fetched",
+                    "use https://, http:// or file:///");
+}
+
 Result<bool> is_sound(const std::string& path, const hash::Sha256& expected) {
   if (!sys::exists(path)) return false;
   ORCH_TRY(const sys::Fd fd, sys::open_file(path, O_RDONLY));
@@ -216,10 +228,16 @@ Result<bool> is_sound(const std::string& path, const hash::Sha256& expected) {
 }  // namespace
 
 bool is_address(std::string_view url) {
-  return url.starts_with("https://") || url.starts_with("http://") || url.starts_with("file:///");
+  const bool local = has_scheme(url, "file:/") && !has_scheme(url, "file://");
+  return local || has_scheme(url, "https://") || has_scheme(url, "http://") || has_scheme(url, "file:///");
+}
+
+bool is_local_address(std::string_view url) {
+  return has_scheme(url, "file:");
 }
 
 Result<> download_to(const std::string& url, const std::string& file, std::uint64_t most) {
+  ORCH_CHECK(check_address(url));
   ORCH_TRY(const Curl curl, load_curl());
   ORCH_TRY(const Opened opened, fill(curl, {url, file, most}));
   return {};
@@ -228,11 +246,7 @@ Result<> download_to(const std::string& url, const std::string& file, std::uint6
 Result<std::string> download_verified(const std::vector<std::string>& urls, const hash::Sha256& sha256,
                                       const std::string& cache_dir,
                                       const std::function<void(std::string_view)>& log, std::uint64_t most) {
-  for (const std::string& url : urls)
-    if (!is_address(url))
-      return base::fail(ErrorKind::profile,
-                        "'" + base::printable(url) + "' is no address that can be fetched",
-                        "use https://, http:// or file:///");
+  for (const std::string& url : urls) ORCH_CHECK(check_address(url));
   std::string cached = download_path(cache_dir, sha256);
   const std::string partial = cache_dir + "/downloads/partial/" + sha256.hex();
   ORCH_CHECK(sys::make_dirs(sys::parent_path(cached)));

@@ -53,7 +53,8 @@ Result<FexImage> image_of(const std::string& name, const Value& entry, std::stri
   image.url = entry.string_or("URL", "");
   image.type = entry.string_or("Type", "");
   const std::optional<std::string> sum = sum_of(entry.string_or("Hash", ""));
-  if (!is_address(image.url) || !sum)
+  const bool usable = is_address(image.url) && (is_local_address(where) || !is_local_address(image.url));
+  if (!usable || !sum)
     return fail(ErrorKind::corrupt, fmt::format("the image '{}' in '{}' has no usable {}", printable(name),
                                                 printable(where), sum ? "URL" : "Hash"));
   image.xxh3 = *sum;

@@ -231,6 +231,12 @@ class Fetch(Served):
         ran = build(f"{base}/file")
         self.assertEqual(ran.status, 0, msg=str(ran))
 
+        lib.remove_tree(self.tmp / "cache")
+        base = base.replace("https", "HTTPS")
+        ran = build(self.url())
+        self.assertIn(f"'{base}/moved' cannot be downloaded: Protocol \"http\"", ran.stderr)
+        self.assertEqual(self.server.requests, [])
+
 
 class LargerPackages(Served):
     def build(self, folder, table):

@@ -66,6 +66,12 @@ TEST_SUITE("package/fex_images") {
     const auto no_url = parse_fex_images(list_with("ftp://x/y", "1"), "l");
     REQUIRE_FALSE(no_url.has_value());
     CHECK(no_url.error().what == "the image 'Fedora 42 (SquashFS)' in 'l' has no usable URL");
+    // A list from elsewhere names no file of this machine.
+    const std::string local = list_with("file:///x/y", "1");
+    CHECK(parse_fex_images(local, "file:///l").has_value());
+    const auto foreign = parse_fex_images(local, "https://x/l");
+    REQUIRE_FALSE(foreign.has_value());
+    CHECK(foreign.error().what == "the image 'Fedora 42 (SquashFS)' in 'https://x/l' has no usable URL");
   }
 
   TEST_CASE(
