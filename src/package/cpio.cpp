@@ -66,7 +66,8 @@ Result<CpioReader::Head> CpioReader::head() {
   std::array<char, k_head> bytes{};
   ORCH_CHECK(exactly(bytes.data(), bytes.size()));
   const std::string_view text(bytes.data(), bytes.size());
-  if (text.starts_with("07070X")) return damaged("it has files of 4 GiB and more, which are not read");
+  if (text.starts_with("07070X"))
+    return base::fail(ErrorKind::unsupported, "it has files of 4 GiB and more, which are not read");
   if (!text.starts_with("070701") && !text.starts_with("070702"))
     return damaged("its payload has no entry where one must be");
   Head numbers{};

@@ -35,7 +35,7 @@ class CpioReader {
   explicit CpioReader(Stream stream) : stream_(std::move(stream)) {}
 
   // The next entry, past what is left of the one before; nullopt at the end, up to which everything was read. Errors
-  // of kind corrupt say what is wrong; the caller names the file.
+  // of kind corrupt say what is wrong, of kind unsupported what is sound and not read; the caller names the file.
   Result<std::optional<CpioEntry>> next();
   // Content of a file that next() gave; 0 at its end.
   Result<std::size_t> read(char* buffer, std::size_t size);

@@ -230,6 +230,10 @@ class Payload {
 
   // What the reader of the payload says, which does not know whose it is.
   tl::unexpected<base::Error> named(base::Error error) const {
+    if (error.kind == ErrorKind::unsupported)
+      return base::fail(ErrorKind::unsupported,
+                        "the RPM package '" + base::printable(path_) + "' cannot be used: " + error.what,
+                        "leave the package out, and name an image or a folder with its files as a layer");
     return error.kind == ErrorKind::corrupt ? corrupt(path_, error.what) : base::fail(std::move(error));
   }
 

@@ -103,6 +103,20 @@ TEST_SUITE("package/rpm") {
           std::string::npos);
   }
 
+  TEST_CASE("files of 4 GiB and more are not read, which is no damage") {
+    const TempDir dir;
+    std::string large = rpm_bytes({}, {{"./usr/a", 0100644, "a", 1, 7}});
+    large.replace(large.find("070701"), 6, "07070X");
+    dir.write("large.rpm", large);
+    const auto refused = read_rpm(
+        dir / "large.rpm", [](const ArchiveEntry&, const ContentReader&) { return orch::base::Result<>(); });
+    REQUIRE_FALSE(refused.has_value());
+    CHECK(refused.error().kind == orch::base::ErrorKind::unsupported);
+    CHECK(refused.error().what == "the RPM package '" + dir / "large.rpm" +
+                                      "' cannot be used: it has files of 4 GiB and more, which are not read");
+    CHECK(refused.error().hint.find("leave the package out") == 0);
+  }
+
   TEST_CASE("many files with several names cost no more than others") {
     // Of each file one name is missing: a reader that looks through all of them at each would need hours.
     std::vector<RpmFile> files;
