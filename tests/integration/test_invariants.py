@@ -5,6 +5,7 @@ Rules that concern the stack and not the layer alone are check-stack's: test_che
 
 import json
 import re
+import struct
 import tarfile
 import unittest
 
@@ -13,6 +14,13 @@ from tests.integration.repository import Entry, Repository, base_files
 from tests.integration.test_inspect import elf
 
 LIBRARIES = "./usr/lib/x86_64-linux-gnu"
+
+
+def elf32(machine, order="<"):
+    """The header of a 32-bit ELF library, of either byte order."""
+    ident = b"\x7fELF\x01" + (b"\x01" if order == "<" else b"\x02") + b"\x01" + b"\0" * 9
+    return ident + struct.pack(f"{order}HHIIIIIHHHHHH", 3, machine, 1, 0, 0, 0, 0, 52, 32, 0, 40, 0, 0)
+
 
 # rule: (package, its files, what the finding is about: the path, or the package itself)
 POISON = {
@@ -36,6 +44,24 @@ POISON = {
     "absolute-directory-link": ("lib-absolute", {"./usr/share/data/x": b"x", "./usr/lib/data": ("link", "/usr/share/data")}, "usr/lib/data"),
     "executable-directory": ("lib-tools", {"./usr/tools": ("link", "bin"), "./usr/tools/bash": b"#!"}, "usr/bin/bash"),
 }
+MULTIARCH = LIBRARIES.removeprefix("./")
+# rule: further poison, all of it in one overlay: {path: its content}, or the names of packages
+FURTHER = {
+    "foreign-machine": {"usr/lib/libi386.so.1": elf32(3), "usr/lib64/libppc.so.1": elf32(20, ">"),
+                        "usr/share/data/backwards": elf32(62 << 8, ">"),  # 62, if one does not look at the byte order
+                        "usr/lib/bpf2/x.o": elf(machine=247), "usr/share/seabios.bin": elf32(3), "usr/lib/app/seabios/x": elf32(3)},
+    "abi-soname": {f"{MULTIARCH}/libmusic.so.1": elf(soname="libc.so.6"), "usr/lib64/libstdc++.so.6.0.33": elf(soname="libstdc++.so.6"),
+                   "usr/lib/libx.so": elf(soname="ld-linux-x86-64.so.2"), "usr/lib64/glibc-hwcaps/x86-64-v3/libm.so": elf(soname="libm.so.6")},
+    "abi-library": {**{f"usr/lib64/{name}": b"x" for name in ("ld-linux-x86-64.so.2", "libc.so.6", "libstdc++.so.6", "libgcc_s.so.1")},
+                    **{f"{MULTIARCH}/{name}": b"x" for name in (
+                        "libm.so.6", "libdl.so.2", "librt.so.1", "libresolv.so.2", "libutil.so.1", "libanl.so.1", "libnsl.so.1",
+                        "libnss_dns.so.2", "libthread_db.so.1", "libmvec.so.1", "libgomp.so.1", "libatomic.so.1")},
+                    "usr/lib/ld-linux.so.2": ("link", "nowhere"), "usr/lib/libm.so.6": None},
+    "abi-package": ["glibc", "glibc-common", "gcc-libs", "libgcc", "libstdc++", "libgomp", "libatomic", "libasan", "libubsan",
+                    "libc6", "libc-bin", "libgcc-s1", "lib32gcc-s1", "libgomp1", "libatomic1", "libasan8", "libubsan1"],
+    "loader-config": {"etc/ld.so.cache": b"cache", "etc/ld.so.conf": b"/opt\n", "etc/ld.so.preload": b"/opt/x.so\n"},
+}
+EXEMPT = {"usr/lib/bpf/x.o": elf(machine=247), "usr/lib64/bpf/sub/x.o": elf(machine=247), "usr/share/seabios/bios.elf": elf32(3)}
 # Of the stack, not of a layer alone.
 OF_THE_STACK = {"base-override", "base-duplicate", "other-override", "directory-attributes", "type-conflict", "interpreter"}
 NOTED = {"exempt-machine"}
@@ -51,6 +77,7 @@ class Invariants(lib.TestCase):
         self.repository.add(package, "1.0", {**files, "./usr/share/own/" + package: b"own"}).publish()
 
     def profile(self, package, allow=(), layer_class="deps"):
+        packages = [package] if isinstance(package, str) else package
         return self.write("p.toml", f"""schema = 1
 extends = "native"
 [stack]
@@ -58,7 +85,7 @@ base = {{ packages = ["base-one"], source = "own" }}
 [[stack.deps]]
 name = "app"
 source = "own"
-packages = ["{package}"]
+packages = {json.dumps(packages)}
 class = "{layer_class}"
 allow = {json.dumps(list(allow))}
 [source.own]
@@ -108,13 +135,32 @@ allow = {json.dumps(list(allow))}
         self.assertEqual(self.manifest()["findings"], [])
         self.assertEqual(self.manifest()["class"], "base-refresh")
 
+    def each_refused_alone_then_allowed(self, rule):
+        poison = FURTHER[rule]
+        packages = poison if isinstance(poison, list) else ["lib-poison"]
+        for package in packages:
+            self.publish(package, {} if package in poison else {f"./{path}{'' if content else '/'}": content for path, content in poison.items()})
+        for one in poison:
+            self.profile(packages, [f"{rule}:{other}" for other in poison if other != one])
+            errors = self.build(status=1).stderr
+            self.assertEqual(re.findall(r"allow = (\[.*\])", errors), [f'["{rule}:{one}"]'])
+            for name in ("layer 'deps-app'", f"'{one}'", *([f"package '{packages[0]}'"] if len(packages) == 1 else [])):
+                self.assertIn(name, errors)
+        self.profile(packages, [f"{rule}:{one}" for one in poison])
+        self.build()
+        found = [f for f in self.manifest()["findings"] if f["rule"] == rule]
+        self.assertEqual({f["path"] or f["package"] for f in found}, set(poison))
+        self.assertEqual({(f["severity"], f["overridden"]) for f in found}, {("refused", True)})
+
     def test_exempt_programs_of_other_processors_are_listed(self):
-        self.publish("lib-bpf", {"./usr/lib/bpf/prog.o": elf(machine=247)})
+        self.publish("lib-bpf", {f"./{path}": content for path, content in EXEMPT.items()})
         self.profile("lib-bpf")
         self.build()
-        (finding,) = self.manifest()["findings"]
-        self.assertEqual((finding["rule"], finding["severity"], finding["path"]), ("exempt-machine", "noted", "usr/lib/bpf/prog.o"))
-        self.assertIn("bpf", finding["detail"])
+        findings = self.manifest()["findings"]
+        self.assertEqual({(f["rule"], f["severity"], f["path"], f["package"]) for f in findings},
+                         {("exempt-machine", "noted", path, "lib-bpf") for path in EXEMPT})
+        self.assertEqual({f["detail"].split(",")[0] for f in findings}, {"is an ELF file for bpf", "is an ELF file for i386"})
+        self.assertLessEqual(set(EXEMPT), {f["path"] for f in self.manifest()["files"]})
 
     def test_executables_are_left_out_with_a_reason_or_kept_where_allowed(self):
         self.publish("lib-with-tool", {"./usr/bin/tool": b"#!", "./usr/lib/libx.so": b"x"})
@@ -141,15 +187,17 @@ def message_of(text):
     return re.sub(r"-[0-9a-f]{12}\)", "-ID)", "".join(lines))
 
 
-def add_test(rule):
+def add_test(name, rule, check):
     def test(self):
-        self.refused_then_allowed(rule)
-    test.__name__ = "test_" + rule.replace("-", "_") + "_is_refused_and_with_the_override_built"
+        check(self, rule)
+    test.__name__ = f"test_{rule.replace('-', '_')}_{name}"
     setattr(Invariants, test.__name__, test)
 
 
 for _rule in POISON:
-    add_test(_rule)
+    add_test("is_refused_and_with_the_override_built", _rule, Invariants.refused_then_allowed)
+for _rule in FURTHER:
+    add_test("finds_all_of_its_kinds", _rule, Invariants.each_refused_alone_then_allowed)
 
 if __name__ == "__main__":
     unittest.main()
