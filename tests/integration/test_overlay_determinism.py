@@ -7,9 +7,12 @@ import re
 import stat
 import tarfile
 import unittest
+from pathlib import Path
 
 from tests.integration import jsonschema_mini, lib, newer_erofs
 from tests.integration.repository import Entry, Repository, base_files
+from tests.integration.stacks import StackTestCase
+from tests.integration.test_inspect import elf
 from tests.integration.test_invariants import message_of
 
 LIBRARIES = "./usr/lib/x86_64-linux-gnu"
@@ -53,6 +56,51 @@ def packages(repository):
         "./usr/share/empty/": None, "./var/lib/x/": Entry(type=tarfile.DIRTYPE, mode=0o1777)}, depends="lib-c")
     repository.add("lib-c", "1.0", {f"./usr/share/c/{n}": str(n).encode() for n in range(200)})
     return repository.publish()
+
+
+def stack_packages(repository):
+    """A base with a loader, and an overlay with what the last layer makes caches of."""
+    schema = (b'<schemalist><schema id="org.example.a" path="/a/"><key name="k" type="s"><default>"v"</default></key></schema></schemalist>')
+    mime = (b'<mime-info xmlns="http://www.freedesktop.org/standards/shared-mime-info"><mime-type type="text/x-a">'
+            b'<glob pattern="*.a"/></mime-type></mime-info>')
+    repository.add("base-one", "1.0", {
+        "./usr/lib64/ld-linux-x86-64.so.2": Path("/lib64/ld-linux-x86-64.so.2").read_bytes(), "./usr/lib64/libbase.so.1": elf(soname="libbase.so.1"),
+        "./usr/bin/tool": b"#!/bin/sh\n", "./etc/ld.so.conf": b"/usr/lib/own\n"})
+    repository.add("lib-a", "1.0", {
+        "./usr/lib64/liba.so.1.2": elf(soname="liba.so.1", needed=["libbase.so.1", "libb.so.1"]), "./usr/lib64/liba.so.1": ("link", "liba.so.1.2"),
+        "./usr/share/glib-2.0/schemas/org.example.a.gschema.xml": schema, "./usr/share/mime/packages/a.xml": mime}, depends="lib-b")
+    repository.add("lib-b", "1.0", {"./usr/lib/own/libb.so.1": elf(soname="libb.so.1") + b"b" * 70000})
+    return repository.publish()
+
+
+@lib.needs_tool("apt-get", "mkfs.erofs", "mksquashfs", "glib-compile-schemas", "update-mime-database")
+class WholeStack(StackTestCase):
+    def build(self, profile, *args, **options):
+        """({step: what its artifact holds, with digests}, {rule: size of its image}); each step just ran."""
+        artifacts, sizes = {}, {}
+        for step in self.orch_json("build", profile, *args, **options)["steps"]:
+            self.assertEqual(step["result"], "executed", msg=step["id"])
+            artifacts[step["id"]] = lib.listing(step["artifact"]), self.documents(step)
+            if step["artifact"].endswith(".erofs"):
+                sizes[step["rule"]] = os.path.getsize(step["artifact"])
+        return artifacts, sizes
+
+    def test_from_its_lock_and_an_empty_cache_every_image_is_the_same(self):
+        repository = stack_packages(Repository(self.tmp / "repository"))
+        tree = lib.make_tree(self.tmp / "gpu", {"lib64/libgpu.so.1": elf(soname="libgpu.so.1")})
+        lib.run_command(["mksquashfs", tree, self.tmp / "gpu.squashfs", "-quiet", "-no-progress"])
+        profile = self.write("p.toml", 'schema = 1\nname = "p"\nextends = "native"\n[stack]\nbase = { packages = ["base-one"], source = "own" }\n'
+                             'gpu = ["gpu.squashfs"]\nallow = ["type-conflict:lib64"]\n'
+                             f'[[stack.deps]]\nname = "app"\nsource = "own"\npackages = ["lib-a"]\n[source.own]\n{repository.table()}')
+        first, sizes = self.build(profile)
+        self.assertEqual({rule for rule, size in sizes.items() if size}, {
+            "base-image", "convert-image", "rootfs-compat", "deps-overlay", "finish-stack"}, msg=sizes)
+        (finish,) = [documents["finish"] for _, documents in first.values() if "finish" in documents]
+        self.assertEqual({part["id"] for part in finish["parts"] if part["status"] == "made"}, {"ld-so-cache", "gsettings-schemas", "mime-database"})
+        lib.remove_tree(self.tmp / "cache")
+        lib.remove_tree(self.tmp / "state")
+        again, _ = self.build(profile, "--locked", env={"TZ": "Asia/Kathmandu"}, preexec=lambda: os.umask(0o077))
+        self.assertEqual(again, first)
 
 
 @lib.needs_tool("apt-get", "mkfs.erofs", "fsck.erofs")
