@@ -163,7 +163,7 @@ class Recorder(unittest.TestResult):
 
     def addSuccess(self, test):
         super().addSuccess(test)
-        self.say("ok", test)
+        self.say("ok", test, "; ".join(getattr(test, "notes", [])))
 
     def addFailure(self, test, error):
         super().addFailure(test, error)
@@ -242,7 +242,7 @@ def integration(tally, name, folder, env, pattern, jobs):
             for test, result, text, seconds in events:
                 label = f"{name} {test.removeprefix('tests.integration.')}"
                 if result == "ok":
-                    tally.ok(label, seconds)
+                    tally.ok(f"{label}: {text}" if text else label, seconds)
                 elif result == "skipped":
                     tally.skip(label, text)
                 else:

@@ -9,6 +9,7 @@ import hashlib
 import json
 import os
 import random
+import resource
 import shlex
 import shutil
 import socket
@@ -56,6 +57,14 @@ def chosen_seed():
     """The same for everybody, so that a change is judged by itself; ORCH_SEED gives another, "random" a new one."""
     chosen = os.environ.get("ORCH_SEED") or "230417"
     return random.SystemRandom().randrange(1 << 30) if chosen == "random" else int(chosen)
+
+
+def in_bounded_memory(env):
+    """Options of run_command for a program that must not take much memory: its sanitizer ends it, or malloc fails."""
+    if os.environ.get("ORCH_SANITIZED") == "1":  # maps terabytes
+        limits = ":hard_rss_limit_mb=1500:quarantine_size_mb=16:max_allocation_size_mb=1024:allocator_may_return_null=0"
+        return {"env": {**env, "ASAN_OPTIONS": env.get("ASAN_OPTIONS", "") + limits}}
+    return {"env": dict(env), "preexec": lambda: resource.setrlimit(resource.RLIMIT_AS, (1500 << 20, 1500 << 20))}
 
 
 # ---- probes: what this machine can do
@@ -115,6 +124,11 @@ class TestCase(unittest.TestCase):
         else:
             print(f"kept: {self.tmp}", file=sys.stderr)
         return result
+
+    def note(self, text):
+        """Says what the log is to show although the test succeeds: a seed, how many."""
+        self.notes = [*getattr(self, "notes", []), text]
+        print(text, file=sys.stderr)
 
     def environment(self, home=None, **extra):
         """The environment of a run: fixed, with private directories under `home` (default: self.tmp)."""

@@ -3,7 +3,6 @@
 import base64
 import gzip
 import json
-import os
 import shutil
 import subprocess
 import tarfile
@@ -69,14 +68,12 @@ class Damaged(lib.TestCase):
     PACKAGES, LOCKS, READERS = 4000, 1000, 3000
 
     def setUp(self):
-        print(f"seed {SEED}")
         self.originals = self.tmp / "originals"
         self.originals.mkdir()
 
     def drive(self, *args):
-        env = {**self.environment(), "ASAN_OPTIONS": os.environ.get("ASAN_OPTIONS", "") +
-               ":hard_rss_limit_mb=1500:quarantine_size_mb=16:max_allocation_size_mb=1024:allocator_may_return_null=0"}
-        ran = lib.run_command([DRIVER, *args], env=env, cwd=self.tmp)
+        self.note(f"seed {SEED}, {args[2]} damaged {args[0]}")
+        ran = lib.run_command([DRIVER, *args], cwd=self.tmp, **lib.in_bounded_memory(self.environment()))
         self.assertEqual(ran.status, 0, msg=f"seed {SEED}: status {ran.status}: {ran.stderr[-3000:]}")
         return ran.json
 

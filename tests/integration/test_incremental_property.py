@@ -112,6 +112,7 @@ class Incremental(StalenessCase):
 
     def test_random_graphs_and_edits(self):
         first = lib.chosen_seed()
+        self.note(f"seed {first}, {GRAPHS} graphs")
         for seed in range(first, first + GRAPHS):
             self.check_graph(seed)
 

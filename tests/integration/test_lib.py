@@ -1,9 +1,13 @@
 """The helpers themselves: what they make has the form that the tests rely on."""
 
+import io
+import json
 import os
+import sys
 import unittest
 
 from tests.integration import lib
+from tests.runner import Recorder
 
 
 class Helpers(lib.TestCase):
@@ -40,6 +44,23 @@ class Helpers(lib.TestCase):
         self.assertEqual(ran.stdout.strip(), str(uid))
         self.assertEqual(os.stat(home / "made").st_uid, uid)
         self.orch("--version", user=uid, home=home, ok=None)
+
+    @unittest.skipIf(os.environ.get("ORCH_SANITIZED") == "1", "memory is bounded by the sanitizer")
+    def test_memory_is_bounded(self):
+        for megabytes, ends_well in ((64, True), (2000, False)):
+            ran = lib.run_command([sys.executable, "-c", f"bytes({megabytes} << 20)"], **lib.in_bounded_memory(os.environ))
+            self.assertEqual(ran.status == 0, ends_well, msg=str(ran))
+
+    def test_the_log_of_a_success_has_its_notes(self):
+        class Noting(lib.TestCase):
+            def runTest(self):
+                self.note("seed 7")
+                self.note("9 images")
+
+        log = io.StringIO()
+        Noting().run(Recorder(log))
+        result, _, text, _ = json.loads(log.getvalue().splitlines()[-1])
+        self.assertEqual((result, text), ("ok", "seed 7; 9 images"))
 
     def test_a_golden_that_is_absent_fails(self):
         if os.environ.get("ORCH_ACCEPT") == "1":

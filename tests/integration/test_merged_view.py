@@ -290,7 +290,7 @@ class MergedView(TestCase):
         seed = str(chosen_seed())
         count = min(count, 20) if os.environ.get("ORCH_SANITIZED") == "1" else count
         result = self.in_namespace("worker", mode, seed, count)
-        print(f"merged view of {mode}: seed {seed}, {count} stacks, {result['entries']} entries", file=sys.stderr)
+        self.note(f"seed {seed}, {count} stacks, {result['entries']} entries")
         self.assertEqual(result["compared"], count)
         self.assertGreater(result["entries"], 10 * count)
         if result["wrong"]:
