@@ -61,13 +61,15 @@ def set_attributes(path, noise):
 
 
 def finish(folder, noise, owners):
-    """Modes, owners and times of everything, folders last."""
-    for path in sorted(folder.rglob("*"), reverse=True):
+    """Modes, owners and times of everything, folders last. Who is not root can still read it."""
+    paths = [Path(parent, name) for parent, *names in os.walk(folder) for name in sum(names, [])]  # rglob() fails for some links
+    for path in sorted(paths, reverse=True):
         link = path.is_symlink()
         if is_root():
             os.chown(path, *noise.choice(owners), follow_symlinks=False)
         if not link:
-            os.chmod(path, noise.choice([0o644, 0o755, 0o600, 0o4755, 0o2711, 0o1777, 0o400]))
+            mode = noise.choice([0o644, 0o755, 0o600, 0o4755, 0o2711, 0o1777, 0o400])
+            os.chmod(path, mode if is_root() else mode | (0o700 if path.is_dir() else 0o400))
         when = noise.randrange(10 ** 17, 2 * 10 ** 18)
         os.utime(path, ns=(when, when), follow_symlinks=False)
 

@@ -5,6 +5,7 @@
 #include "format/json.hpp"
 #include "hash/digest.hpp"
 #include "image/erofs.hpp"
+#include "support/erofs_damage.hpp"
 
 #include <fmt/format.h>
 
@@ -27,6 +28,7 @@ using orch::base::Result;
 using orch::base::Value;
 namespace base = orch::base;
 namespace image = orch::image;
+namespace test = orch::test;
 
 void print(const Value& value) {
   const std::string text = orch::format::to_json(value, orch::format::JsonStyle::compact) + "\n";
@@ -140,94 +142,37 @@ Result<> list(const std::string& path) {
 
 // ---- damage
 
-struct Original {
-  std::string name;
-  std::string bytes;
-  std::vector<image::NodeId> nodes;
-  std::uint64_t meta_start = 0;
-};
-
-Result<Original> load(const std::string& path) {
-  ORCH_TRY(const auto file, image::FileAccess::open(path));
-  Original original;
-  original.name = path;
-  ORCH_TRY(original.bytes, image::read_exact(*file, 0, static_cast<std::size_t>(file->size())));
-  ORCH_TRY(const auto tree, image::ErofsTree::open(file));
-  original.meta_start = static_cast<std::uint64_t>(tree->super().meta_start);
-  original.nodes = {tree->root()};
-  if (tree->super().packed_nid != 0) original.nodes.push_back({tree->super().packed_nid});
-  if (tree->super().metabox_nid != 0) original.nodes.push_back({tree->super().metabox_nid});
-  ORCH_CHECK(image::walk(*tree, [&](const image::WalkEntry& entry) -> Result<> {
-    original.nodes.push_back(entry.node);
-    return {};
-  }));
-  return original;
-}
-
-class Damage {
- public:
-  explicit Damage(std::uint64_t seed) : random_(seed) {}
-
-  std::string of(const Original& original) {
-    std::string bytes = original.bytes;
-    // The checksum would hide nearly everything; some images keep it.
-    if (below(8) != 0) bytes[1024 + 8] = static_cast<char>(bytes[1024 + 8] & ~1);
-    const std::uint64_t times = 1 + below(3);
-    for (std::uint64_t i = 0; i < times; ++i) change(bytes, place(original));
-    if (below(12) == 0) bytes.resize(1 + below(bytes.size()));
-    return bytes;
-  }
-
-  std::uint64_t below(std::uint64_t limit) { return random_() % limit; }
-
- private:
-  // Mostly in what describes: inodes with their indexes, the superblock, directories.
-  std::size_t place(const Original& original) {
-    const std::uint64_t size = original.bytes.size();
-    std::uint64_t at = below(size);
-    if (const std::uint64_t kind = below(10); kind == 0)
-      at = 1024 + below(144);
-    else if (kind < 8)
-      at = original.meta_start + 32 * (original.nodes[below(original.nodes.size())].value & ~(1ULL << 63)) +
-           below(kind < 4 ? 64 : 160);
-    return static_cast<std::size_t>(at % size);
-  }
-
-  void change(std::string& bytes, std::size_t at) {
-    constexpr std::uint64_t k_values[] = {0,          1,          2,     0x7F,      0x80,   0xFF,
-                                          0x7FF,      0x800,      0xFFF, 0x1000,    0xFFFF, 0x7FFFFFFF,
-                                          0x80000000, 0xFFFFFFFF, ~0ULL, 1ULL << 63};
-    const std::uint64_t kind = below(4);
-    if (kind == 0) {
-      bytes[at] = static_cast<char>(bytes[at] ^ (1 << below(8)));
-      return;
-    }
-    const std::size_t width = std::min<std::size_t>(std::size_t{1} << below(4), bytes.size() - at);
-    if (kind == 3) {  // from somewhere else
-      const std::size_t from = static_cast<std::size_t>(below(bytes.size() - width + 1));
-      bytes.replace(at, width, bytes.substr(from, width));
-      return;
-    }
-    const std::uint64_t value = kind == 1 ? random_() : k_values[below(std::size(k_values))];
-    for (std::size_t i = 0; i < width; ++i) bytes[at + i] = static_cast<char>(value >> (8 * i));
-  }
-
-  std::mt19937_64 random_;
-};
-
 struct Counts {
   int opened = 0;
   int walked = 0;
   int refused = 0;
-  std::string defect;  // an error that is neither corrupt nor unsupported
+  int summed = 0;                         // opened, with a checksum that is right
+  std::map<test::Part, int> hits;         // images in which that part was damaged
+  std::map<test::Part, int> noticed;      // and in which something was refused then
+  std::map<std::string, int> noticed_in;  // the same for each original
+  std::string defect;                     // an error that is neither corrupt nor unsupported
 };
 
 // Everything of one image that damage can reach, with a bound on what is read. Errors are what is expected.
 class Reader {
  public:
-  Reader(const Original& original, Counts& counts) : original_(original), counts_(counts) {}
+  Reader(const test::Original& original, Counts& counts) : original_(original), counts_(counts) {}
 
-  void run(std::string bytes) {
+  void run(test::Damaged damaged) {
+    const int before = counts_.refused;
+    const int opened = counts_.opened;
+    read(std::move(damaged.bytes));
+    const int noticed = counts_.refused != before ? 1 : 0;
+    if (damaged.summed) counts_.summed += counts_.opened - opened;
+    counts_.noticed_in[original_.name] += noticed;
+    for (const test::Part part : damaged.parts) {
+      ++counts_.hits[part];
+      counts_.noticed[part] += noticed;
+    }
+  }
+
+ private:
+  void read(std::string bytes) {
     auto tree = image::ErofsTree::open(std::make_shared<image::MemoryAccess>(std::move(bytes)));
     if (!accept(tree)) return;
     ++counts_.opened;
@@ -241,7 +186,6 @@ class Reader {
     for (const image::NodeId node : original_.nodes) visit(**tree, node);
   }
 
- private:
   template <class T>
   bool accept(const Result<T>& result) {
     if (result) return true;
@@ -270,32 +214,47 @@ class Reader {
     accept((*file)->read_at((*file)->size() - std::min<std::uint64_t>((*file)->size(), 4096), piece));
   }
 
-  const Original& original_;
+  const test::Original& original_;
   Counts& counts_;
   std::uint64_t left_ = 4U << 20;
 };
 
+Value to_value(const Counts& counts) {
+  Value parts = Value::object();
+  for (const auto& [part, hits] : counts.hits)
+    parts.set(std::string(test::k_parts[static_cast<std::size_t>(part)]),
+              Value::object({{"hits", hits}, {"noticed", counts.noticed.at(part)}}));
+  Value images = Value::object();
+  for (const auto& [name, noticed] : counts.noticed_in) images.set(name, noticed);
+  return Value::object({{"opened", counts.opened},
+                        {"walked", counts.walked},
+                        {"refused", counts.refused},
+                        {"summed", counts.summed},
+                        {"parts", std::move(parts)},
+                        {"noticed", std::move(images)}});
+}
+
+// A seed decides which image is damaged and how; seeds that follow one another take the images in turn.
 Result<> mutate(std::uint64_t seed, int count, const std::vector<std::string>& paths) {
   constexpr unsigned k_seconds = 60;  // for one image; its alarm ends the program
-  std::vector<Original> originals;
+  std::vector<test::Original> originals;
   for (const std::string& path : paths) {
-    ORCH_TRY(Original original, load(path));
+    ORCH_TRY(test::Original original, test::load_original(path));
     originals.push_back(std::move(original));
   }
   Counts counts;
   for (int i = 0; i < count; ++i) {
     const std::uint64_t own = seed + static_cast<std::uint64_t>(i);
-    Damage damage(own);
-    const Original& original = originals[static_cast<std::size_t>(damage.below(originals.size()))];
+    const test::Original& original = originals[own % originals.size()];
     std::fprintf(stderr, "\rseed %llu ", static_cast<unsigned long long>(own));
     ::alarm(k_seconds);
-    Reader(original, counts).run(damage.of(original));
+    Reader(original, counts).run(test::ErofsDamage(own).of(original));
     if (!counts.defect.empty())
       return base::fail(ErrorKind::internal,
                         fmt::format("seed {} of '{}': {}", own, original.name, counts.defect));
   }
   ::alarm(0);
-  print(Value::object({{"opened", counts.opened}, {"walked", counts.walked}, {"refused", counts.refused}}));
+  print(to_value(counts));
   return {};
 }
 
