@@ -6,7 +6,7 @@
 //   no package made
 //   outputs     check: "appimage-orch/stack-check/1": docs/schemas/stack-check-1.schema.json
 #include "action/context.hpp"
-#include "action/indexes.hpp"
+#include "action/index_parts.hpp"
 #include "elf/index_files.hpp"
 #include "format/json.hpp"
 #include "image/layer_rules.hpp"

@@ -6,7 +6,7 @@
 //               offer
 //   outputs     report: "appimage-orch/verify/1", without packages and conflicts
 #include "action/context.hpp"
-#include "action/indexes.hpp"
+#include "action/index_parts.hpp"
 #include "base/text.hpp"
 #include "elf/linkage_report.hpp"
 #include "format/json.hpp"

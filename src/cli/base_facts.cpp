@@ -1,6 +1,6 @@
 #include "cli/base_facts.hpp"
 
-#include "action/indexes.hpp"
+#include "action/index_parts.hpp"
 #include "package/source.hpp"
 #include "sys/file.hpp"
 

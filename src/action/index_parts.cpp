@@ -1,4 +1,4 @@
-#include "action/indexes.hpp"
+#include "action/index_parts.hpp"
 
 #include "sys/file.hpp"
 
