@@ -71,11 +71,20 @@ std::vector<Download> absent(const std::vector<Download>& wanted) {
   return out;
 }
 
-// Where the source keeps old packages: below the same paths, by the digest that the lock names.
+// Where an old package is below `root`; in places with all files in one folder, by its name.
+std::string archive_url(const std::string& root, const std::string& path) {
+  constexpr std::string_view k_file = "{file}";
+  if (const std::size_t at = root.find(k_file); at != std::string::npos)
+    return root.substr(0, at) + percent_encoded(path.substr(path.rfind('/') + 1)) +
+           root.substr(at + k_file.size());
+  return root + (root.ends_with('/') ? "" : "/") + percent_encoded(path);
+}
+
+// Where the source keeps old packages; by the digest that the lock names.
 Result<> bring_from_archives(const Source& source, const Surroundings& around, const Download& download) {
   if (download.package.path.empty()) return {};
   for (const std::string& root : source.archive_uris) {
-    const std::string url = root + (root.ends_with('/') ? "" : "/") + percent_encoded(download.package.path);
+    const std::string url = archive_url(root, download.package.path);
     if (around.log) around.log("looking for " + label(download.package) + " in " + url);
     const std::string part = download.file + ".part";
     ORCH_CHECK(sys::remove_tree(part));

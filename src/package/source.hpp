@@ -36,7 +36,8 @@ struct SourceFile {
 //   allow_unsigned  apt: unsigned metadata are accepted; dnf: unsigned packages are. For local
 //                   repositories; recorded in the lock file and the manifest. apt's old name is trusted
 //   repo_gpgcheck   dnf: the repository's own metadata are signed too, and checked
-//   archive_uris    roots where old packages are kept below the same paths; tried after the source itself
+//   archive_uris    roots where old packages are kept below the same paths; tried after the source itself;
+//                   "{file}" in one stands for the file's name, without folders
 //   path            dir: the folder
 //   files           files: [{url, sha256}]
 //   distribution    ID of the os-release that it belongs to

@@ -116,6 +116,15 @@ class Lock(lib.TestCase):
         self.profile.write_text(self.profile.read_text() + f'archive_uris = ["file://{self.tmp}/none", "file://{self.tmp}/old"]\n')
         self.orch("build", self.profile, "--locked")
 
+    def test_or_from_a_place_with_all_files_in_one_folder(self):
+        self.orch("lock", self.profile)
+        (old,) = (self.repository.folder / "pool").glob("lib-x_*")
+        (self.tmp / "flat").mkdir()
+        shutil.copy(old, self.tmp / f"flat/+files {old.name}")
+        self.repository.remove("lib-x").add("lib-x", "1.1", {"./usr/lib/libx.so.1": b"newer"}).publish()
+        self.profile.write_text(self.profile.read_text() + f'archive_uris = ["file://{self.tmp}/flat/%2Bfiles%20{{file}}"]\n')
+        self.orch("build", self.profile, "--locked")
+
     def test_fingerprints_are_held_against_the_key_file(self):
         key = self.write("key.gpg", b"\x98\x06\x04\x01\x02\x03\x04\x01")
         self.profile.write_text(self.profile.read_text() + f'signed_by = "{key}"\nfingerprints = ["{"0" * 40}"]\n')
