@@ -263,7 +263,7 @@ void Link::check_isa_level(std::size_t index) {
   const LinkedObject& object = out_.objects[index];
   if (wanted > options_.isa_level)
     problem(ProblemKind::isa_level, std::string(object.path), object.asked_by,
-            fmt::format("CPU ISA level is lower than required (x86-64-v{}, {} are offered)", wanted,
+            fmt::format("CPU ISA level is lower than required (x86-64-v{}; x86-64-v{} is on offer)", wanted,
                         options_.isa_level));
 }
 

@@ -67,6 +67,15 @@ class VerifyText(StackTestCase):
     def test_a_missing_version(self):
         self.golden("verify/missing-version.txt", self.verify({"AppRun": program(versions=["GLIBC_2.2.5", "GLIBC_9.99"])}, status=1))
 
+    @lib.needs_tool("cc")
+    def test_a_program_for_a_newer_processor_than_fex_is(self):
+        for level in (3, 4):
+            self.write(f"v{level}.c", "int main(void) { return 0; }\n")
+            ran = lib.run_command(["cc", "-o", self.tmp / f"v{level}", self.tmp / f"v{level}.c", f"-Wl,-z,x86-64-v{level}"])
+            self.assertEqual(ran.status, 0, ran)
+        self.verify({"AppRun": (self.tmp / "v3").read_bytes()}, status=0)
+        self.golden("verify/isa-level.txt", self.verify({"AppRun": (self.tmp / "v4").read_bytes()}, status=1))
+
     def test_a_library_of_another_architecture(self):
         self.base[f"{LIBRARIES}/libforeign.so.1"] = elf(machine=lib.MACHINE_AARCH64, soname="libforeign.so.1")
         self.golden("verify/other-architecture.txt", self.verify({"AppRun": program("libforeign.so.1")}, status=1))
