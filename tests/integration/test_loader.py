@@ -443,7 +443,7 @@ class Problems(InRoot):
         at = content.index(note) + len(note)
         place.write_bytes(content[:at] + b"\x10" + content[at + 1:])
         offered = processor()[0]
-        detail = f"CPU ISA level is lower than required (x86-64-v5, {offered} are offered)"
+        detail = f"CPU ISA level is lower than required (x86-64-v5; x86-64-v{offered} is on offer)"
         err = self.expect(("isa level", "/x/libx.so.1", detail))
         self.assertIn("/x/libx.so.1: CPU ISA level is lower than required", err)
 
