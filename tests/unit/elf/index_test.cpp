@@ -189,7 +189,6 @@ TEST_CASE("which small files an index keeps is a matter of where they lie") {
       {folder(folder(tree.root(), "usr"), "lib"), "os-release"}};
   const std::vector<std::pair<image::NodeId, const char*>> others = {
       {etc, "own.desktop"},
-      {bin, "os-release"},
       {folder(bin, "etc"), "ld.so.conf"},
       {folder(tree.root(), "lib"), "os-release"},
       {folder(tree.root(), "share"), "start"}};
