@@ -159,7 +159,8 @@ Result<> check_stack(Context& context) {
       check.layer = layer.layer;
       check.overrides = layer.allow;
       check.package_of = package_names(layer.manifest);
-      if (check.layer_class == image::LayerClass::deps) {
+      // Without a base nobody could have the interpreter.
+      if (check.layer_class == image::LayerClass::deps && base_layers > 0) {
         ORCH_TRY(const auto index, read_index(layer.index));
         ORCH_TRY(const std::vector<elf::IndexedFile> files, elf::elf_files(*index));
         check.programs = elf::programs_of(files);

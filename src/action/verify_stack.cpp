@@ -3,7 +3,7 @@
 //   parameters  names, roles: of the layers; library_path: LD_LIBRARY_PATH of the launch, "${appdir}" in it stands
 //   for
 //               the application's directory; require, ignore: sonames or paths; isa: the x86-64 level on
-//               offer
+//               offer; launcher: "muvm" has FEX look for interpreters
 //   outputs     report: "appimage-orch/verify/1", without packages and conflicts
 #include "action/context.hpp"
 #include "action/index_parts.hpp"
@@ -61,6 +61,7 @@ Result<> verify_stack(Context& context) {
   options.isa_level = static_cast<unsigned>(context.parameters.int_or("isa", 3));
   options.library_path = library_path(context.parameters.string_or("library_path", ""));
   options.threads = context.jobs;
+  options.fex = context.parameters.string_or("launcher", "") == "muvm";
   options.require = context.texts("require");
   options.ignore = context.texts("ignore");
   ORCH_TRY(const elf::LinkageReport report, elf::report_linkage(*files, options));

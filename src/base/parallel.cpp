@@ -1,13 +1,11 @@
 #include "base/parallel.hpp"
 
 #include <sched.h>
-#include <system_error>
 
 #include <algorithm>
 #include <atomic>
 #include <optional>
 #include <pthread.h>
-#include <thread>
 #include <utility>
 #include <vector>
 
@@ -20,31 +18,59 @@ struct Failure {
   Error error;
 };
 
-// Starts threads on other processors than the one that makes them. The kernel may queue a new thread behind its
-// maker, though another processor is idle, until the next tick (4 ms): as long as all of a small work takes. A
-// thread may go anywhere once it has begun.
-class Spread {
+// Threads that start on other processors than the one that makes them. The kernel may queue a new thread behind its
+// maker, though another processor is idle, until the next tick (4 ms): as long as all of a small work takes. A thread
+// may go anywhere once it has begun.
+class Threaded {
  public:
-  explicit Spread(std::size_t threads) {
+  // `run` must live until join().
+  Threaded(const std::function<void(unsigned)>& run, unsigned count) : run_(run) {
     CPU_ZERO(&all_);
-    active_ = threads > 1 && ::sched_getaffinity(0, sizeof all_, &all_) == 0 &&
-              threads <= static_cast<std::size_t>(CPU_COUNT(&all_));
+    spread_ = count > 1 && ::sched_getaffinity(0, sizeof all_, &all_) == 0 &&
+              count <= static_cast<unsigned>(CPU_COUNT(&all_));
+    starts_.reserve(count);
+    for (unsigned self = 1; self < count; ++self)
+      if (!start(self)) return;  // a container's limit: those threads that there are do all the work
   }
-  void start(std::thread& thread) const {
-    const int here = active_ ? ::sched_getcpu() : -1;
-    if (here < 0) return;
-    cpu_set_t others = all_;
-    CPU_CLR(static_cast<unsigned>(here), &others);
-    (void)::pthread_setaffinity_np(thread.native_handle(), sizeof others, &others);  // only a wish
-  }
-  // By the thread itself.
-  void begun() const {
-    if (active_) (void)::pthread_setaffinity_np(::pthread_self(), sizeof all_, &all_);
+  Threaded(const Threaded&) = delete;
+  Threaded& operator=(const Threaded&) = delete;
+  ~Threaded() {
+    for (const Start& start : starts_) ::pthread_join(start.thread, nullptr);
   }
 
  private:
+  struct Start {
+    const Threaded* all;
+    unsigned self;
+    pthread_t thread;
+  };
+
+  bool start(unsigned self) {
+    pthread_attr_t attributes;
+    if (::pthread_attr_init(&attributes) != 0) return false;
+    if (const int here = spread_ ? ::sched_getcpu() : -1; here >= 0) {
+      cpu_set_t others = all_;
+      CPU_CLR(static_cast<unsigned>(here), &others);
+      (void)::pthread_attr_setaffinity_np(&attributes, sizeof others, &others);
+    }
+    Start& item = starts_.emplace_back(Start{this, self, {}});
+    const bool started = ::pthread_create(&item.thread, &attributes, begin, &item) == 0;
+    ::pthread_attr_destroy(&attributes);
+    if (!started) starts_.pop_back();
+    return started;
+  }
+  static void* begin(void* argument) {
+    const Start& start = *static_cast<const Start*>(argument);
+    if (start.all->spread_)
+      (void)::pthread_setaffinity_np(::pthread_self(), sizeof start.all->all_, &start.all->all_);
+    start.all->run_(start.self);
+    return nullptr;
+  }
+
+  const std::function<void(unsigned)>& run_;
   cpu_set_t all_;
-  bool active_ = false;
+  bool spread_ = false;
+  std::vector<Start> starts_;  // never grows beyond what was reserved: the threads refer to its items
 };
 
 }  // namespace
@@ -56,9 +82,7 @@ Result<> for_each_in_parallel(std::size_t items, const Threads& threads,
   const std::size_t blocks = (items + threads.block - 1) / threads.block;
   const std::size_t count = std::clamp<std::size_t>(threads.count, 1, std::max<std::size_t>(blocks, 1));
   std::vector<std::optional<Failure>> failures(count);
-  const Spread spread(count);
-  const auto run = [&](unsigned self) {
-    if (self != 0) spread.begun();
+  const std::function<void(unsigned)> run = [&](unsigned self) {
     while (!failed) {
       const std::size_t first = next.fetch_add(threads.block);
       if (first >= items) return;
@@ -71,18 +95,10 @@ Result<> for_each_in_parallel(std::size_t items, const Threads& threads,
       }
     }
   };
-  std::vector<std::thread> others;
-  others.reserve(count);
-  try {
-    for (unsigned i = 1; i < count; ++i) {
-      others.emplace_back(run, i);
-      spread.start(others.back());
-    }
-  } catch (const std::system_error&) {
-    // No more threads are to be had (a container's limit): those that there are do all the work.
+  {
+    const Threaded others(run, static_cast<unsigned>(count));
+    run(0);
   }
-  run(0);
-  for (std::thread& thread : others) thread.join();
   std::optional<Failure> first;
   for (std::optional<Failure>& failure : failures)
     if (failure && (!first || failure->item < first->item)) first = std::move(failure);

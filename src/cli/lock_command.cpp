@@ -49,9 +49,12 @@ Result<> drop_leftover(const model::Profile& profile, const std::optional<LockFi
                        const std::string& path) {
   ORCH_TRY(const std::vector<package::LayerRequest> requests, package::layer_requests(profile));
   const Value::Array& layers = profile.layers();
-  const bool fex = std::any_of(layers.begin(), layers.end(),
-                               [](const Value& layer) { return layer.string_or("kind", "") == "fex"; });
-  if (!requests.empty() || fex || !old) return {};
+  const bool has_image =
+      old && std::any_of(layers.begin(), layers.end(), [&](const Value& layer) {
+        return layer.string_or("kind", "") == "fex" ||
+               (model::is_made_of_stack(layer) && old->find_image(layer.string_or("name", "")) != nullptr);
+      });
+  if (!requests.empty() || has_image || !old) return {};
   ORCH_CHECK(LockFile().save(path));
   return {};
 }

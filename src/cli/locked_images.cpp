@@ -82,22 +82,22 @@ Result<std::optional<std::string>> content_of(const Value& layer, hash::StatCach
   return known.empty() ? std::nullopt : std::optional(kind + ":" + known);
 }
 
-// What the image of a layer depends on, but for the tools. What the compat layer holds follows from the layers below
-// it, so it says nothing more.
+// What the image of a layer depends on, but for the tools; nullopt where that is not known before it is built. Steps of
+// the user's may add layers, and put other images into the place of those that the profile names.
 Result<std::optional<std::string>> recipe_of(const model::Profile& profile, const Value& layer,
                                              hash::StatCache& stat_cache) {
   if (model::takes_packages(layer)) return std::optional(package::image_recipe(layer));
-  const std::string kind = layer.string_or("kind", "");
-  if (kind == "finish" && model::has_layers_of_steps(profile)) return std::optional<std::string>();
+  if (!profile.steps.empty()) return std::optional<std::string>();
   Value below = Value::array();
   for (const Value& other : profile.layers()) {
     if (&other == &layer) break;
-    if (model::is_made_of_stack(other)) continue;
-    ORCH_TRY(const std::optional<std::string> content, content_of(other, stat_cache));
+    ORCH_TRY(const std::optional<std::string> content, model::is_made_of_stack(other)
+                                                           ? recipe_of(profile, other, stat_cache)
+                                                           : content_of(other, stat_cache));
     if (!content) return std::optional<std::string>();
     below.push(Value::strings({other.string_or("name", ""), *content}));
   }
-  const Value recipe = Value::object({{"kind", kind}, {"below", std::move(below)}});
+  const Value recipe = Value::object({{"kind", layer.string_or("kind", "")}, {"below", std::move(below)}});
   return std::optional(hash::sha256_of(recipe.canonical()).hex());
 }
 

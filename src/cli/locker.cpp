@@ -2,6 +2,7 @@
 
 #include "base/text.hpp"
 #include "cli/paths.hpp"
+#include "load/layers.hpp"
 #include "load/sources.hpp"
 #include "package/fex_images.hpp"
 #include "package/provided.hpp"
@@ -125,7 +126,7 @@ Result<> Locker::resolve_auto_sources(model::Profile& profile, const BaseIdentit
           std::move(table.error())
               .at(layer.span)
               .while_doing(fmt::format("choosing the source of layer '{}'", layer.string_or("name", ""))));
-    if (!table->is_null()) layer.set("source", *std::move(table));
+    if (!table->is_null()) load::set_layer_source(layer, *std::move(table));
   }
   return {};
 }

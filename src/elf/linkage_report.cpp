@@ -6,6 +6,7 @@
 #include "elf/link_programs.hpp"
 #include "elf/loader.hpp"
 #include "image/entry.hpp"
+#include "image/fex_path.hpp"
 #include "image/layer_rules.hpp"
 
 #include <fmt/format.h>
@@ -68,13 +69,14 @@ class Reporter {
     environment_.library_path = base::join(directories, ":");
     ORCH_CHECK(interpreter_of(entry));
     ORCH_TRY(const std::vector<IndexedFile> own, elf_files(files_.app()));
-    ORCH_CHECK(look_at(required_programs(own), Severity::required, Listed::all));
+    ORCH_TRY(const std::vector<std::string> required, required_programs(own));
+    ORCH_CHECK(look_at(required, Severity::required, Listed::all));
     ORCH_CHECK(look_at(paths_in_app(own), Severity::optional, Listed::all));
     ORCH_TRY(const std::vector<std::string> of_overlays, overlay_files());
     ORCH_CHECK(look_at(of_overlays, Severity::optional, Listed::broken));
     ORCH_CHECK(find_provided());
     ORCH_CHECK(add_hints(own));
-    ORCH_CHECK(add_required_names());
+    ORCH_CHECK(look_at_required_names(own));
     finish();
     return std::move(report_);
   }
@@ -103,20 +105,27 @@ class Reporter {
 
   std::string in_app(const std::string& path) const { return files_.appdir() + "/" + path; }
 
-  // What the entry point starts, and what the profile calls required. Where nothing could be read off, whatever can
-  // be started has to work.
-  std::vector<std::string> required_programs(const std::vector<IndexedFile>& own) const {
+  // What the entry point starts, and what the profile calls required by its path. Where nothing could be read off,
+  // whatever can be started has to work.
+  Result<std::vector<std::string>> required_programs(const std::vector<IndexedFile>& own) const {
     const std::set<std::string> started(report_.start.programs.begin(), report_.start.programs.end());
     const bool unknown =
         std::none_of(own.begin(), own.end(), [&](const auto& file) { return started.contains(file.path); });
+    std::set<NodeId> named;
     std::vector<std::string> out;
+    for (const std::string& name : options_.require) {
+      if (name.starts_with('/')) {
+        out.push_back(name);
+      } else if (name.find('/') != std::string::npos) {
+        ORCH_TRY(const image::Resolution found, image::resolve(files_.app(), name));
+        if (found.outcome == image::Resolution::Outcome::found) named.insert(found.node);
+      }
+    }
     for (const IndexedFile& file : own) {
       const bool can_start = !file.facts.interpreter.empty() || file.facts.type == k_type_executable;
-      if (started.contains(file.path) || (unknown && can_start) || is_listed(options_.require, file.path))
+      if (started.contains(file.path) || (unknown && can_start) || named.contains(file.node))
         out.push_back(in_app(file.path));
     }
-    for (const std::string& name : options_.require)
-      if (name.starts_with('/')) out.push_back(name);
     return out;
   }
 
@@ -161,7 +170,10 @@ class Reporter {
         linkages[program] = std::move(linkage);
       }));
       for (std::size_t i = 0; i < programs.size(); ++i)
-        if (is_new(programs[i])) take(linkages[i], severity, {}, listed);
+        if (is_new(programs[i])) {
+          take(linkages[i], severity, {}, listed);
+          ORCH_CHECK(look_as_fex(linkages[i], severity));
+        }
     }
     return {};
   }
@@ -200,6 +212,26 @@ class Reporter {
     }
   }
 
+  // An interpreter that is there, and that FEX does not find all the same.
+  Result<> look_as_fex(const Linkage& linkage, Severity severity) {
+    if (!options_.fex || linkage.interpreter.empty() || linkage.objects.empty()) return {};
+    const bool told = std::any_of(linkage.problems.begin(), linkage.problems.end(),
+                                  [](const Problem& problem) { return concerns_interpreter(problem.kind); });
+    const auto [known, is_new] = fex_finds_.try_emplace(linkage.interpreter);
+    if (is_new) {
+      ORCH_TRY(known->second,
+               image::fex_resolve(files_.root(), linkage.interpreter, image::FexLookup::loader));
+    }
+    if (told || known->second.outcome == image::FexPath::Outcome::found) return {};
+    const std::string led =
+        known->second.outcome == image::FexPath::Outcome::escapes
+            ? "a link leads FEX to '" + base::printable(known->second.path) + "' of the host"
+            : "FEX does not find it by its links";
+    add({ProblemKind::missing_interpreter, linkage.interpreter, {}, {}, led}, severity,
+        std::string(linkage.objects.front().real_path));
+    return {};
+  }
+
   // Files of the name that the loader found and could not use: a library that is there, and for another machine.
   static std::string passed_over(const Linkage& linkage, const std::string& name) {
     constexpr std::size_t k_named = 3;
@@ -230,19 +262,22 @@ class Reporter {
       item.needed_by.push_back(needed_by);
   }
 
-  // File names that are there: what was found, the application's files, and the stack's library directories.
+  // Names that are there: what was found for a name that something needs, the application's files, and the stack's
+  // library directories.
   Result<> find_provided() {
     for (const ReportObject& object : report_.objects)
-      provided_.insert(object.path.substr(object.path.rfind('/') + 1));
+      for (const ReportNeed& need : object.needs)
+        if (!need.provider.empty()) provided_.emplace(need.soname, need.provider);
     ORCH_CHECK(image::walk(files_.app(), [&](const image::WalkEntry& entry) -> Result<> {
-      provided_.insert(entry.path.substr(entry.path.rfind('/') + 1));
+      provided_.emplace(entry.path.substr(entry.path.rfind('/') + 1), in_app(entry.path));
       return {};
     }));
     for (const std::string_view folder : image::default_library_directories()) {
       ORCH_TRY(const image::Resolution found, image::resolve(files_.root(), folder, image::Links::in_root));
       if (found.outcome != image::Resolution::Outcome::found || found.type != NodeType::directory) continue;
       ORCH_TRY(const std::vector<image::DirEntry> entries, files_.root().list(found.node));
-      for (const image::DirEntry& entry : entries) provided_.insert(entry.name);
+      for (const image::DirEntry& entry : entries)
+        provided_.emplace(entry.name, "/" + std::string(folder) + "/" + entry.name);
     }
     return {};
   }
@@ -259,17 +294,21 @@ class Reporter {
     return {};
   }
 
-  // What the profile requires and nobody asks for is looked for all the same.
-  Result<> add_required_names() {
+  // The libraries that the profile requires by name have to work with all that they load; what is required and not there
+  // is missing, even if nothing asks for it.
+  Result<> look_at_required_names(const std::vector<IndexedFile>& own) {
     for (const std::string& name : options_.require) {
-      const auto known = [&](const auto& item) { return item.second.object == name; };
-      if (name.starts_with('/') || std::any_of(missing_.begin(), missing_.end(), known)) continue;
+      if (name.starts_with('/')) continue;  // it was linked
       const bool is_path = name.find('/') != std::string::npos;
-      if (!is_path && provided_.contains(name)) continue;
+      bool there = false;
       if (is_path) {
         ORCH_TRY(const image::Resolution found, image::resolve(files_.app(), name));
-        if (found.outcome == image::Resolution::Outcome::found) continue;
+        there = found.outcome == image::Resolution::Outcome::found;
+      } else {
+        ORCH_TRY(there, look_at_required_name(name, own));
       }
+      const auto told = [&](const auto& item) { return item.second.object == name; };
+      if (there || std::any_of(missing_.begin(), missing_.end(), told)) continue;
       add({is_path ? ProblemKind::missing_program : ProblemKind::missing_library,
            is_path ? in_app(name) : name,
            {},
@@ -278,6 +317,17 @@ class Reporter {
           Severity::required, {});
     }
     return {};
+  }
+
+  // Whether there is a library that calls itself so, or is called so.
+  Result<bool> look_at_required_name(const std::string& name, const std::vector<IndexedFile>& own) {
+    std::string path;
+    if (const auto known = provided_.find(name); known != provided_.end()) path = known->second;
+    for (const IndexedFile& file : own)
+      if (path.empty() && file.facts.soname == name) path = in_app(file.path);
+    if (path.empty()) return false;
+    ORCH_CHECK(look_at({path}, Severity::required, Listed::all));
+    return true;
   }
 
   void finish() {
@@ -300,7 +350,8 @@ class Reporter {
   LoaderEnvironment environment_;
   LinkageReport report_;
   std::set<std::string> seen_;
-  std::set<std::string> provided_;
+  std::map<std::string, std::string> provided_;      // a path for each name
+  std::map<std::string, image::FexPath> fex_finds_;  // by interpreter
   std::map<Key, MissingItem> missing_;
 };
 

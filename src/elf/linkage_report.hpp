@@ -28,6 +28,7 @@ struct ReportOptions {
   // problems are not looked at. What is required and not there is missing, whether anything asks for it or not.
   std::vector<std::string> require;
   std::vector<std::string> ignore;
+  bool fex = false;  // FEX starts the programs: it looks for interpreters in its own way (image/fex_path.hpp)
   unsigned threads = 1;
 };
 

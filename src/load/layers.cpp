@@ -111,11 +111,7 @@ class LayerMaker {
     const SourceSpan& where = name.span.file ? name.span : from.span;
     ORCH_TRY(Value table, find_source(profile_, name.as_string(), where, surroundings_));
     layer.set("source_name", name);
-    if (table.is_null()) return {};
-    // Each package of a dnf source is held against these keys; of apt only the lists are, when they are locked.
-    const std::string key_file = table.string_or("signed_by", "");
-    if (table.string_or("kind", "") == "dnf" && sys::exists(key_file)) layer.set("key_file", key_file);
-    layer.set("source", std::move(table));
+    if (!table.is_null()) set_layer_source(layer, std::move(table));
     return {};
   }
 
@@ -232,6 +228,13 @@ bool is_content(const Value& layer) {
   return !model::is_made_of_stack(layer);
 }
 
+bool adds_layers(const model::Profile& profile) {
+  return std::any_of(profile.steps.begin(), profile.steps.end(), [](const model::Rule& step) {
+    return std::any_of(step.outputs.begin(), step.outputs.end(),
+                       [](const model::RuleOutput& output) { return output.provides == "layers+"; });
+  });
+}
+
 // libkrunfw's guest kernel has no EROFS decompressor but LZ4.
 Result<> check_mountable(const Value& layer, const Host& host) {
   const Value* compressor = layer.find("compressor");
@@ -245,6 +248,13 @@ Result<> check_mountable(const Value& layer, const Host& host) {
 }
 
 }  // namespace
+
+void set_layer_source(Value& layer, Value table) {
+  // Each package of a dnf source is held against these keys; of apt only the lists are, when they are locked.
+  const std::string key_file = table.string_or("signed_by", "");
+  if (table.string_or("kind", "") == "dnf" && sys::exists(key_file)) layer.set("key_file", key_file);
+  layer.set("source", std::move(table));
+}
 
 Result<Value> make_layers(const Value& profile, const Surroundings& surroundings) {
   return LayerMaker(profile, surroundings).make();
@@ -309,8 +319,7 @@ Result<> resolve_auto_layers(model::Profile& profile, const Host& host) {
   for (Value& layer : layers.as_array()) mark_conversion(layer, host);
   // Nothing can be made from nothing: a stack without other layers has none at all.
   const bool has_content = std::any_of(layers.as_array().begin(), layers.as_array().end(), is_content);
-  profile.value.set("layers",
-                    has_content || model::has_layers_of_steps(profile) ? std::move(layers) : Value::array());
+  profile.value.set("layers", has_content || adds_layers(profile) ? std::move(layers) : Value::array());
   return {};
 }
 

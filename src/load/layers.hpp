@@ -13,6 +13,9 @@ namespace orch::load {
 // The `layers` of an expanded profile (model/profile.hpp says what they hold), from its `stack` and sources.
 Result<Value> make_layers(const Value& profile, const Surroundings& surroundings);
 
+// `source` and `key_file` of a layer, from the table of its source.
+void set_layer_source(Value& layer, Value table);
+
 struct Host {
   std::string launcher;  // decided: "muvm" or "native"
   // Folders that may hold muvm's default images, first wins.

@@ -45,7 +45,5 @@ struct Profile {
 bool takes_packages(const base::Value& layer);
 // Whether the tool makes it from the layers below: compat, finish.
 bool is_made_of_stack(const base::Value& layer);
-// Whether steps of the user's add layers to the stack.
-bool has_layers_of_steps(const Profile& profile);
 
 }  // namespace orch::model

@@ -94,6 +94,14 @@ class CheckStack(StackTestCase):
         self.assertEqual([(f["rule"], f["path"], f["package"], f["overridden"]) for f in findings if f["rule"] == "interpreter"],
                          [("interpreter", "usr/libexec/helper", f"lib-{name}", True)])
 
+    def test_overlays_without_a_base_need_no_interpreter(self):
+        self.publish("lib-first", {})
+        self.publish("lib-second", {"./usr/libexec/helper": elf(interpreter="/lib64/ld-linux-x86-64.so.2")})
+        profile = self.profile(("first", "lib-first", ()), ("second", "lib-second", ()))
+        profile.write_text(profile.read_text().replace('[app]\nappimage = "Hello.AppImage"\n', "")
+                           .replace('base = { packages = ["base-one"], source = "own" }\n', ""))
+        self.assertEqual(self.check(profile)["layers"], ["deps-first", "deps-second"])
+
     def test_every_rule_of_the_stack_has_a_poisoned_package_here(self):
         self.assertEqual({rule for rule, *_ in POISON.values()} | NOTED | {"interpreter"}, OF_THE_STACK | {"absolute-directory-link"})
 

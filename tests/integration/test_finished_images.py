@@ -152,6 +152,24 @@ class WholeStack(FinishedImages):
         steps = self.build({})
         self.assertLessEqual({"take-image", "rootfs-compat", "finish-stack"}, set(steps))
 
+    def test_another_stack_has_another_finish_layer(self):
+        self.write_profile('["images"]')
+        profile = self.profile.read_text()
+        self.profile.write_text(profile.replace("[stack]\n", '[stack]\ncompat = "off"\n'))
+        self.assertIn("finish-stack", self.build({}))
+        self.profile.write_text(profile + '[[step]]\nname = "own"\ncommand = ["/bin/sh", "-c", "cp \\"$0\\" \\"$1\\"", "{in.image}", "{out.image}"]\n'
+                                'inputs.image = { value = "layers[0].image" }\noutputs.image = { kind = "image", provides = "layers[0].image" }\n')
+        self.assertIn("finish-stack", self.build({}))
+
+    def test_the_images_of_a_stack_without_packages_stay_locked(self):
+        self.write_profile()
+        self.profile.write_text(self.profile.read_text().split("[[stack.deps]]")[0])
+        self.orch("lock", self.profile, "--images")
+        before = (self.tmp / "p.lock.toml").read_text()
+        self.assertIn('name = "finish"', before)
+        self.orch("lock", self.profile)
+        self.assertEqual((self.tmp / "p.lock.toml").read_text(), before)
+
 
 if __name__ == "__main__":
     unittest.main()

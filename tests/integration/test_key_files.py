@@ -80,11 +80,11 @@ class Apt(WithKeys):
         for key, fingerprint in ((self.evil, self.evil_print), (self.write("evil.gpg", packets_of(self.evil.read_text())), "")):
             self.orch("lock", self.profile(self.table(key, *filter(None, [fingerprint]))), "--update")
         ran = self.orch("lock", self.profile(self.table(self.good, self.good_print)), "--update", ok=False)
-        self.assertIn("the package lists of source 'own' cannot be updated", ran.stderr)
+        self.assertIn("the package lists of source 'own' are not signed by a key of", ran.stderr)
         # A file of the same name with other keys.
         self.evil.write_bytes(self.good.read_bytes())
         ran = self.orch("lock", self.profile(self.table(self.evil)), "--update", ok=False)
-        self.assertIn("the package lists of source 'own' cannot be updated", ran.stderr)
+        self.assertIn("the package lists of source 'own' are not signed by a key of", ran.stderr)
 
     def test_no_file_of_which_apt_takes_another_key_is_used(self):
         for name, data in self.crafted():

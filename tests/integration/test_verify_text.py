@@ -104,6 +104,12 @@ class VerifyText(StackTestCase):
                 (needed,) = [o for o in report["objects"] if o["path"] == "/AppDir/AppRun"]
                 self.assertEqual({n["soname"]: n["provider"] for n in needed["needs"]}["libown.so.1"], provider)
 
+    def test_a_link_that_leads_fex_to_the_host(self):
+        self.base["lib64"] = ("link", "/usr/lib64")
+        self.verify({}, status=0)  # rootfs-compat mends it
+        self.verify({}, status=0, more='compat = "off"\n')  # the native launcher starts it all the same
+        self.golden("verify/escaping-interpreter.txt", self.verify({}, status=1, more='compat = "off"\n[launch]\nlauncher = "muvm"\n'))
+
     def test_hints_are_counted_and_shown_on_request(self):
         data = program() + b"\0libmaybe.so.7\0libperhaps.so\0"
         data = data[:64 + 32] + struct.pack("<QQ", len(data), len(data)) + data[64 + 48:]  # the segment has it, too
@@ -136,6 +142,18 @@ class VerifyText(StackTestCase):
         self.golden("verify/required.txt", self.verify(app, status=1, verify=more))
         ran = self.orch("run", "p.toml", status=125)
         self.assertIn("cannot start on its stack: missing program: usr/lib/absent.so (and 3 more)", ran.stderr)
+
+    def test_required_names_are_libraries_wherever_they_are_found(self):
+        """By soname, by a link, behind ld.so.cache: what they load is required, too."""
+        self.base["opt/lib/libfar.so.1.2"] = elf(soname="libfar.so.1")
+        self.base["opt/lib/libfar.so.1"] = ("link", "libfar.so.1.2")
+        app = {"AppRun": program("libfar.so.1"), "lib/libplug.so.1": elf(soname="libplug.so.1", needed=["libgone.so.9"]),
+               "lib/plugin.so": ("link", "libplug.so.1")}
+        path = "[app.env]\nLD_LIBRARY_PATH = \"/opt/lib\"\n"
+        self.verify(app, status=0, verify=path + '[verify]\nrequire = ["libfar.so.1"]\n')
+        for name in ("libplug.so.1", "lib/plugin.so", "lib/libplug.so.1"):
+            text = self.verify(app, status=1, verify=path + f'[verify]\nrequire = ["{name}"]\n')
+            self.assertIn("required  missing library: libgone.so.9, needed by lib/libplug.so.1\n", text)
 
     def test_what_the_profile_ignores_is_not_missing(self):
         app = {"AppRun": program("libabsent.so.9"), "usr/lib/plugins/plugin.so": elf(needed=["libother.so.1"])}
