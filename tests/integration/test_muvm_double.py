@@ -1,0 +1,266 @@
+"""The muvm of the tests (tests/support/muvm_double), held to each fact about muvm that it claims.
+
+Command line, joining a VM that runs, where output goes, statuses and messages, images, environment, working directory.
+"""
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import unittest
+from pathlib import Path
+
+from tests.integration import lib
+from tests.integration.launching import Terminal, wait_for
+
+DOUBLE = Path(lib.SOURCE) / "tests/support/muvm_double"
+PYTHON = "/usr/bin/python3" if os.path.exists("/usr/bin/python3") else sys.executable
+# An ordinary user with an entry in the user database: $0 is the database, $1 the uid.
+AS_USER = 'mount --bind "$0" /etc/passwd && uid=$1 && shift && exec setpriv --reuid=$uid --regid=$uid --clear-groups "$@"'
+
+
+class DoubleCase(lib.TestCase):
+    def setUp(self):
+        if not lib.is_root() and lib.run_command(["getent", "passwd", str(os.geteuid())]).status != 0:
+            self.skipTest("this user has no entry in the user database")
+        self.user, self.home = self.as_user()
+        self.runtime = self.home / "runtime"
+        self.runtime.mkdir(mode=0o700)
+        shutil.copy(DOUBLE, self.home / "muvm")
+        self.record = self.home / "record"
+        if lib.is_root():
+            os.chown(self.runtime, self.user, self.user)
+            passwd = f"guest:x:{self.user}:{self.user}::{self.home}:/bin/sh\n"
+            (self.home / "passwd").write_text(Path("/etc/passwd").read_text() + passwd)
+        else:
+            self.home = Path(os.path.expanduser("~"))
+
+    def argv(self, *words):
+        call = [PYTHON, self.tmp / "user/muvm", *words]
+        wrap = ["unshare", "-m", "sh", "-c", AS_USER, self.tmp / "user/passwd", str(self.user)]
+        return [os.fsencode(os.fspath(w)) for w in ([shutil.which("unshare"), *wrap[1:], *call] if lib.is_root() else call)]
+
+    def env(self, **more):
+        env = {"PATH": os.environ["PATH"], "XDG_RUNTIME_DIR": str(self.runtime), "MUVM_DOUBLE_RECORD": str(self.record), **more}
+        return {name: value for name, value in env.items() if value is not None}
+
+    def muvm(self, *words, stdin=None, **env):
+        """Without a terminal: (status, stdout, stderr)."""
+        done = subprocess.run(self.argv(*words), env=self.env(**env), cwd=self.tmp, capture_output=True, timeout=60,
+                              **({"stdin": subprocess.DEVNULL} if stdin is None else {"input": stdin}))
+        return done.returncode, done.stdout.decode("utf-8", "replace"), done.stderr.decode("utf-8", "replace")
+
+    def at_terminal(self, *words, **env):
+        """On a terminal: (status, what it showed)."""
+        terminal = self.terminal(*words, **env)
+        return terminal.wait(), terminal.output.decode("utf-8", "replace")
+
+    def terminal(self, *words, **env):
+        argv = self.argv(*words)
+        return Terminal(argv, self.env(**env), self.tmp)
+
+    def last(self):
+        return json.loads(self.record.read_text().splitlines()[-1])
+
+    def command(self, *words, **env):
+        """The command that the guest gets, and the options that muvm took."""
+        self.muvm(*words, **env)
+        last = self.last()
+        return last["command"], last["options"]
+
+    def running(self):
+        """A VM that runs until its input ends."""
+        terminal = self.terminal("cat")
+        wait_for(lambda: (self.runtime / "krun/server").exists() and self.record.exists(), "the VM")
+        self.addCleanup(lambda: terminal.pid and os.kill(terminal.pid, signal.SIGKILL))
+        return terminal
+
+    def end(self, terminal):
+        terminal.type(b"\4")
+        status = terminal.wait()
+        terminal.pid = 0
+        return status
+
+
+class CommandLine(DoubleCase):
+    @lib.needs_root
+    def test_root_is_refused_before_anything_is_parsed(self):
+        ran = lib.run_command([PYTHON, DOUBLE, "--help"], env=self.env())
+        self.assertEqual((ran.status, ran.stdout), (1, "Running as root is not supported as it may break your system\n"))
+        self.assertIn("Error: real user ID or effective user ID is 0", ran.stderr)
+
+    def test_options_are_taken_from_anywhere_before_the_first_dashes(self):
+        command, options = self.command("true", "-e", "A=1", "--emu=fex", "--", "-e", "B=2", "--")
+        self.assertEqual(command, ["true", "-e", "B=2", "--"])
+        self.assertEqual(options, {"env": ["A=1"], "emu": ["fex"]})
+
+    def test_every_form_of_an_argument(self):
+        _, options = self.command("--env", "A=1", "--env=B=2", "-eC=3", "-e=D=4", "-e", "E=5", "-it", "--", "true")
+        self.assertEqual(options, {"env": ["A=1", "B=2", "C=3", "D=4", "E=5"], "interactive": [True], "tty": [True]})
+
+    def test_unknown_options_slide_into_the_command(self):
+        command, options = self.command("--gpu-mode=venus", "--", "/bin/true", "x", MUVM_DOUBLE_RELEASE="0.4.0")
+        self.assertEqual((command, options), (["--gpu-mode=venus", "/bin/true", "x"], {}))
+        command, _ = self.command("--gpu-mode", "venus", "--", "/bin/true", "x", MUVM_DOUBLE_RELEASE="0.4.0")
+        self.assertEqual(command, ["--gpu-mode", "venus", "/bin/true", "x"])
+
+    def test_what_may_stand_once_slides_into_the_command_the_second_time(self):
+        command, options = self.command("-i", "-i", "true", "--emu=fex", "--emu=box")
+        self.assertEqual((command, options), (["-i", "true", "--emu=box"], {"interactive": [True], "emu": ["fex"]}))
+
+    def test_an_argument_that_begins_with_a_dash_has_to_be_attached(self):
+        status, _, err = self.muvm("--passt-args", "-4", "--", "true")
+        self.assertEqual(status, 1)
+        self.assertIn("Error: `--passt-args` requires an argument", err)
+        _, options = self.command("--passt-args=-4", "--", "true")
+        self.assertEqual(options, {"passt-args": ["-4"]})
+
+    def test_help_cannot_be_an_argument_of_the_application(self):
+        for words in (("true", "--help"), ("--", "true", "-h"), ("--emu=fex", "--", "true", "x", "--help")):
+            status, _, err = self.muvm(*words)
+            self.assertEqual(status, 1, words)
+            self.assertRegex(err, "^Error: `-{1,2}h(elp)?` is not expected in this context")
+        self.assertEqual(self.command("--", "true", "--help=1", "-hv")[0], ["true", "--help=1", "-hv"])
+        self.assertEqual(self.command("--", "--help")[0], ["--help"])
+
+    def test_values_that_are_refused(self):
+        for words in (("--mem=4G",), ("--gpu-mode=DRM",), ("--emu=qemu",), ("-c", "x"), ("-e", "=v")):
+            status, _, err = self.muvm(*words, "--", "true")
+            self.assertEqual((status, err[:23]), (1, "Error: couldn't parse `"), words)
+        self.assertEqual(self.command("--emu=FEXy", "true")[1], {"emu": ["FEXy"]})
+
+    def test_arguments_have_to_be_utf8_the_command_need_not(self):
+        status, _, err = self.muvm(b"true", b"\xff")
+        self.assertEqual(status, 1)
+        self.assertIn("not utf8", err)
+        self.assertEqual(self.command(b"/bin/\xff")[0], ["/bin/\udcff"])
+
+    def test_without_a_command(self):
+        for words in ((), ("--",)):
+            status, out, _ = self.muvm(*words)
+            self.assertEqual((status, out[:11]), (0, "Usage: muvm"))
+        status, _, err = self.muvm("-i")
+        self.assertEqual(status, 1)
+        self.assertIn("Error: expected `COMMAND`", err)
+
+    def test_there_is_no_version_and_help_tells_the_release(self):
+        self.assertEqual(self.command("--version")[0], ["--version"])
+        marks = {"0.3.0": "--emu", "0.4.0": "--execute-pre", "0.5.0": "--gpu-mode", "0.6.0": "--passt-args"}
+        for release in marks:
+            status, out, _ = self.muvm("--help", MUVM_DOUBLE_RELEASE=release)
+            self.assertEqual(status, 0)
+            self.assertEqual([r for r, mark in marks.items() if mark in out], [r for r in marks if r <= release])
+
+
+class FirstLaunch(DoubleCase):
+    def test_output_is_lost_without_a_terminal(self):
+        self.assertEqual(self.muvm("echo", "lost"), (0, "", ""))
+        self.assertEqual(self.at_terminal("--", "sh", "-c", "echo out; echo err >&2"), (0, "out\r\nerr\r\n"))
+
+    def test_status_and_messages_by_release(self):
+        for release, expected in (("0.4.0", 0), ("0.5.0", 3), ("HEAD", 3)):
+            self.assertEqual(self.at_terminal("--", "sh", "-c", "exit 3", MUVM_DOUBLE_RELEASE=release),
+                             (expected, '"sh" process exited with status code: 3\r\n'))
+        self.assertEqual(self.at_terminal("--", "sh", "-c", "kill -SEGV $$"), (1, '"sh" process terminated by signal: 11\r\n'))
+        self.assertEqual(self.at_terminal("--", "sh", "-c", "kill -SEGV $$", MUVM_DOUBLE_RELEASE="0.4.0")[0], 0)
+        self.assertEqual(self.at_terminal("true"), (0, ""))
+        self.assertEqual(self.at_terminal('/no"where'), (1, 'Failed to execute "/no\\"where" as child process: No such file or directory (os error 2)\r\n'))
+
+    def test_it_starts_in_the_home_of_the_user_database(self):
+        self.assertEqual(self.at_terminal("pwd", HOME="/tmp"), (0, f"{self.home}\r\n"))
+
+    def test_the_environment_is_muvms(self):
+        self.muvm("-e", "OWN=1", "-e", "TERM", "-e", "EMPTY=", "-e", "HK_SYSMEM=1", "-e", "DISPLAY=:9", "--gpu-mode=venus", "true",
+                  HOME="/tmp", LANG="C.UTF-8", USER="u", TERM="xterm", LD_LIBRARY_PATH="/l", DISPLAY=":7", WAYLAND_DISPLAY="w", RUST_LOG="x")
+        env = self.last()["environment"]
+        for name, value in {"OWN": "1", "TERM": "xterm", "EMPTY": "", "LANG": "C.UTF-8", "LD_LIBRARY_PATH": "/l", "GTK_IM_MODULE": "xim",
+                            "MESA_LOADER_DRIVER_OVERRIDE": "zink", "DISPLAY": ":1", "HOME": str(self.home), "RUST_LOG": "x",
+                            "XDG_RUNTIME_DIR": f"/run/user/{self.user}"}.items():
+            self.assertEqual(env.get(name), value, name)
+        self.assertGreater(int(env["HK_SYSMEM"]), 1)
+        for name in ("USER", "WAYLAND_DISPLAY"):
+            self.assertNotIn(name, env)
+        status, _, err = self.muvm("-e", "ABSENT", "true")
+        self.assertEqual(status, 1)
+        self.assertIn("Error: Failed to get `ABSENT` env var", err)
+
+    def test_images(self):
+        good = lib.make_erofs(self.tmp / "good.erofs", lib.make_tree(self.tmp / "t", {"x": "x"}))
+        large = self.write("large.erofs", good.read_bytes()[:1036] + b"\x0e" + good.read_bytes()[1037:])
+        other = self.write("other.erofs", b"x" * 8192)
+        self.muvm("-f", good, "-f", good, "--", "true")
+        self.assertEqual(self.last()["images"], [str(good), str(good)])
+        carry_on = "Failed to mount FEX rootfs, carrying on without. Error: Failed to mount erofs\r\n"
+        for bad in (large, other):
+            self.assertEqual(self.at_terminal("-f", good, "-f", bad, "--", "echo", "on"), (0, carry_on + "on\r\n"))
+        self.assertEqual(self.muvm("-f", self.tmp / "none", "--", "true"),
+                         (1, "", "Error: Failed to create the microVM\n\nCaused by:\n    Invalid argument (os error 22)\n"))
+
+    def test_it_can_hang_die_and_print_after_the_end(self):
+        self.assertEqual(self.at_terminal("true", MUVM_DOUBLE_TRICK="late|after the end"), (0, "after the end\r\n"))
+        self.assertEqual(self.at_terminal("sleep", "100", MUVM_DOUBLE_TRICK="die")[0], -9)
+        terminal = self.terminal("echo", "done", MUVM_DOUBLE_TRICK="hang")
+        terminal.read_until(b"done")
+        with self.assertRaises(AssertionError):
+            terminal.wait(timeout=1)  # and is killed
+
+
+class Joining(DoubleCase):
+    def test_the_lock_file_stays_and_says_nothing(self):
+        self.muvm("true")
+        self.assertTrue((self.runtime / "muvm.lock").exists())
+        self.muvm("true")
+        self.assertFalse(self.last()["reused"])
+
+    def test_a_second_muvm_joins_and_ignores_what_concerns_the_vm(self):
+        first = self.running()
+        status, out, _ = self.muvm("-i", "-f", "/none", "--gpu-mode=venus", "--", "sh", "-c", "cat; echo err >&2; exit 3", stdin=b"in\n")
+        self.assertEqual((status, out), (3, "in\n"))
+        self.assertTrue(self.last()["reused"])
+        self.assertEqual(self.end(first), 0)
+        self.assertIn(b'"sh" process exited with status code: 3\r\n', first.output)  # on the first one's console
+
+    def test_without_interactive_it_is_accepted_and_no_more_is_known(self):
+        first = self.running()
+        self.assertEqual(self.muvm("--", "sh", "-c", "exit 3"), (0, "", ""))
+        self.assertEqual(self.muvm("/no/where")[0], 1)
+        self.end(first)
+
+    def test_a_signal_counts_as_success_there(self):
+        first = self.running()
+        self.assertEqual(self.muvm("-i", "--", "sh", "-c", "kill -SEGV $$", stdin=b"")[0], 0)
+        self.end(first)
+        self.assertIn(b'"sh" process terminated by signal: 11', first.output)
+
+    def test_input_that_cannot_be_polled(self):
+        first = self.running()
+        status, _, err = self.muvm("-i", "true")
+        self.assertEqual((status, err), (1, "Error: could not request launch to server: EPERM: Operation not permitted\n"))
+        self.end(first)
+
+    def test_the_vm_waits_for_commands_that_others_brought(self):
+        first = self.running()
+        self.muvm("sleep", "1")
+        first.type(b"\4")
+        first.read_until(b"Waiting for 1 other commands launched through this muvm server to exit...\r\nPress Ctrl+C to force quit")
+        self.assertEqual(first.wait(), 0)
+        first.pid = 0
+
+    def test_a_vm_that_does_not_answer_yet(self):
+        first = self.running()
+        (self.runtime / "krun/server").unlink()
+        status, _, err = self.muvm("true")
+        self.assertEqual(status, 1)
+        self.assertIn("Error: could not request launch to server: could not connect to muvm server: No such file or directory (os error 2)", err)
+        with socket.socket(socket.AF_UNIX) as server:
+            server.bind(str(self.runtime / "krun/server"))
+            (self.runtime / "krun/server").chmod(0o777)
+            self.assertIn("Connection refused (os error 111)", self.muvm("true")[2])
+        self.end(first)
+
+
+if __name__ == "__main__":
+    unittest.main()
