@@ -231,6 +231,12 @@ bool has_layer(const Value& profile, const std::function<bool(const Value&)>& is
   return std::any_of(layers.begin(), layers.end(), is_it);
 }
 
+bool base_is_made_here(const Value& profile) {
+  return has_layer(profile, [](const Value& layer) {
+    return layer.string_or("role", "") == "base" && layer.string_or("kind", "") == "packages";
+  });
+}
+
 // What to do about the libraries that only the base may have; empty where none of them is missing.
 std::string base_hint(const Value& profile, const Value& report) {
   std::vector<std::string> names;
@@ -243,9 +249,7 @@ std::string base_hint(const Value& profile, const Value& report) {
                                         printable(packages.front())));
     }
   if (names.empty()) return {};
-  const bool made_here = has_layer(profile, [](const Value& layer) {
-    return layer.string_or("role", "") == "base" && layer.string_or("kind", "") == "packages";
-  });
+  const bool made_here = base_is_made_here(profile);
   return fmt::format(
       "no overlay may bring {}: {}; {}", base::join(names, ", "),
       fmt::format(
@@ -254,8 +258,24 @@ std::string base_hint(const Value& profile, const Value& report) {
       k_all_the_same);
 }
 
+// Programs of the stack (a script's interpreter) come from the base; empty where none of them is missing.
+std::string program_hint(const Value& profile, const Value& report) {
+  for (const Value& item : items(report, "missing")) {
+    const std::string path = item.string_or("soname", "");
+    if (item.string_or("severity", "") != "required" || item.string_or("kind", "") != "missing program" ||
+        !path.starts_with('/') || path.starts_with(k_appdir))
+      continue;
+    return fmt::format("programs come from the base: {} '{}'; {}",
+                       base_is_made_here(profile) ? "add to the packages of stack.base the one that has"
+                                                  : "take a base that has",
+                       printable(path), k_all_the_same);
+  }
+  return {};
+}
+
 std::string way_out(const Value& profile, const Value& report) {
   if (std::string hint = base_hint(profile, report); !hint.empty()) return hint;
+  if (std::string hint = program_hint(profile, report); !hint.empty()) return hint;
   if (has_layer(profile, [](const Value& layer) { return layer.bool_or("auto", false); }))
     return fmt::format("the overlay has what its source has: add a [[stack.deps]] with another source; {}",
                        k_all_the_same);

@@ -79,7 +79,12 @@ Error usage_error(const CLI::App& app, const CLI::ParseError& error, const std::
     return Error(ErrorKind::usage, "a command is missing",
                  fmt::format("the commands are: {}", base::join(command_names(*command), ", ")));
   std::string what = error.what();
-  if (!what.empty()) what[0] = static_cast<char>(std::tolower(static_cast<unsigned char>(what[0])));
+  // "PROFILE: At most …" begins with a name.
+  const auto is_upper = [&](std::size_t at) {
+    return at < what.size() && std::isupper(static_cast<unsigned char>(what[at])) != 0;
+  };
+  if (is_upper(0) && !is_upper(1))
+    what[0] = static_cast<char>(std::tolower(static_cast<unsigned char>(what[0])));
   return Error(ErrorKind::usage, what, help);
 }
 

@@ -9,6 +9,7 @@
 #include <fmt/format.h>
 
 #include <memory>
+#include <utility>
 
 namespace orch::cli {
 
@@ -31,7 +32,9 @@ void name_packages(Project& project, Value& report, BuildView& view) {
 }
 
 Result<int> verify(const Session& session, const VerifyArguments& arguments) {
-  ORCH_TRY(const std::unique_ptr<Project> project, Project::open(session, arguments.profile.to_options()));
+  ProjectOptions opening = arguments.profile.to_options();
+  opening.overrides.verify = "stop";  // it was asked for, whatever [verify] mode says of runs
+  ORCH_TRY(const std::unique_ptr<Project> project, Project::open(session, std::move(opening)));
   const std::unique_ptr<BuildView> view = make_build_view(session);
   const std::string name = project->profiles().front().name;
   ORCH_CHECK(load::require_app(project->profiles().front()));

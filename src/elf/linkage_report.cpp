@@ -313,7 +313,7 @@ class Reporter {
            is_path ? in_app(name) : name,
            {},
            {},
-           "is required by the profile"},
+           "the profile requires it, and there is none"},
           Severity::required, {});
     }
     return {};

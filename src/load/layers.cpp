@@ -200,7 +200,8 @@ Error no_base(const model::Profile& profile, const Host& host, const Value& laye
     return profile_error(
         fmt::format("profile '{}' has no base image: \"auto\" finds images for muvm only", profile.name),
         layer.span,
-        "name one in [stack]: base = \"FILE.erofs\", or base = { packages = […], source = \"…\" }");
+        "name one in [stack]: base = \"FILE.erofs\", or "
+        "base = { packages = [\"coreutils\", \"dash\", \"libc6\"], source = \"auto\" }");
   std::string looked;
   for (const std::string& root : host.image_roots)
     looked += fmt::format("{}'{}/RootFS/default.erofs'", looked.empty() ? "" : " or ", root);

@@ -70,7 +70,7 @@ Result<std::string> find_profile(const std::string& name_or_path, const Surround
   if (name_or_path.empty()) {
     if (sys::exists("profile.toml")) return std::string("profile.toml");
     return base::fail(ErrorKind::profile, "there is no 'profile.toml' here",
-                      "name a profile, or write one: appimage-orch init APPIMAGE");
+                      "name a profile; 'appimage-orch run APPIMAGE' writes one for an application");
   }
   if (is_path(name_or_path)) {
     if (sys::exists(name_or_path)) return name_or_path;

@@ -210,7 +210,9 @@ base::Error update_error(const Source& source, const sys::Exit& exit) {
             "do not use them: they were changed behind the signature, or the key has expired; name another "
             "mirror in uris, or a newer key file in signed_by"};
   }
-  if (said(" is not signed."))
+  // apt says the same of lists that it could not get.
+  const bool fetched = !said("E: Failed to fetch ");
+  if (fetched && said(" is not signed."))
     return {ErrorKind::tool, lists + " are not signed" + details,
             "name an archive that is, with its key file in signed_by; for one that you vouch for yourself "
             "write allow_unsigned = true, which the lock file and the manifest record"};

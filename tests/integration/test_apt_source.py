@@ -15,6 +15,14 @@ from tests.integration.test_fetch import Served
 LIBRARY = "usr/lib/x86_64-linux-gnu/libtool.so.1"
 
 
+class Refusing(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_error(400)
+
+    def log_message(self, *_):
+        pass
+
+
 class WithRepository(PackagesCase):
     def setUp(self):
         self.repository = Repository(self.tmp / "repository")
@@ -68,6 +76,13 @@ class Signed(WithRepository):
         ran = self.orch("build", self.profile(self.table()), ok=False)
         self.assertIn("the package lists of source 'own' are not signed", ran.stderr)
         self.assertIn("does not fit the profile", self.orch("build", self.profile(self.table()), "--locked", status=2).stderr)
+
+    def test_lists_that_cannot_be_had_are_not_called_unsigned(self):
+        server = Served.serve(self, Refusing)
+        table = self.table().replace(f"file:{self.repository.folder}", f"http://127.0.0.1:{server.server_port}/none")
+        ran = self.orch("lock", self.profile(table), ok=False, env={"no_proxy": "127.0.0.1"})
+        self.assertIn("the package lists of source 'own' cannot be updated", ran.stderr)
+        self.assertNotIn("allow_unsigned", ran.stderr)
 
     def test_lists_that_another_key_has_signed_are_refused(self):
         _, other = self.keys.make_key("other")

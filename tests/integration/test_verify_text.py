@@ -88,6 +88,9 @@ class VerifyText(StackTestCase):
 
     def test_a_script_without_its_interpreter(self):
         self.golden("verify/missing-script-interpreter.txt", self.verify({"AppRun": "#!/usr/bin/python9\nprint()\n"}, status=1))
+        self.assertIn("hint: programs come from the base: take a base that has '/usr/bin/python9'; ", self.orch("run", "p.toml", status=125).stderr)
+        text = self.verify({"AppRun": "#!/usr/bin/python9\nprint()\n"}, status=1, verify='[verify]\nmode = "off"\n')
+        self.assertIn("required  missing program: /usr/bin/python9", text)  # it was asked for
 
     def test_a_directory_over_lib64(self):
         images = [self.image("hiding", {"lib64/libx.so.1": elf(soname="libx.so.1")})]
