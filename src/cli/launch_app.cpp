@@ -1,8 +1,10 @@
 #include "cli/launch_app.hpp"
 
 #include "base/text.hpp"
+#include "cli/launch_spec.hpp"
 #include "cli/stack_report.hpp"
 #include "evidence/host_facts.hpp"
+#include "launch/muvm_check.hpp"
 #include "sys/clock.hpp"
 #include "sys/file.hpp"
 #include "sys/signals.hpp"
@@ -198,24 +200,46 @@ void AppRun::set_stack(const Value& report, const std::string& mode) {
     stack_problem_ = std::move(problem);
 }
 
-Result<int> AppRun::launch(const model::LaunchSpec& spec) {
+// Where the guest keeps its record: in the evidence, unless a VM has something else at that path.
+std::string AppRun::guest_record(const model::LaunchSpec& spec) const {
+  const sys::Result<std::string> folder = sys::real_path(files_.path());
+  if (spec.launcher != "muvm" || !folder || launch::is_hidden_in_guest(*folder)) return {};
+  return *folder + "/guest.record";
+}
+
+// A failed check ends the run, or with --force becomes a warning.
+std::optional<base::Error> AppRun::preflight(const model::LaunchSpec& spec, launch::Launcher& launcher) {
+  const std::vector<launch::Check> checks = launcher.check(spec);
+  report_.checks = Value::array();
+  for (const launch::Check& check : checks) {
+    report_.checks.push(to_value(check));
+    if (check.status == launch::Check::Status::warning) report_.warnings.push_back(check.detail);
+  }
+  std::optional<base::Error> refused = first_failure(checks);
+  if (!refused) refused = std::move(stack_problem_);
+  if (!refused || !start_.force) return refused;
+  report_.forced = true;
+  report_.warnings.push_back("the preflight failed, and --force went on: " + base::one_line(*refused));
+  return std::nullopt;
+}
+
+void AppRun::add_launch_phases(const launch::Outcome& outcome) {
+  if (outcome.phases.empty()) return end_phase("launch");
+  report_.phases.insert(report_.phases.end(), outcome.phases.begin(), outcome.phases.end());
+}
+
+Result<int> AppRun::launch(model::LaunchSpec spec) {
   sys::SystemProcessRunner processes;
-  const launch::Host host = launch::this_host(session_->environment, session_->cache_dir, processes);
+  const launch::Host host = launch_host(*session_, processes);
+  spec.record = guest_record(spec);
   ORCH_TRY(const std::unique_ptr<launch::Launcher> launcher, launch::make_launcher(spec.launcher, host));
   ORCH_TRY(sys::SignalSession signals, sys::SignalSession::begin());
   describe(spec, *launcher);
   ORCH_CHECK(write_inputs(&spec, launcher.get()));
   ORCH_CHECK(files_.write_report(to_value(report_)));
 
-  const std::vector<launch::Check> checks = launcher->check(spec);
-  report_.checks = Value::array();
-  for (const launch::Check& check : checks) {
-    report_.checks.push(to_value(check));
-    if (check.status == launch::Check::Status::warning) report_.warnings.push_back(check.detail);
-  }
+  std::optional<base::Error> refused = preflight(spec, *launcher);
   end_phase("preflight");
-  std::optional<base::Error> refused = first_failure(checks);
-  if (!refused) refused = std::move(stack_problem_);
   if (refused) {
     report_.outcome = "preflight_failed";
     report_.advice.push_back(refused->hint);
@@ -227,14 +251,18 @@ Result<int> AppRun::launch(const model::LaunchSpec& spec) {
   launch::RunContext context;
   context.signals = &signals;
   context.capture = [this](std::string_view bytes) { files_.log().write(bytes); };
+  context.notify = [this](const std::string& text) {
+    if (session_->verbosity != Verbosity::quiet) fmt::print(stderr, "{}\n", text);
+  };
   const Result<launch::Outcome> outcome = launcher->run(spec, context);
-  end_phase("launch");
   if (!outcome) {
+    end_phase("launch");
     report_.outcome = "launch_failed";
     report_.error = outcome.error();
     say(outcome.error());
     return finish(k_tool_failed);
   }
+  add_launch_phases(*outcome);
   while (signals.next()) {
   }
   // What failed because its helper got the same Ctrl-C was interrupted.

@@ -53,7 +53,7 @@ class AppRun {
   void set_stack(const base::Value& report, const std::string& mode);
   // Checks, launches and reports; the result is this tool's exit status. An Error: evidence could not be
   // written.
-  Result<int> launch(const model::LaunchSpec& spec);
+  Result<int> launch(model::LaunchSpec spec);
 
   const std::string& directory() const { return files_.path(); }
 
@@ -63,6 +63,9 @@ class AppRun {
   Result<int> finish(int exit_status);
   void take_outcome(const launch::Outcome& outcome);
   void describe(const model::LaunchSpec& spec, launch::Launcher& launcher);
+  std::string guest_record(const model::LaunchSpec& spec) const;
+  std::optional<base::Error> preflight(const model::LaunchSpec& spec, launch::Launcher& launcher);
+  void add_launch_phases(const launch::Outcome& outcome);
   base::Error time_is_up(std::int64_t timeout_ms) const;
   void say(const base::Error& error) const;
 

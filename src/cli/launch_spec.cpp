@@ -1,12 +1,14 @@
 #include "cli/launch_spec.hpp"
 
 #include "base/text.hpp"
+#include "hash/digest.hpp"
 #include "launch/launcher.hpp"
 #include "load/schema.hpp"
 #include "sys/file.hpp"
 
 #include <fmt/format.h>
 
+#include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -81,6 +83,10 @@ Result<model::LaunchSpec> launch_spec_from(const Value& profile, const std::vect
   spec.muvm_args = strings_of(launch->find("muvm_args"));
   spec.guest_pre = strings_of(launch->find("guest_pre"));
   spec.guest_pre.insert(spec.guest_pre.end(), overrides.guest_pre.begin(), overrides.guest_pre.end());
+  spec.guest_pre_failure = launch->string_or("guest_pre_failure", "warn");
+  spec.script_shell = launch->string_or("script_shell", "host");
+  spec.vm_wait_ms = load::parse_duration(launch->string_or("vm_wait", "5s")).value_or(0);
+  spec.exit_wait_ms = load::parse_duration(launch->string_or("exit_wait", "10s")).value_or(0);
   const std::optional<std::int64_t> timeout = load::parse_duration(launch->string_or("timeout", "0s"));
   spec.timeout_ms = overrides.timeout_ms.value_or(timeout.value_or(0));
   spec.appimage = app->string_or("appimage", "");
@@ -91,6 +97,9 @@ Result<model::LaunchSpec> launch_spec_from(const Value& profile, const std::vect
       if (member.value.is_string()) spec.environment.emplace_back(member.key, member.value.as_string());
   spec.environment.insert(spec.environment.end(), overrides.environment.begin(), overrides.environment.end());
   spec.directory = sys::absolute_path(".");
+  // Both ends of the user's terminal, or none: sys/pty.hpp has the same rule.
+  spec.plain_output = ::isatty(STDOUT_FILENO) != 1;
+  spec.plain_input = spec.plain_output || ::isatty(STDIN_FILENO) != 1;
   for (const LaunchInput& input : inputs) {
     if (input.name == "tree") spec.appdir = input.path;
     if (input.name.starts_with("images") && !is_absent_layer(input.path))
@@ -108,11 +117,22 @@ Result<model::LaunchSpec> make_launch_spec(Project& project, const model::Profil
   for (LaunchInput& input : inputs)
     if (input.path.empty()) input.path = absent_text(profile.value, input.name);
   ORCH_TRY(model::LaunchSpec spec, launch_spec_from(profile.value, inputs, overrides));
+  if (spec.launcher == "muvm") spec.record = "(evidence)/guest.record";
   if (!spec.appimage.empty()) {
     ORCH_TRY(const hash::Sha256 sha256, project.stat_cache().sha256(spec.appimage));
     spec.appimage_sha256 = sha256.hex();
   }
   return spec;
+}
+
+launch::Host launch_host(const Session& session, sys::ProcessRunner& processes) {
+  launch::Host out = launch::this_host(session.environment, session.cache_dir, processes);
+  out.file_digest = [](const std::string& path) -> Result<std::string> {
+    ORCH_TRY(const sys::Fd file, sys::open_file(path, O_RDONLY));
+    ORCH_TRY(const hash::Digest digest, hash::digest_fd(file.get(), path));
+    return digest.hex();
+  };
+  return out;
 }
 
 Result<std::vector<Value>> launch_objects(const Session& session, Project& project, const plan::Plan& plan) {
@@ -121,7 +141,7 @@ Result<std::vector<Value>> launch_objects(const Session& session, Project& proje
     ORCH_TRY(const std::vector<LaunchInput> inputs, project.inputs_of(profile.name, "launch", plan));
     if (inputs.empty()) continue;
     ORCH_TRY(const model::LaunchSpec spec, make_launch_spec(project, profile, plan, {}));
-    const launch::Host host = launch::this_host(session.environment, session.cache_dir, project.processes());
+    const launch::Host host = launch_host(session, project.processes());
     ORCH_TRY(const std::unique_ptr<launch::Launcher> launcher, launch::make_launcher(spec.launcher, host));
     out.push_back(launcher->describe(spec));
   }

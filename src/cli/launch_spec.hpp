@@ -4,6 +4,7 @@
 #include "base/result.hpp"
 #include "base/value.hpp"
 #include "cli/project.hpp"
+#include "launch/launcher.hpp"
 #include "model/launch.hpp"
 
 #include <string>
@@ -28,6 +29,9 @@ Result<model::LaunchSpec> make_launch_spec(Project& project, const model::Profil
 // The same from an expanded profile and named inputs: what the ninja target launch/NAME has.
 Result<model::LaunchSpec> launch_spec_from(const base::Value& profile, const std::vector<LaunchInput>& inputs,
                                            const LaunchOverrides& overrides);
+
+// The host that launchers of this session work on. `processes` outlives it.
+launch::Host launch_host(const Session& session, sys::ProcessRunner& processes);
 
 // The launch objects of all profiles that have an application.
 Result<std::vector<base::Value>> launch_objects(const Session& session, Project& project,

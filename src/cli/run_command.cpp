@@ -165,7 +165,7 @@ Result<int> dry_run(const Session& session, Project& project, const LaunchOverri
   ORCH_TRY(const plan::Plan plan, project.make_plan());
   ORCH_TRY(const model::LaunchSpec spec,
            make_launch_spec(project, project.profiles().front(), plan, overrides));
-  const launch::Host host = launch::this_host(session.environment, session.cache_dir, project.processes());
+  const launch::Host host = launch_host(session, project.processes());
   ORCH_TRY(const std::unique_ptr<launch::Launcher> launcher, launch::make_launcher(spec.launcher, host));
   const Value shown = evidence::redact(launcher->describe(spec));
   ORCH_CHECK(print_out(format == OutputFormat::json ? format::to_json(shown) : launch_text(shown)));
@@ -304,7 +304,8 @@ void add_run(CLI::App& app, Session& session) {
   add_profile_arguments(*command, arguments->profile, Positional::no);
   command->add_option("--out-dir", arguments->out_dir, "leave the evidence directly in this directory")
       ->type_name("DIR");
-  command->add_flag("--force", arguments->force, "also if --out-dir is not empty");
+  command->add_flag("--force", arguments->force,
+                    "also if --out-dir is not empty, and although the preflight fails (recorded)");
   command->add_option("--timeout", arguments->timeout, "end the application after this time (\"90s\")")
       ->type_name("DURATION");
   command

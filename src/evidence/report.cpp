@@ -48,6 +48,7 @@ Value to_value(const RunReport& report) {
       {"argv", Value::strings(report.argv)},
       {"images", images_of(report)},
       {"vm_reused", report.vm_reused},
+      {"forced", report.forced},
       {"exit_status", or_null(report.exit_status)},
       {"tool_version", report.tool_version},
       {"profile", or_null(report.profile)},

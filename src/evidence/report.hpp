@@ -23,6 +23,7 @@ struct RunReport {
   std::vector<std::string> argv;
   std::vector<model::LaunchImage> images;
   bool vm_reused = false;
+  bool forced = false;             // the preflight failed, and the user went on
   std::optional<int> exit_status;  // this tool's
   std::string tool_version;
   std::string profile;  // its name

@@ -48,6 +48,13 @@ bool is_elf(const std::string& head) {
 
 }  // namespace
 
+bool is_script(const std::string& program) {
+  const sys::Result<sys::Fd> fd = sys::open_file(program, O_RDONLY);
+  if (!fd) return false;
+  const sys::Result<std::string> head = sys::read_at(fd->get(), 0, 2, program);
+  return head && *head == "#!";
+}
+
 std::string interpreter_of(const std::string& program) {
   const sys::Result<sys::Fd> fd = sys::open_file(program, O_RDONLY);
   if (!fd) return {};

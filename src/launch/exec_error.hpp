@@ -17,4 +17,7 @@ ExecError explain_exec(int number, const std::string& program);
 // The interpreter that the kernel would start: of "#!" or PT_INTERP; empty if there is none.
 std::string interpreter_of(const std::string& program);
 
+// Whether the file begins with "#!".
+bool is_script(const std::string& program);
+
 }  // namespace orch::launch

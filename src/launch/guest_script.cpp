@@ -6,12 +6,47 @@
 
 namespace orch::launch {
 
-std::string prelude_script(const std::vector<std::string>& commands) {
+namespace {
+
+// The record is opened for reading and writing and not cut: its blocks were reserved beforehand, so a full disk does not
+// matter. `command exec`, because a redirection of plain `exec` that fails ends a POSIX shell.
+constexpr const char* k_open_record =
+    "command exec 4<>\"$1\" || exec 4>/dev/null\nshift\n"
+    "read -r orch_x orch_x orch_x orch_x orch_group orch_x </proc/$$/stat\n"
+    "echo \"started $$ $orch_group\" >&4\n";
+
+// A shell says which signal ended its child on its own standard error, and nothing of a child that exits with 128+N: so
+// while the program runs that stream is the record, and an inner shell gives the program the real one. Signals that a
+// terminal sends to all are not the outer shell's business; a trap, unlike an ignored signal, is not inherited.
+constexpr const char* k_run_recorded =
+    "unset orch_x orch_group\n"
+    "trap : INT QUIT HUP TERM\n"
+    "exec 3>&2 2>&4\n"
+    "/bin/sh -c 'exec \"$@\" 2>&3 3>&- 4>&-' appimage-orch \"$@\"\n"
+    "orch_status=$?\n"
+    "echo \"ended $orch_status\" >&4\n"
+    "exit $orch_status\n";
+
+}  // namespace
+
+std::string prelude_script(const std::vector<std::string>& commands, PreludeFailure failure, int record_fd) {
   std::string out;
-  for (const std::string& command : commands)
+  const bool recorded = record_fd >= 0;
+  for (const std::string& command : commands) {
     // `command eval` and not `eval`: a syntax error in the latter ends a POSIX shell.
-    out += fmt::format("command eval {} || echo \"appimage-orch: guest-pre ended with status $?\" >&2\n",
-                       base::shell_quote(command));
+    out += fmt::format("command eval {}", base::shell_quote(command));
+    if (recorded) out += fmt::format(" {}>&-", record_fd);
+    if (failure == PreludeFailure::warn) {
+      out += " || echo \"appimage-orch: guest-pre ended with status $?\" >&2\n";
+      continue;
+    }
+    out += " || {\n  orch_status=$?\n";
+    out +=
+        "  echo \"appimage-orch: guest-pre ended with status $orch_status: the application is not started\" "
+        ">&2\n";
+    if (recorded) out += fmt::format("  echo \"pre $orch_status\" >&{}\n", record_fd);
+    out += "  exit 125\n}\n";
+  }
   return out;
 }
 
@@ -26,17 +61,31 @@ std::string shell_word(const std::string& word) {
   return fmt::format("\"$(printf '{}')\"{}", octal, newlines.empty() ? "" : "'" + newlines + "'");
 }
 
-std::vector<std::string> guest_script(const std::vector<std::string>& words, const std::string& exports,
-                                      const std::vector<std::string>& prelude, bool plain) {
-  const std::string pre = exports + prelude_script(prelude);
-  if (plain) {
-    std::vector<std::string> out = {"-c", "cd -- \"$1\" || exit 125\nshift\n" + pre + "exec \"$@\"\n", "sh"};
-    out.insert(out.end(), words.begin(), words.end());
-    return out;
+std::vector<std::string> guest_script(const GuestCommand& command) {
+  const bool recorded = !command.record.empty();
+  std::vector<std::string> words;
+  if (recorded) words.push_back(command.record);
+  words.push_back(command.directory);
+  words.insert(words.end(), command.words.begin(), command.words.end());
+
+  std::string script;
+  if (!command.plain) {
+    script = "set --";
+    for (const std::string& word : words) script += " " + shell_word(word);
+    script += "\n";
   }
-  std::string script = fmt::format("cd -- {} || exit 125\n{}exec", shell_word(words[0]), pre);
-  for (std::size_t i = 1; i < words.size(); ++i) script += " " + shell_word(words[i]);
-  return {"-c", script + "\n"};
+  if (recorded) script += k_open_record;
+  script +=
+      fmt::format("cd -- \"$1\" || {}\nshift\n", recorded ? "{ echo directory >&4; exit 125; }" : "exit 125");
+  if (!command.terminal.empty()) script += fmt::format("stty {} 2>/dev/null\n", command.terminal);
+  script += command.exports + prelude_script(command.prelude, command.prelude_failure, recorded ? 4 : -1);
+  script += recorded ? k_run_recorded : "exec \"$@\"\n";
+
+  std::vector<std::string> out = {"-c", script};
+  if (!command.plain) return out;
+  out.emplace_back("sh");
+  out.insert(out.end(), words.begin(), words.end());
+  return out;
 }
 
 }  // namespace orch::launch

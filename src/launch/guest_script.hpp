@@ -7,18 +7,33 @@
 
 namespace orch::launch {
 
-// POSIX shell text that runs each command; one that fails is reported on standard error and does not keep the
-// application from starting (a prelude under `set -e` did that once). Ends with a newline; empty for no
-// commands.
-std::string prelude_script(const std::vector<std::string>& commands);
+// What a command of the prelude does to the application when it fails.
+enum class PreludeFailure { warn, stop };
+
+// POSIX shell text that runs each command. One that fails is reported on standard error; it does not keep the
+// application from starting (a prelude under `set -e` did that once), unless `failure` says stop: then the text ends
+// with status 125 after `pre N` (N its status) was written to descriptor `record_fd`, where that is not negative. That
+// descriptor is not handed to the commands. Ends with a newline; empty for no commands.
+std::string prelude_script(const std::vector<std::string>& commands,
+                           PreludeFailure failure = PreludeFailure::warn, int record_fd = -1);
 
 // A word for a POSIX shell, of any bytes; bytes that are no UTF-8 become octal escapes of printf.
 std::string shell_word(const std::string& word);
 
-// Arguments of a shell that goes to words[0], runs `exports` and the prelude, and becomes words[1] with the
-// rest as arguments. `plain`: the words are passed as arguments; otherwise they are written into the script.
-// Where the directory cannot be entered the shell says so and exits with 125.
-std::vector<std::string> guest_script(const std::vector<std::string>& words, const std::string& exports,
-                                      const std::vector<std::string>& prelude, bool plain);
+struct GuestCommand {
+  std::string directory;           // to start in
+  std::vector<std::string> words;  // the program and its arguments
+  std::string exports;             // shell text before all
+  std::vector<std::string> prelude;
+  PreludeFailure prelude_failure = PreludeFailure::warn;
+  std::string record;    // file for the guest's record (guest_record.hpp); empty: none
+  std::string terminal;  // settings for stty; empty: as they are
+  bool plain = true;     // the words are passed as arguments; otherwise they are written into the script
+};
+
+// Arguments of a shell that goes to the directory, runs `exports` and the prelude, and then the words. Where the
+// directory cannot be entered it says so and ends with 125. Without a record it becomes the program; with one it stays
+// as its parent, and ends with its status, or 128+N.
+std::vector<std::string> guest_script(const GuestCommand& command);
 
 }  // namespace orch::launch

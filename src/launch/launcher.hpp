@@ -30,6 +30,8 @@ struct Host {
   gid_t gid = 0;
   std::string cache_dir;  // absolute; the native launcher keeps extracted images in CACHE/native
   sys::ProcessRunner* processes = nullptr;
+  // Of a file's bytes, hex; for what is remembered of a program. Empty: nothing is remembered.
+  std::function<Result<std::string>(const std::string& path)> file_digest;
 };
 
 // The host this process runs on.
@@ -61,13 +63,15 @@ struct Outcome {
   Kind kind = Kind::launch_failed;
   int status = 0;  // exited: the guest's; launch_failed: 125, 126 or 127
   int signal = 0;  // signaled: the guest's; interrupted: the one this tool was sent
-  // "wait status" | "message" | "muvm status" | "timeout" | "signal" | "set-up"
+  // "wait status" | "guest record" | "message" | "no message" | "muvm status" | "vm ended" | "timeout" | "signal" | "set-up"
   std::string determined_by;
   Value raw;                         // what was seen before it was interpreted: {"status","signal",…}
   std::optional<base::Error> error;  // why a launch failed
   std::vector<std::string> warnings;
   std::vector<std::string> advice;  // what to do next
   bool vm_reused = false;
+  // What the time of the launch was spent on, in seconds; empty: one phase, "launch".
+  std::vector<std::pair<std::string, double>> phases;
 
   // Section 3 of the design: the guest's status, 128+N, 124, 125, 126, 127, 130/143/129.
   int exit_status() const;
@@ -77,7 +81,8 @@ std::string_view to_string(Outcome::Kind kind);
 
 struct RunContext {
   sys::SignalSession* signals = nullptr;
-  std::function<void(std::string_view)> capture;  // every byte of the terminal
+  std::function<void(std::string_view)> capture;   // every byte of the terminal
+  std::function<void(const std::string&)> notify;  // a line for the user, while something is waited for
   int input = 0;
   int output = 1;
 };

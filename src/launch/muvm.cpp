@@ -3,6 +3,7 @@
 #include "base/text.hpp"
 #include "launch/muvm_command.hpp"
 #include "launch/muvm_outcome.hpp"
+#include "launch/muvm_watch.hpp"
 #include "launch/parts.hpp"
 #include "launch/vm_lock.hpp"
 #include "sys/file.hpp"
@@ -13,7 +14,10 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <chrono>
 #include <cstring>
+#include <thread>
+#include <utility>
 
 namespace orch::launch {
 
@@ -38,17 +42,16 @@ const MuvmState& MuvmLauncher::state(const model::LaunchSpec& spec) {
   const auto runtime_dir = host_.environment.find("XDG_RUNTIME_DIR");
   std::optional<std::string> path = find_muvm(spec.muvm, host_.environment);
   Result<MuvmFeatures> features = features_for(path, host_);
-  std::optional<pid_t> running;
-  if (runtime_dir != host_.environment.end()) running = running_vm(runtime_dir->second);
-  state_.emplace(MuvmState{std::move(path), std::move(features), running});
+  VmState vm;
+  if (runtime_dir != host_.environment.end() && spec.vm != "private") vm = look_at_vm(runtime_dir->second);
+  state_.emplace(MuvmState{std::move(path), std::move(features), choose_vm(spec.vm, vm, vm_record_of(spec))});
   return *state_;
 }
 
 std::vector<std::string> MuvmLauncher::command(const model::LaunchSpec& spec) {
   const MuvmState& now = state(spec);
   const MuvmFeatures features = now.features ? *now.features : newest_muvm();
-  const VmUse use = now.running && spec.vm == "shared" ? VmUse::shared : VmUse::own;
-  return muvm_command(spec, now.path.value_or("muvm"), features, host_.environment, use);
+  return muvm_command(spec, now.path.value_or("muvm"), features, host_.environment);
 }
 
 Value MuvmLauncher::describe(const model::LaunchSpec& spec) {
@@ -64,30 +67,114 @@ std::vector<Check> MuvmLauncher::check(const model::LaunchSpec& spec) {
   return check_muvm(spec, host_, state(spec));
 }
 
-Result<Outcome> MuvmLauncher::run(const model::LaunchSpec& spec, const RunContext& context) {
-  const ProgramCall call(command(spec), muvm_own_environment(host_.environment));
+namespace {
+
+sys::PtyRun muvm_run(const model::LaunchSpec& spec, const ProgramCall& call) {
   sys::PtyRun run;
-  run.child = [&] {
-    if (!spec.directory.empty() && ::chdir(spec.directory.c_str()) != 0) return 125;
+  run.child = [&spec, &call] {
+    // Where it cannot be entered the guest says so.
+    if (!spec.directory.empty() && ::chdir(spec.directory.c_str()) != 0) (void)::chdir("/");
     ::execve(call.program(), call.argv(), call.environment());
     ::dprintf(2, "Error: cannot start muvm: %s\n", std::strerror(errno));
     return 125;
   };
   run.piped_input = sys::PtyRun::Input::terminal;  // libkrun joins the guest's console to a terminal only
   run.interrupt_text = "\x03";
-  OutputTail tail;
+  return run;
+}
+
+// In a VM that was joined the command outlives the muvm that brought it; only a further muvm can reach it.
+void end_in_guest(const std::string& muvm, const MuvmWatch& watch, const Host& host,
+                  const std::string& runtime_dir) {
+  const GuestRecord& guest = watch.guest();
+  const bool alone =
+      guest.group > 1 && guest.group == guest.pid;  // else the group is not only the application's
+  if (!guest.started || guest.ended || !watch.holder() || running_vm(runtime_dir) != watch.holder()) return;
+  const std::string target = fmt::format("{}{}", alone ? "-" : "", guest.pid);
+  sys::Command command;
+  // -s, because dash knows no "--" behind a signal of the form -TERM.
+  command.argv = {muvm, "--", "/bin/sh", "-c",
+                  fmt::format("kill -s TERM -- {0}; sleep 1; kill -s KILL -- {0}", target)};
+  command.environment = host.environment;
+  (*command.environment)["XDG_RUNTIME_DIR"] = runtime_dir;
+  command.timeout = std::chrono::seconds(5);
+  (void)host.processes->run(
+      command);  // if that fails nothing else is left to try; the report says how the run ended
+}
+
+// muvm takes its lock before the VM answers, and gives up at once where it does not.
+bool may_try_again(const Outcome& outcome, const OutputTail& tail, const GuestRecord& guest) {
+  return outcome.kind == Outcome::Kind::launch_failed && !guest.started &&
+         tail.text().find("could not request launch to server") != std::string::npos;
+}
+
+void add_reuse_warning(const MuvmWatch& watch, const VmChoice& choice, Outcome& out) {
+  if (!out.vm_reused) return;
+  if (choice.kind == VmChoice::Kind::join)
+    out.warnings.push_back(choice.detail);
+  else
+    out.warnings.push_back(
+        fmt::format("another muvm (process {}) took the lock at the same moment: the application ran in its "
+                    "VM, with its images",
+                    watch.holder().value_or(0)));
+}
+
+}  // namespace
+
+Result<Outcome> MuvmLauncher::attempt(const model::LaunchSpec& spec, const RunContext& context,
+                                      VmEntry& entry, OutputTail& tail) {
+  sys::Environment environment = muvm_own_environment(host_.environment);
+  environment["XDG_RUNTIME_DIR"] = entry.runtime_dir;
+  const ProgramCall call(command(spec), environment);
+  sys::PtyRun run = muvm_run(spec, call);
   connect(run, spec, context, tail);
+  if (!spec.record.empty()) ORCH_CHECK(reserve_guest_record(spec.record));
+  MuvmWatch watch({entry.runtime_dir, spec.record, vm_record_of(spec),
+                   std::chrono::milliseconds(spec.exit_wait_ms), std::exchange(entry.gate, std::nullopt)},
+                  tail);
+  run.watch = [&watch](pid_t child) { return watch.look(child); };
   ORCH_TRY(const sys::PtyEnd end, sys::run_on_pty(run, *context.signals));
+  const bool ended_before = watch.guest().ended.has_value();  // before it was asked to
+  watch.finish();
+  const bool reused = watch.reused().value_or(entry.choice.kind == VmChoice::Kind::join);
   Outcome out = outcome_of(end);
-  if (out.kind == Outcome::Kind::exited || out.kind == Outcome::Kind::signaled) {
-    const MuvmState& now = state(spec);
-    std::vector<std::string> warnings = std::move(out.warnings);
-    out = muvm_outcome({tail.text(), k_guest_shell, end.status, end.signal,
-                        now.features && now.features->status, now.running.has_value()});
+  const bool cut_off = out.kind == Outcome::Kind::timed_out || out.kind == Outcome::Kind::interrupted;
+  if (cut_off && !ended_before) {
+    if (reused) end_in_guest(call.program(), watch, host_, entry.runtime_dir);
+    out.vm_reused = reused;
+  } else {
+    const bool status = state(spec).features && state(spec).features->status;
+    const std::vector<std::string> warnings = std::move(out.warnings);
+    out = muvm_outcome({tail.text(), k_guest_shell, end.status, end.signal, status, reused, watch.guest()});
     out.warnings.insert(out.warnings.end(), warnings.begin(), warnings.end());
   }
-  add_library_advice(tail.text(), out.advice);
+  if (watch.hung())
+    out.warnings.push_back(fmt::format("muvm did not end within {} of the application's end, and was ended",
+                                       base::human_seconds(static_cast<double>(spec.exit_wait_ms) / 1000)));
+  add_reuse_warning(watch, entry.choice, out);
+  out.phases = watch.phases();
   return out;
+}
+
+Result<Outcome> MuvmLauncher::run(const model::LaunchSpec& spec, const RunContext& context) {
+  using Clock = std::chrono::steady_clock;
+  constexpr std::chrono::seconds k_try_for{10};
+  const Clock::time_point deadline = Clock::now() + k_try_for;
+  for (int tries = 1;; ++tries) {
+    ORCH_TRY(VmEntry entry, enter_vm(spec, host_, context));
+    if (entry.refused) return *std::move(entry.refused);
+    OutputTail tail;
+    ORCH_TRY(Outcome out, attempt(spec, context, entry, tail));
+    const bool again = may_try_again(out, tail, read_guest_record(spec.record)) && Clock::now() < deadline;
+    if (again && context.signals->end_requested() == 0) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(100));
+      continue;
+    }
+    if (tries > 1)
+      out.warnings.push_back(fmt::format("the VM was still starting: joined at attempt {}", tries));
+    add_library_advice(tail.text(), out.advice);
+    return out;
+  }
 }
 
 std::vector<Tool> MuvmLauncher::tools(const model::LaunchSpec& spec) {

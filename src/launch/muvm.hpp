@@ -3,8 +3,11 @@
 
 #include "launch/launcher.hpp"
 #include "launch/muvm_check.hpp"
+#include "launch/vm_entry.hpp"
 
 namespace orch::launch {
+
+class OutputTail;
 
 class MuvmLauncher final : public Launcher {
  public:
@@ -17,6 +20,8 @@ class MuvmLauncher final : public Launcher {
  private:
   const MuvmState& state(const model::LaunchSpec& spec);
   std::vector<std::string> command(const model::LaunchSpec& spec);
+  Result<Outcome> attempt(const model::LaunchSpec& spec, const RunContext& context, VmEntry& entry,
+                          OutputTail& tail);
 
   Host host_;
   std::optional<MuvmState> state_;  // asked once; muvm takes a moment to print its help

@@ -81,17 +81,24 @@ Check check_paths(const model::LaunchSpec& spec) {
 }
 
 Check check_vm(const model::LaunchSpec& spec, const MuvmState& state) {
-  if (!state.running) return {"vm", Status::ok, "no VM is running", ""};
-  const std::string holder =
-      *state.running == 0 ? "a process outside of this container" : fmt::format("process {}", *state.running);
-  if (spec.vm == "shared")
-    return {"vm", Status::warning,
-            fmt::format("a VM is running ({}): its images and GPU mode hold, not these", holder),
-            "end it for a run of its own"};
-  return {
-      "vm", Status::failed,
-      fmt::format("a VM is running ({}), and would silently ignore these images and this GPU mode", holder),
-      "end what runs in it, or set [launch] vm = \"shared\""};
+  using Kind = VmChoice::Kind;
+  const std::string& detail = state.vm.detail;
+  if (spec.vm == "private")
+    return {"vm", Status::ok, "one of its own, in a runtime directory of its own", ""};
+  switch (state.vm.kind) {
+    case Kind::start:
+      return {"vm", Status::ok, detail, ""};
+    case Kind::join:
+      if (spec.vm != "shared") return {"vm", Status::ok, detail, ""};
+      return {"vm", Status::warning, detail, "end it for a run of its own"};
+    case Kind::wait:
+      if (spec.vm_wait_ms > 0)
+        return {"vm", Status::warning, detail, "it is waited for as long as [launch] vm_wait says"};
+      break;
+    case Kind::refuse:
+      break;
+  }
+  return {"vm", Status::failed, detail, k_vm_remedy};
 }
 
 Check check_emulator(const Host& host) {

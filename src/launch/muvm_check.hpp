@@ -3,6 +3,7 @@
 
 #include "launch/launcher.hpp"
 #include "launch/muvm_probe.hpp"
+#include "launch/vm_record.hpp"
 
 #include <optional>
 #include <string>
@@ -13,7 +14,7 @@ namespace orch::launch {
 struct MuvmState {
   std::optional<std::string> path;  // of muvm
   Result<MuvmFeatures> features;
-  std::optional<pid_t> running;  // holder of the VM lock
+  VmChoice vm;
 };
 
 std::vector<Check> check_muvm(const model::LaunchSpec& spec, const Host& host, const MuvmState& state);

@@ -1,6 +1,7 @@
 #include "launch/muvm_command.hpp"
 
 #include "base/text.hpp"
+#include "launch/exec_error.hpp"
 #include "launch/guest_script.hpp"
 
 #include <fmt/format.h>
@@ -16,9 +17,9 @@ bool muvm_can_carry(const std::string& word) {
   return word != "-h" && word != "--help" && base::is_utf8(word);
 }
 
-std::vector<std::string> options_of(const model::LaunchSpec& spec, const MuvmFeatures& features, VmUse use) {
-  if (use == VmUse::shared) return {"--interactive", "--tty"};
+std::vector<std::string> options_of(const model::LaunchSpec& spec, const MuvmFeatures& features) {
   std::vector<std::string> out;
+  if (features.interactive) out = {"--interactive", "--tty"};
   if (features.emulator) out.emplace_back("--emu=fex");
   const bool mode = !spec.gpu_mode.empty() && spec.gpu_mode != "auto";
   if (mode && features.gpu_mode) out.push_back("--gpu-mode=" + spec.gpu_mode);
@@ -34,6 +35,13 @@ std::vector<std::string> prelude_of(const model::LaunchSpec& spec) {
   std::vector<std::string> out;
   for (const std::string& command : spec.guest_pre) out.push_back(expand_appdir(command, spec.appdir));
   return out;
+}
+
+// AppRun, or FEX's shell with it.
+std::vector<std::string> program_of(const model::LaunchSpec& spec) {
+  const std::string entry = model::entry_of(spec);
+  if (spec.script_shell == "fexbash" && is_script(entry)) return {"FEXBash", entry};
+  return {entry};
 }
 
 }  // namespace
@@ -53,23 +61,32 @@ Pairs muvm_environment(const model::LaunchSpec& spec, const sys::Environment& ho
 }
 
 std::vector<std::string> muvm_command(const model::LaunchSpec& spec, const std::string& path,
-                                      const MuvmFeatures& features, const sys::Environment& host, VmUse use) {
+                                      const MuvmFeatures& features, const sys::Environment& host) {
   std::vector<std::string> out = {path};
-  const std::vector<std::string> options = options_of(spec, features, use);
+  const std::vector<std::string> options = options_of(spec, features);
   out.insert(out.end(), options.begin(), options.end());
-  std::string exports;
+  GuestCommand guest;
   for (const auto& [name, value] : muvm_environment(spec, host)) {
-    if (base::is_utf8(name + value)) {
+    if (name != "HOME" && base::is_utf8(name + value)) {
       out.emplace_back("-e");
       out.push_back(fmt::format("{}={}", name, value));
     } else {
-      exports += fmt::format("export {}={}\n", name, shell_word(value));
+      guest.exports += fmt::format("export {}={}\n", name, shell_word(value));
     }
   }
-  std::vector<std::string> words = {spec.directory.empty() ? "/" : spec.directory, model::entry_of(spec)};
-  words.insert(words.end(), spec.args.begin(), spec.args.end());
-  const bool plain = std::all_of(words.begin(), words.end(), muvm_can_carry);
-  const std::vector<std::string> script = guest_script(words, exports, prelude_of(spec), plain);
+  guest.directory = spec.directory.empty() ? "/" : spec.directory;
+  guest.words = program_of(spec);
+  guest.words.insert(guest.words.end(), spec.args.begin(), spec.args.end());
+  guest.prelude = prelude_of(spec);
+  if (spec.guest_pre_failure == "stop") guest.prelude_failure = PreludeFailure::stop;
+  guest.record = spec.record;
+  guest.terminal = spec.plain_input && spec.plain_output ? "-echo -opost"
+                   : spec.plain_input                    ? "-echo"
+                   : spec.plain_output                   ? "-opost"
+                                                         : "";
+  guest.plain = std::all_of(guest.words.begin(), guest.words.end(), muvm_can_carry) &&
+                muvm_can_carry(guest.directory) && muvm_can_carry(guest.record);
+  const std::vector<std::string> script = guest_script(guest);
   out.insert(out.end(), {"--", k_guest_shell});
   out.insert(out.end(), script.begin(), script.end());
   return out;

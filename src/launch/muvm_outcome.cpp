@@ -158,16 +158,82 @@ std::string error_text(const std::string& output) {
   return out;
 }
 
+Outcome failed(ErrorKind kind, std::string what, std::string hint, std::string determined_by,
+               int status = 0) {
+  Outcome out = failed_outcome(status, {kind, std::move(what), std::move(hint)});
+  out.determined_by = std::move(determined_by);
+  return out;
+}
+
+// What the shell that becomes the application says when it cannot (guest_script.cpp gives it its name).
+std::string exec_message(const std::string& output) {
+  constexpr std::string_view k_shell = "appimage-orch: ";
+  std::string out;
+  for (const std::string_view line : base::split(output, '\n'))
+    if (begins_with(line, k_shell)) out = std::string(line.substr(k_shell.size()));
+  return out;
+}
+
+Outcome recorded_end(const MuvmEnd& end) {
+  constexpr int k_not_executable = 126;
+  constexpr int k_not_found = 127;
+  constexpr const char* k_record = "guest record";
+  const int status = *end.guest.ended;
+  if (std::optional<Outcome> failure = fex_failure(end, status)) {
+    failure->determined_by = k_record;
+    return std::move(*failure);
+  }
+  if (const int signal = end.guest.signal(); signal != 0) return signaled(signal, k_record);
+  if (status == k_not_executable || status == k_not_found)
+    if (const std::string text = exec_message(end.output); !text.empty())
+      return failed(status == k_not_found ? ErrorKind::not_found : ErrorKind::unsupported,
+                    "the application could not be started: " + base::printable(text),
+                    "look at its AppRun, and at the interpreter that it names, with 'inspect'", k_record,
+                    status);
+  return exited(status, k_record);
+}
+
+// The guest has written that it began, or did not get so far; nullopt: go on with muvm's own words.
+std::optional<Outcome> recorded(const MuvmEnd& end) {
+  const GuestRecord& guest = end.guest;
+  if (guest.ended) return recorded_end(end);
+  if (guest.no_directory)
+    return failed(ErrorKind::not_found, "the working directory could not be entered in the VM",
+                  "start it from a directory below your home directory", "guest record");
+  if (guest.prelude)
+    return failed(ErrorKind::step,
+                  fmt::format("a guest_pre command ended with status {}, so the application was not started",
+                              *guest.prelude),
+                  "mend it, or set [launch] guest_pre_failure = \"warn\"", "guest record");
+  if (end.signal != 0) return std::nullopt;
+  if (guest.started && !last_message(end))
+    return failed(ErrorKind::io, "the VM ended before the application did",
+                  "see the end of run.log, and the kernel's log for an out-of-memory kill", "vm ended");
+  return std::nullopt;
+}
+
+Outcome muvm_failed(const std::string& text) {
+  return failed(ErrorKind::tool, "muvm failed: " + text, "see run.log; 'doctor' checks what muvm needs",
+                "muvm status");
+}
+
 Outcome decide(const MuvmEnd& end) {
-  if (end.signal != 0) return signaled(end.signal, "muvm status");
-  if (const std::optional<Message> message = last_message(end)) return from_message(end, *message);
-  if (end.status == 0) return exited(0, end.status_is_guests || end.reused ? "muvm status" : "no message");
-  if (const std::string text = error_text(end.output); !text.empty()) {
-    Outcome out = failed_outcome(
-        0, {ErrorKind::tool, "muvm failed: " + text, "see run.log; 'doctor' checks what muvm needs"});
-    out.determined_by = "muvm status";
+  if (std::optional<Outcome> out = recorded(end)) return std::move(*out);
+  if (end.signal != 0) {
+    Outcome out = signaled(end.signal, "muvm status");
+    out.warnings.push_back(
+        fmt::format("signal {} ended the VM, and the application with it", sys::signal_name(end.signal)));
     return out;
   }
+  if (const std::optional<Message> message = last_message(end)) return from_message(end, *message);
+  if (end.guest.kept && !end.guest.started) {
+    if (const std::string text = error_text(end.output); !text.empty()) return muvm_failed(text);
+    return failed(ErrorKind::tool,
+                  fmt::format("muvm ended with status {} and did not start the application", end.status),
+                  "see run.log for what it printed", "muvm status");
+  }
+  if (end.status == 0) return exited(0, end.status_is_guests || end.reused ? "muvm status" : "no message");
+  if (const std::string text = error_text(end.output); !text.empty()) return muvm_failed(text);
   if (!end.status_is_guests && end.status == 1) return exited(0, "no message");
   if (std::optional<Outcome> failure = fex_failure(end, end.status)) return std::move(*failure);
   return exited(end.status, "muvm status");
@@ -178,13 +244,15 @@ Outcome decide(const MuvmEnd& end) {
 Outcome muvm_outcome(const MuvmEnd& end) {
   Outcome out = decide(end);
   out.raw = Value::object({{"status", end.status}, {"signal", end.signal}});
+  if (end.guest.kept)
+    out.raw.set("guest", Value::object({{"started", end.guest.started},
+                                        {"ended", end.guest.ended ? Value(*end.guest.ended) : Value()},
+                                        {"message", base::printable(end.guest.message)}}));
   out.vm_reused = end.reused;
   if (says(end, "Failed to mount FEX rootfs, carrying on without")) {
     out.warnings.emplace_back("the VM could not mount the stack: no x86_64 libraries were there");
     out.advice.emplace_back("check that each image is EROFS with 4 KiB blocks and LZ4 or no compression");
   }
-  if (end.reused)
-    out.warnings.emplace_back("the command joined a VM that was running: images and GPU mode are that VM's");
   return out;
 }
 

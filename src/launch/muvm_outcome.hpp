@@ -1,6 +1,8 @@
-// How a guest command ended, read from what muvm printed and from its own status. Pure: one decision table.
+// How a guest command ended, read from the guest's own record, from what muvm printed and from its status. Pure: one
+// decision table.
 #pragma once
 
+#include "launch/guest_record.hpp"
 #include "launch/launcher.hpp"
 
 #include <string>
@@ -14,20 +16,33 @@ struct MuvmEnd {
   int signal = 0;                 // that ended muvm
   bool status_is_guests = false;  // MuvmFeatures::status
   bool reused = false;            // the command joined a VM that ran
+  GuestRecord guest = {};         // kept or not
 };
 
-// In this order (the first that applies):
-//  1. a signal ended muvm                         signaled         "muvm status"
-//  2. the last message of muvm about COMMAND      as it says       "message"
-//       exited with status 248 and a text of FEX  launch_failed    by the text: 127, 126, or 125 (no root
-//       image) exited with status 255, no FEXServer      launch_failed    125 Failed to execute launch_failed
-//       127 (os error 2), 126
-//  3. status 0                                    exited 0         "muvm status" (before 0.5: "no message")
-//  4. a line "Error: …" of muvm                   launch_failed    125, with that text
-//  5. before 0.5, status 1                        exited 0         "no message" (it says 1 whatever the guest
-//  did)
-//  6. otherwise                                   exited           "muvm status"
-// Images that could not be mounted become a warning in any case.
+// The first that applies:
+//
+//  what is known                                         outcome                                   determined_by
+//  1 the record: ended 248/255 with a text of FEX        launch_failed 127, 126, 125 by the text   "guest record"
+//    the record: ended 126/127 and its shell says why    launch_failed 126, 127                    "guest record"
+//    the record: ended by a signal                       signaled                                  "guest record"
+//    the record: ended N                                 exited N                                  "guest record"
+//  2 the record: no directory, or guest_pre stopped it   launch_failed 125                         "guest record"
+//  3 a signal ended muvm                                 signaled: the VM died, and the            "muvm status"
+//                                                        application with it
+//  4 the record: started; the message about COMMAND      as row 5 has it                           "message"
+//    the record: started, no message                     launch_failed 125: the VM ended first     "vm ended"
+//  5 muvm's last message about COMMAND                   as it says; 248 and 255 as in row 1,      "message"
+//                                                        "Failed to execute": 127 (os error 2), 126
+//  6 the record: not started; a line "Error: …"          launch_failed 125, with that text         "muvm status"
+//    the record: not started                             launch_failed 125                         "muvm status"
+//  without a record:
+//  7 status 0                                            exited 0          "muvm status"; before 0.5 "no message"
+//  8 a line "Error: …" of muvm                           launch_failed 125, with that text         "muvm status"
+//  9 before 0.5, status 1                                exited 0 (it says 1 whatever happened)    "no message"
+// 10 otherwise                                           exited                                    "muvm status"
+//
+// Images that could not be mounted become a warning in any case. What comes before this table (a time limit, a signal
+// for this tool) is decided where the application had not ended by then.
 Outcome muvm_outcome(const MuvmEnd& end);
 
 }  // namespace orch::launch

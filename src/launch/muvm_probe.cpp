@@ -1,6 +1,7 @@
 #include "launch/muvm_probe.hpp"
 
 #include "base/text.hpp"
+#include "sys/file.hpp"
 
 #include <fmt/format.h>
 
@@ -66,18 +67,35 @@ std::optional<std::string> find_muvm(const std::string& wanted, const sys::Envir
   return sys::find_program(any ? "muvm" : wanted, path == environment.end() ? "" : path->second);
 }
 
-Result<MuvmFeatures> probe_muvm(const std::string& path, const Host& host) {
+namespace {
+
+Result<std::string> ask_for_help(const std::string& path, const Host& host) {
   sys::Command command;
   command.argv = {path, "--help"};
   command.environment = host.environment;
   command.timeout = std::chrono::seconds(10);
   ORCH_TRY(sys::Exit exit, host.processes->run(command));
-  if (exit.ok() && exit.output.find("Usage") != std::string::npos)
-    return muvm_features(std::move(exit.output));
+  if (exit.ok() && exit.output.find("Usage") != std::string::npos) return std::move(exit.output);
   return base::fail(base::ErrorKind::tool,
                     fmt::format("'{} --help' {} and printed no usage: {}", base::printable(path),
                                 exit.describe(), base::printable(base::trim(exit.errors + exit.output))),
                     "run it by hand; its libraries (libkrun) may be missing");
+}
+
+}  // namespace
+
+Result<MuvmFeatures> probe_muvm(const std::string& path, const Host& host) {
+  std::string remembered;
+  if (host.file_digest)
+    if (const Result<std::string> digest = host.file_digest(path))
+      remembered = host.cache_dir + "/muvm/" + *digest + ".help";
+  if (!remembered.empty())
+    if (sys::Result<std::string> help = sys::read_file(remembered)) return muvm_features(*std::move(help));
+  ORCH_TRY(std::string help, ask_for_help(path, host));
+  // That it cannot be remembered costs some milliseconds next time.
+  if (!remembered.empty() && sys::make_dirs(host.cache_dir + "/muvm"))
+    (void)sys::write_atomic(remembered, help);
+  return muvm_features(std::move(help));
 }
 
 }  // namespace orch::launch

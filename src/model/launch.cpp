@@ -20,7 +20,10 @@ constexpr TextField k_texts[] = {
     {"appimage_sha256", &LaunchSpec::appimage_sha256},
     {"directory", &LaunchSpec::directory},
     {"muvm", &LaunchSpec::muvm},
+    {"guest_pre_failure", &LaunchSpec::guest_pre_failure},
+    {"script_shell", &LaunchSpec::script_shell},
     {"vm", &LaunchSpec::vm},
+    {"record", &LaunchSpec::record},
 };
 
 struct ListField {
@@ -46,7 +49,11 @@ Value to_value(const LaunchSpec& spec) {
   Value environment = Value::object();
   for (const auto& [name, text] : spec.environment) environment.set(name, text);
   out.set("environment", std::move(environment));
+  out.set("plain_input", spec.plain_input);
+  out.set("plain_output", spec.plain_output);
   out.set("timeout_ms", spec.timeout_ms);
+  out.set("vm_wait_ms", spec.vm_wait_ms);
+  out.set("exit_wait_ms", spec.exit_wait_ms);
   return out;
 }
 

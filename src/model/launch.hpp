@@ -33,7 +33,17 @@ struct LaunchSpec {
   std::string muvm;             // path, or empty to look it up
   std::vector<std::string> muvm_args;
   std::vector<std::string> guest_pre;
-  std::string vm;  // "auto" | "private" | "shared"
+  std::string guest_pre_failure =
+      "warn";  // or "stop": a command of guest_pre that fails keeps the application from starting
+  std::string script_shell = "host";   // muvm, AppRun a script: "host" | "fexbash"
+  std::string vm;                      // "auto" | "private" | "shared"
+  std::int64_t vm_wait_ms = 0;         // for a VM of another stack to end
+  std::int64_t exit_wait_ms = 10'000;  // for muvm to end after the application
+  // Where the guest writes how the application ended (launch/guest_record.hpp); absolute, seen by the guest too; empty:
+  // nowhere.
+  std::string record;
+  bool plain_input = false;   // no terminal gives it: the guest's terminal does not repeat what is typed
+  bool plain_output = false;  // no terminal shows it: the guest's terminal adds no carriage returns
 };
 
 // All fields by their names; environment as an object (a later value replaces an earlier one).

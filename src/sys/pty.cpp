@@ -171,6 +171,7 @@ class Relay {
         reading_(typing != Typing::none) {}
 
   PtyEnd to_end() {
+    watch();
     while (!ended_) step();
     end_.ended = end_descendants(spare_, k_leftover_grace);
     drain();
@@ -190,7 +191,8 @@ class Relay {
     std::array<pollfd, 4> polled = {
         pollfd{signals_.fd(), POLLIN, 0},
         pollfd{pair_.master.get(), 0, 0},
-        pollfd{reading_ && !background && typed_.size() < k_buffer ? run_.input : -1, POLLIN, 0},
+        pollfd{reading_ && takes_input() && !background && typed_.size() < k_buffer ? run_.input : -1, POLLIN,
+               0},
         pollfd{shown_.empty() ? -1 : run_.output, POLLOUT, 0},
     };
     if (shown_.size() < k_buffer) polled[1].events |= POLLIN;
@@ -214,6 +216,7 @@ class Relay {
     if (background) sooner(k_foreground_check);
     if (kill_at_) sooner(until(*kill_at_));
     if (run_.timeout && !kill_at_) sooner(until(start_ + *run_.timeout));
+    if (watch_at_) sooner(until(*watch_at_));
     return left ? static_cast<int>(std::min<milliseconds::rep>(left->count(), 60'000)) : -1;
   }
 
@@ -296,11 +299,24 @@ class Relay {
     reap_children(spare_, ended_ ? 0 : child_);
   }
 
+  bool takes_input() const { return typing_ == Typing::raw || !held_; }
+
+  // True if the watch asks for the end.
+  bool watch() {
+    watch_at_.reset();
+    if (!run_.watch) return false;
+    const PtyRun::Watched seen = run_.watch(child_);
+    held_ = !seen.takes_input;
+    if (seen.again) watch_at_ = Monotonic::now() + *seen.again;
+    return seen.end;
+  }
+
   void interrupt(int number) {
     if (end_.interrupted != 0 || kill_at_) {
       kill_at_ = Monotonic::now();
       return;
     }
+    watch();
     end_.interrupted = number;
     if (number == SIGINT) typed_.append(run_.interrupt_text);
     ask_to_end(number);
@@ -317,11 +333,16 @@ class Relay {
   void keep_limits() {
     if (ended_) return;
     const Monotonic::time_point now = Monotonic::now();
+    if (watch_at_ && now >= *watch_at_ && watch() && !kill_at_) {
+      end_.ended_by_watch = true;
+      ask_to_end(SIGTERM);
+    }
     if (kill_at_ && now >= *kill_at_) {
       ::kill(child_, SIGKILL);
       for (const ProcessName& process : descendants(spare_)) ::kill(process.pid, SIGKILL);
       kill_at_ = now + run_.grace;
     } else if (!kill_at_ && run_.timeout && now >= start_ + *run_.timeout) {
+      watch();
       end_.timed_out = true;
       ask_to_end(SIGTERM);
     }
@@ -358,10 +379,12 @@ class Relay {
   std::set<pid_t> spare_;
   Monotonic::time_point start_;
   std::optional<Monotonic::time_point> kill_at_;
+  std::optional<Monotonic::time_point> watch_at_;
   std::unique_ptr<RawTerminal> raw_;
   std::string shown_;  // on its way to the output
   std::string typed_;  // on its way to the child
   bool reading_;
+  bool held_ = false;
   bool open_line_ = false;
   bool output_open_ = true;
   bool at_end_ = false;

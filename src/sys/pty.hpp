@@ -31,12 +31,22 @@ struct PtyRun {
   std::optional<std::chrono::milliseconds> timeout;
   std::chrono::milliseconds grace{2000};  // between asking to end and SIGKILL
   std::string interrupt_text;             // typed before SIGINT is passed on ("\x03" for a VM)
+
+  // Looks now and then at what is outside of the child (a VM's lock, a file that it writes): soon after the start, then
+  // whenever the time that it gave has passed, and before the child is asked to end. nullopt: not again.
+  struct Watched {
+    std::optional<std::chrono::milliseconds> again;
+    bool end = false;         // ask the child to end, as a time limit does
+    bool takes_input = true;  // false: nothing of an input that is no terminal is typed yet
+  };
+  std::function<Watched(pid_t child)> watch;
 };
 
 struct PtyEnd {
   int status = 0;  // exit status, where signal is 0
   int signal = 0;  // that ended the child
   bool timed_out = false;
+  bool ended_by_watch = false;
   int interrupted = 0;             // the signal by which this process was asked to end
   std::vector<ProcessName> ended;  // descendants that still ran when the child had ended
   bool output_lost = false;        // `output` could not be written to its end (the capture has it all)

@@ -146,12 +146,13 @@ class TestCase(unittest.TestCase):
         return {k: v for k, v in env.items() if k not in extra or extra[k] is not None}
 
     def orch(self, *args, ok=True, status=None, env=None, cwd=None, stdin=None, user=None, home=None,
-             timeout=TIMEOUT, preexec=None):
+             timeout=TIMEOUT, preexec=None, prefix=()):
         """Runs the program. ok=True wants status 0, ok=False another one, None any; `status` wants that one.
 
-        `env` adds to (or with None takes from) the environment; `user` and `home` run it as another user.
+        `env` adds to (or with None takes from) the environment; `user` and `home` run it as another user; `prefix` are
+        words of a command that runs it.
         """
-        ran = run_command([shared_copy()[0], *args], env=self.environment(home, **(env or {})),
+        ran = run_command([*prefix, shared_copy()[0], *args], env=self.environment(home, **(env or {})),
                           cwd=cwd or home or self.tmp, stdin=stdin, user=user, timeout=timeout, preexec=preexec)
         for mark in ("AddressSanitizer", "LeakSanitizer", "runtime error:"):
             self.assertNotIn(mark, ran.stderr, msg=str(ran))

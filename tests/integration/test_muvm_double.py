@@ -9,17 +9,12 @@ import shutil
 import signal
 import socket
 import subprocess
-import sys
 import unittest
 from pathlib import Path
 
 from tests.integration import lib
 from tests.integration.launching import Terminal, wait_for
-
-DOUBLE = Path(lib.SOURCE) / "tests/support/muvm_double"
-PYTHON = "/usr/bin/python3" if os.path.exists("/usr/bin/python3") else sys.executable
-# An ordinary user with an entry in the user database: $0 is the database, $1 the uid.
-AS_USER = 'mount --bind "$0" /etc/passwd && uid=$1 && shift && exec setpriv --reuid=$uid --regid=$uid --clear-groups "$@"'
+from tests.integration.muvm import DOUBLE, PYTHON, passwd_entry
 
 
 class DoubleCase(lib.TestCase):
@@ -31,17 +26,14 @@ class DoubleCase(lib.TestCase):
         self.runtime.mkdir(mode=0o700)
         shutil.copy(DOUBLE, self.home / "muvm")
         self.record = self.home / "record"
+        self.prefix = passwd_entry(self.home, self.user)
         if lib.is_root():
             os.chown(self.runtime, self.user, self.user)
-            passwd = f"guest:x:{self.user}:{self.user}::{self.home}:/bin/sh\n"
-            (self.home / "passwd").write_text(Path("/etc/passwd").read_text() + passwd)
         else:
             self.home = Path(os.path.expanduser("~"))
 
     def argv(self, *words):
-        call = [PYTHON, self.tmp / "user/muvm", *words]
-        wrap = ["unshare", "-m", "sh", "-c", AS_USER, self.tmp / "user/passwd", str(self.user)]
-        return [os.fsencode(os.fspath(w)) for w in ([shutil.which("unshare"), *wrap[1:], *call] if lib.is_root() else call)]
+        return [os.fsencode(os.fspath(w)) for w in (*self.prefix, PYTHON, self.tmp / "user/muvm", *words)]
 
     def env(self, **more):
         env = {"PATH": os.environ["PATH"], "XDG_RUNTIME_DIR": str(self.runtime), "MUVM_DOUBLE_RECORD": str(self.record), **more}

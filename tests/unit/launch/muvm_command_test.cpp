@@ -25,8 +25,8 @@ LaunchSpec hello() {
 }
 
 Words command(const LaunchSpec& spec, const MuvmFeatures& features = newest_muvm(),
-              const orch::sys::Environment& host = {{"TERM", "xterm"}}, VmUse use = VmUse::own) {
-  return muvm_command(spec, "/usr/bin/muvm", features, host, use);
+              const orch::sys::Environment& host = {{"TERM", "xterm"}}) {
+  return muvm_command(spec, "/usr/bin/muvm", features, host);
 }
 
 bool has(const Words& words, std::string_view word) {
@@ -40,6 +40,8 @@ TEST_CASE("the canonical command line") {
   spec.gpu_mode = "venus";
   spec.environment = {{"HOME2", "${appdir}/usr"}};
   CHECK(command(spec) == Words{"/usr/bin/muvm",
+                               "--interactive",
+                               "--tty",
                                "--emu=fex",
                                "--gpu-mode=venus",
                                "-f",
@@ -93,9 +95,9 @@ TEST_CASE("what muvm cannot carry goes into the script") {
   spec.args = {"--help", "it's", "\xff\n"};
   const Words words = command(spec);
   const Words end(words.end() - 3, words.end());
-  CHECK(end ==
-        Words{"/bin/sh", "-c",
-              "cd -- /home/u || exit 125\nexec /c/app/AppRun --help 'it'\\''s' \"$(printf '\\377')\"'\n'\n"});
+  CHECK(end == Words{"/bin/sh", "-c",
+                     "set -- /home/u /c/app/AppRun --help 'it'\\''s' \"$(printf '\\377')\"'\n'\n"
+                     "cd -- \"$1\" || exit 125\nshift\nexec \"$@\"\n"});
   CHECK_FALSE(has(words, "--help"));
   for (const std::string& word : words) CHECK(orch::base::is_utf8(word));
   spec.args = {"--help=1", "-hv"};
@@ -121,14 +123,17 @@ TEST_CASE("the host's library path does not leak in, the profile's does") {
   CHECK_FALSE(has(words, "LD_LIBRARY_PATH="));
 }
 
-TEST_CASE("a VM that is joined gets no option that it would ignore") {
+TEST_CASE("HOME, which muvm sets itself, is exported by the script") {
   LaunchSpec spec = hello();
-  spec.gpu_mode = "venus";
-  const Words words = command(spec, newest_muvm(), {}, VmUse::shared);
-  CHECK(has(words, "--interactive"));
-  CHECK_FALSE(has(words, "-f"));
-  CHECK_FALSE(has(words, "--emu=fex"));
-  CHECK_FALSE(has(words, "--gpu-mode=venus"));
+  spec.environment = {{"HOME", "/home/u/Hello.AppImage.home"}};
+  const Words words = command(spec);
+  CHECK_FALSE(has(words, "HOME=/home/u/Hello.AppImage.home"));
+  const auto script = std::find(words.begin(), words.end(), "-c") + 1;
+  CHECK(script->find("export HOME=/home/u/Hello.AppImage.home\n") != std::string::npos);
+}
+
+TEST_CASE("a muvm that has no --tty is not given one") {
+  CHECK_FALSE(has(command(hello(), muvm_features("--vram --interactive")), "--tty"));
 }
 
 TEST_CASE("the release is told by the newest option in the help") {

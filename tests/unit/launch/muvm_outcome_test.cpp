@@ -19,6 +19,13 @@ struct Row {
 
 constexpr const char* k_sh = "/bin/sh";
 
+using orch::launch::GuestRecord;
+using orch::launch::parse_guest_record;
+
+GuestRecord record(const char* text) {
+  return parse_guest_record(text);
+}
+
 const Row k_rows[] = {
     {"success, status carried", {"hello\n", k_sh, 0, 0, true, false}, Kind::exited, 0, "muvm status"},
     {"success, old muvm", {"hello\n", k_sh, 0, 0, false, false}, Kind::exited, 0, "no message"},
@@ -113,6 +120,83 @@ const Row k_rows[] = {
      Kind::exited,
      248,
      "message"},
+    {"record: success",
+     {"", k_sh, 0, 0, true, false, record("started 5 5\nended 0\n")},
+     Kind::exited,
+     0,
+     "guest record"},
+    {"record: status, whatever an old muvm says",
+     {"", k_sh, 0, 0, false, false, record("started 5 5\nended 3\n")},
+     Kind::exited,
+     3,
+     "guest record"},
+    {"record: a signal",
+     {"", k_sh, 139, 0, true, false, record("started 5 5\nSegmentation fault\nended 139\n")},
+     Kind::signaled,
+     139,
+     "guest record"},
+    {"record: an exit with 139 is no signal",
+     {"", k_sh, 139, 0, true, false, record("started 5 5\nended 139\n")},
+     Kind::exited,
+     139,
+     "guest record"},
+    {"record: ended, and then muvm was killed",
+     {"", k_sh, 0, 9, true, false, record("started 5 5\nended 3\n")},
+     Kind::exited,
+     3,
+     "guest record"},
+    {"record: not found, as the shell says",
+     {"appimage-orch: 1: exec: /a/AppRun: not found\n", k_sh, 127, 0, true, false,
+      record("started 5 5\nended 127\n")},
+     Kind::launch_failed,
+     127,
+     "guest record"},
+    {"record: a 127 of the application's own",
+     {"foo: not found\n", k_sh, 127, 0, true, false, record("started 5 5\nended 127\n")},
+     Kind::exited,
+     127,
+     "guest record"},
+    {"record: FEX refuses",
+     {"Invalid or Unsupported elf file.\n", k_sh, 0, 0, false, true, record("started 5 5\nended 248\n")},
+     Kind::launch_failed,
+     126,
+     "guest record"},
+    {"record: no directory",
+     {"", k_sh, 125, 0, true, false, record("started 5 5\ndirectory\n")},
+     Kind::launch_failed,
+     125,
+     "guest record"},
+    {"record: the prelude stopped it",
+     {"", k_sh, 125, 0, true, false, record("started 5 5\npre 2\n")},
+     Kind::launch_failed,
+     125,
+     "guest record"},
+    {"record: muvm killed while it ran",
+     {"", k_sh, 0, 9, true, false, record("started 5 5\n")},
+     Kind::signaled,
+     137,
+     "muvm status"},
+    {"record: the VM ended under a joined command",
+     {"Error: could not request launch to server: reset\n", k_sh, 1, 0, true, true, record("started 5 5\n")},
+     Kind::launch_failed,
+     125,
+     "vm ended"},
+    {"record: never started, muvm says why",
+     {"Error: Failed to create the microVM\n", k_sh, 1, 0, true, false, record("\n\n")},
+     Kind::launch_failed,
+     125,
+     "muvm status"},
+    {"record: never started, and muvm claims success",
+     {"Usage: muvm\n", k_sh, 0, 0, true, false, record("\n\n")},
+     Kind::launch_failed,
+     125,
+     "muvm status"},
+    {"record: a message of muvm in the output is not believed",
+     {"\"/bin/sh\" process exited with status code: 7\n", k_sh, 0, 0, true, false,
+      record("started 5 5\nended 0\n")},
+     Kind::exited,
+     0,
+     "guest record"},
     {"joined a VM", {"", k_sh, 7, 0, false, true}, Kind::exited, 7, "muvm status"},
 };
 
@@ -128,6 +212,17 @@ TEST_CASE("the guest's end is read from the messages, then from muvm's status") 
     CHECK(outcome.raw.int_or("status", -1) == row.end.status);
     CHECK(outcome.vm_reused == row.end.reused);
   }
+}
+
+TEST_CASE("a guest's record is read as far as it goes") {
+  const GuestRecord begun = parse_guest_record("started 12 34\nw.sh: line 8: 5 Killed  x\nended 137\n\n\n\n");
+  CHECK(begun.pid == 12);
+  CHECK(begun.group == 34);
+  CHECK(begun.signal() == 9);
+  CHECK(begun.message == "w.sh: line 8: 5 Killed  x");
+  CHECK_FALSE(parse_guest_record("\n\n").started);
+  CHECK_FALSE(parse_guest_record("ended 0\n").ended.has_value());
+  CHECK_FALSE(parse_guest_record("started 1\nended\n").ended.has_value());
 }
 
 TEST_CASE("muvm's error is told with its causes") {

@@ -1,0 +1,62 @@
+#include "launch/guest_record.hpp"
+
+#include "base/text.hpp"
+#include "sys/file.hpp"
+
+#include <charconv>
+#include <vector>
+
+namespace orch::launch {
+
+namespace {
+
+// The numbers behind the first word.
+std::vector<int> numbers_of(std::string_view line) {
+  std::vector<int> out;
+  for (const std::string_view word : base::split(line, ' ')) {
+    int number = 0;
+    const auto [end, error] = std::from_chars(word.data(), word.data() + word.size(), number);
+    if (error == std::errc() && end == word.data() + word.size()) out.push_back(number);
+  }
+  return out;
+}
+
+}  // namespace
+
+GuestRecord parse_guest_record(std::string_view text) {
+  GuestRecord out;
+  out.kept = true;
+  for (const std::string_view line : base::split(text, '\n')) {
+    const std::string_view word = line.substr(0, line.find(' '));
+    const std::vector<int> numbers = numbers_of(line);
+    if (line.empty()) continue;
+    if (!out.started) {
+      if (word != "started" || numbers.empty()) continue;
+      out.started = true;
+      out.pid = numbers[0];
+      out.group = numbers.size() > 1 ? numbers[1] : 0;
+    } else if (line == "directory") {
+      out.no_directory = true;
+    } else if (word == "pre" && numbers.size() == 1) {
+      out.prelude = numbers[0];
+    } else if (word == "ended" && numbers.size() == 1) {
+      out.ended = numbers[0];
+    } else {
+      out.message += (out.message.empty() ? "" : "\n") + std::string(line);
+    }
+  }
+  return out;
+}
+
+GuestRecord read_guest_record(const std::string& path) {
+  if (path.empty()) return {};
+  const sys::Result<std::string> text = sys::read_file(path);
+  return parse_guest_record(text ? *text : std::string());
+}
+
+base::Result<> reserve_guest_record(const std::string& path) {
+  constexpr std::size_t k_block = 4096;
+  return sys::write_atomic(path, std::string(k_block, '\n'), sys::Sync::no, 0600);
+}
+
+}  // namespace orch::launch

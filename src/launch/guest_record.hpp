@@ -1,0 +1,39 @@
+// What the guest's shell writes down about the application: the only account of its end that does not pass through muvm,
+// whose own status and messages are silent or ambiguous in several cases. guest_script.hpp has the script.
+//
+// Lines: "started PID GROUP" (of the shell), then one of "directory" (it could not be entered), "pre N" (a command of the
+// prelude failed), "ended N"; before "ended" the shell's words about a signal. Empty lines are reserved space.
+#pragma once
+
+#include "base/result.hpp"
+
+#include <sys/types.h>
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace orch::launch {
+
+struct GuestRecord {
+  bool kept = false;  // a record was asked for
+  bool started = false;
+  pid_t pid = 0;    // of the shell, in the guest
+  pid_t group = 0;  // its process group, in the guest
+  bool no_directory = false;
+  std::optional<int> prelude;  // status of the command that failed
+  std::optional<int> ended;    // the application's status; 128+N after signal N
+  std::string message;         // the shell's words about a signal; empty: it exited
+
+  // The signal that ended the application, 0 for none. SIGINT and SIGPIPE are not told apart from an exit with 128+N:
+  // shells keep silent about them.
+  int signal() const { return ended && *ended > 128 && !message.empty() ? *ended - 128 : 0; }
+};
+
+GuestRecord parse_guest_record(std::string_view text);
+// The record at `path`; one that is not there has not started.
+GuestRecord read_guest_record(const std::string& path);
+// Makes the file, its space reserved.
+base::Result<> reserve_guest_record(const std::string& path);
+
+}  // namespace orch::launch

@@ -1,0 +1,60 @@
+// Looks at a muvm that runs, from outside: whether it got a VM of its own or joined one, when the guest's command began
+// and ended, and whether muvm stays behind after it (muvm#123).
+#pragma once
+
+#include "launch/guest_record.hpp"
+#include "launch/parts.hpp"
+#include "launch/vm_record.hpp"
+#include "sys/file.hpp"
+#include "sys/pty.hpp"
+
+#include <chrono>
+#include <optional>
+#include <string>
+
+namespace orch::launch {
+
+class MuvmWatch {
+ public:
+  struct Setting {
+    std::string runtime_dir;
+    std::string record;  // the guest's; may be empty
+    VmRecord wanted;     // left beside the lock of a VM that this muvm starts
+    std::chrono::milliseconds exit_wait{10'000};
+    // Held until it is known whose VM it is: who looks meanwhile would find a VM without a record.
+    std::optional<sys::FileLock> gate;
+  };
+  // `output` outlives this.
+  MuvmWatch(Setting setting, const OutputTail& output);
+  MuvmWatch(const MuvmWatch&) = delete;
+  MuvmWatch& operator=(const MuvmWatch&) = delete;
+  ~MuvmWatch();  // takes the record beside the lock away
+
+  sys::PtyRun::Watched look(pid_t child);
+  // After the end of muvm.
+  void finish();
+
+  // nullopt: the VM was never seen (muvm failed before it took the lock, or it was too fast).
+  std::optional<bool> reused() const { return reused_; }
+  std::optional<pid_t> holder() const { return holder_; }
+  const GuestRecord& guest() const { return guest_; }
+  bool hung() const { return hung_; }  // the end was asked for because muvm stayed behind
+  // Seconds until the guest's command began, that it ran, and after it, as far as they are known.
+  std::vector<std::pair<std::string, double>> phases() const;
+
+ private:
+  using Time = std::chrono::steady_clock::time_point;
+  void look_at_lock(pid_t child);
+  void look_at_guest();
+
+  Setting setting_;
+  const OutputTail* output_;
+  Time begin_;
+  std::optional<Time> started_, ended_, finished_;
+  std::optional<bool> reused_;
+  std::optional<pid_t> holder_;
+  GuestRecord guest_;
+  bool hung_ = false;
+};
+
+}  // namespace orch::launch

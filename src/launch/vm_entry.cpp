@@ -1,0 +1,131 @@
+#include "launch/vm_entry.hpp"
+
+#include "base/text.hpp"
+#include "launch/parts.hpp"
+
+#include <fmt/format.h>
+
+#include <poll.h>
+#include <unistd.h>
+
+#include <chrono>
+
+namespace orch::launch {
+
+using base::ErrorKind;
+using Clock = std::chrono::steady_clock;
+using std::chrono::milliseconds;
+
+namespace {
+
+constexpr milliseconds k_pause{50};
+// Another run of this tool starts its VM; it holds the gate until muvm has its lock.
+constexpr milliseconds k_gate_wait{30'000};
+
+// False: the user asks for the end.
+bool pause(const RunContext& context) {
+  pollfd polled{context.signals->fd(), POLLIN, 0};
+  ::poll(&polled, 1, static_cast<int>(k_pause.count()));
+  while (context.signals->next()) {
+  }
+  return context.signals->end_requested() == 0;
+}
+
+Outcome interrupted(const RunContext& context) {
+  Outcome out;
+  out.kind = Outcome::Kind::interrupted;
+  out.signal = context.signals->end_requested();
+  out.determined_by = "signal";
+  out.raw = Value::object();
+  return out;
+}
+
+Outcome refusal(std::string what) {
+  Outcome out = failed_outcome(0, {ErrorKind::unsupported, std::move(what), k_vm_remedy});
+  out.raw = Value::object();
+  return out;
+}
+
+void link_if_there(const std::string& from, const std::string& to) {
+  if (!sys::exists(from)) return;
+  (void)sys::make_dirs(sys::parent_path(to), 0700);
+  // Without it there is no sound or no Wayland; neither keeps an application from running.
+  [[maybe_unused]] const int result = ::symlink(from.c_str(), to.c_str());
+}
+
+std::string variable(const sys::Environment& environment, const char* name, const char* otherwise) {
+  const auto found = environment.find(name);
+  return found == environment.end() || found->second.empty() ? otherwise : found->second;
+}
+
+Result<bool> take_gate(VmEntry& entry, const RunContext& context) {
+  const Clock::time_point deadline = Clock::now() + k_gate_wait;
+  bool told = false;
+  for (;;) {
+    ORCH_TRY(entry.gate,
+             sys::FileLock::acquire(entry.runtime_dir + "/appimage-orch.lock", sys::FileLock::Wait::no));
+    if (entry.gate) return true;
+    if (Clock::now() > deadline) {
+      entry.refused = refusal("another run of appimage-orch has been starting a VM for 30 s");
+      return false;
+    }
+    if (!told && context.notify) context.notify("waiting for another run to start its VM");
+    told = true;
+    if (pause(context)) continue;
+    entry.refused = interrupted(context);
+    return false;
+  }
+}
+
+}  // namespace
+
+Result<PrivateRuntime> PrivateRuntime::make(const std::string& runtime_dir,
+                                            const sys::Environment& environment) {
+  ORCH_TRY(std::string path, sys::make_temp_dir(runtime_dir + "/aorch-"));
+  const std::string wayland = variable(environment, "WAYLAND_DISPLAY", "wayland-0");
+  if (wayland.find('/') == std::string::npos)
+    link_if_there(runtime_dir + "/" + wayland, path + "/" + wayland);
+  link_if_there(variable(environment, "PIPEWIRE_RUNTIME_DIR", runtime_dir.c_str()) + "/pipewire-0",
+                path + "/pipewire-0");
+  link_if_there(runtime_dir + "/pulse/native", path + "/pulse/native");
+  return PrivateRuntime(std::move(path));
+}
+
+PrivateRuntime::~PrivateRuntime() {
+  if (!path_.empty()) (void)sys::remove_tree(path_);
+}
+
+Result<VmEntry> enter_vm(const model::LaunchSpec& spec, const Host& host, const RunContext& context) {
+  VmEntry out;
+  out.runtime_dir = variable(host.environment, "XDG_RUNTIME_DIR", "");
+  if (spec.vm == "private") {
+    ORCH_TRY(out.own, PrivateRuntime::make(out.runtime_dir, host.environment));
+    out.runtime_dir = out.own->path();
+    return out;
+  }
+  ORCH_TRY(const bool gate, take_gate(out, context));
+  if (!gate) return out;
+  const VmRecord wanted = vm_record_of(spec);
+  const Clock::time_point deadline = Clock::now() + milliseconds(spec.vm_wait_ms);
+  bool told = false;
+  for (;;) {
+    out.choice = choose_vm(spec.vm, look_at_vm(out.runtime_dir), wanted);
+    const bool wait = out.choice.kind == VmChoice::Kind::wait;
+    if (!wait && out.choice.kind != VmChoice::Kind::refuse) return out;
+    if (!wait || Clock::now() >= deadline) {
+      const double seconds = static_cast<double>(spec.vm_wait_ms) / 1000;
+      const std::string waited = wait && spec.vm_wait_ms > 0
+                                     ? fmt::format("; waited {} for its end", base::human_seconds(seconds))
+                                     : "";
+      out.refused = refusal(out.choice.detail + waited);
+      return out;
+    }
+    if (!told && context.notify) context.notify(out.choice.detail + ": waiting for its end");
+    told = true;
+    if (pause(context)) continue;
+    out.refused = interrupted(context);
+    return out;
+  }
+}
+
+}  // namespace orch::launch
