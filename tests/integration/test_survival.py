@@ -1,0 +1,94 @@
+"""What a run leaves when it is killed or told to end at any instant, and what is left of it."""
+
+import fcntl
+import json
+import os
+import random
+import signal
+import subprocess
+import time
+import unittest
+
+from tests.integration import lib
+from tests.integration.launching import LaunchCase, Terminal, processes_with, wait_for
+
+NATIVE = unittest.skipUnless(lib.can_mount_erofs() or lib.user_namespaces(), "neither mounts nor user namespaces")
+
+
+@NATIVE
+class Survival(LaunchCase):
+    KILLS = 50
+
+    def setUp(self):
+        self.chance = random.Random(lib.chosen_seed())
+        self.note(f"seed {lib.chosen_seed()}")
+        self.marker = f"3.{self.chance.randrange(10**9)}"
+        self.profile = self.app(f"echo begin; sleep 0.1; echo end; exec sleep {self.marker} >/dev/null")
+        self.orch("build", self.profile)
+
+    def start(self, folder, **more):
+        return subprocess.Popen([lib.shared_copy()[0], "run", self.profile, "--out-dir", folder], env=self.environment(), cwd=self.tmp,
+                                stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, **more)
+
+    def nothing_left(self):
+        wait_for(lambda: not processes_with(f"sleep\0{self.marker}"), "the end of the application", 10)
+
+    @staticmethod
+    def is_free(path):
+        with open(path, "rb") as log:
+            try:
+                fcntl.flock(log, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return False
+            return True
+
+    def duration(self):
+        """How long it takes from the first file to the application."""
+        began = time.monotonic()
+        run = self.start(self.tmp / "probe")
+        wait_for(lambda: processes_with(f"sleep\0{self.marker}"), "the application")
+        run.kill()
+        run.wait()
+        return time.monotonic() - began
+
+    def test_kill_9_at_any_instant(self):
+        longest, seen = self.duration(), {"before": 0, "running": 0}
+        for number in range(self.KILLS):
+            folder = self.tmp / f"run-{number}"
+            run = self.start(folder)
+            inputs = folder / "inputs.json"
+            wait_for(inputs.exists, "inputs.json")
+            time.sleep(self.chance.random() * longest)
+            run.kill()
+            self.assertEqual(run.wait(), -signal.SIGKILL)
+            json.loads(inputs.read_text())
+            if not (folder / "run.report.json").exists():  # killed between the two
+                seen["before"] += 1
+            else:
+                seen["running"] += 1
+                report = self.report(folder=folder)
+                self.assertEqual((report["outcome"], report["exit_status"]), ("running", None))
+            wait_for(lambda: self.is_free(folder / "run.log"), "the end of the lock that tells a live run", 10)
+            self.nothing_left()
+        self.assertGreater(seen["running"], self.KILLS / 2)
+        self.note(f"{seen['running']} with a report, {seen['before']} before it")
+
+    def test_signals_at_any_instant_at_a_terminal(self):
+        longest = self.duration()
+        for number in range(24):
+            kind = (signal.SIGHUP, signal.SIGTERM, signal.SIGINT)[number % 3]
+            folder = self.tmp / f"run-{number}"
+            terminal = Terminal([lib.shared_copy()[0], "run", self.profile, "--out-dir", folder], self.environment(), self.tmp)
+            wait_for((folder / "run.report.json").exists, "the report")
+            time.sleep(self.chance.random() * longest)
+            os.kill(terminal.pid, kind)
+            status = terminal.wait()
+            report = self.report(folder=folder)
+            self.assertEqual((report["outcome"], status, report["exit_status"]), ("interrupted", 128 + kind, 128 + kind), report)
+            self.assertTrue(report["ended"])
+            self.assertEqual(terminal.before, terminal.after, "the terminal's settings")
+            self.nothing_left()
+
+
+if __name__ == "__main__":
+    unittest.main()
