@@ -169,6 +169,10 @@ void AppRun::take_outcome(const launch::Outcome& outcome) {
   report_.error = outcome.error;
   report_.warnings.insert(report_.warnings.end(), outcome.warnings.begin(), outcome.warnings.end());
   report_.advice.insert(report_.advice.end(), outcome.advice.begin(), outcome.advice.end());
+  report_.signatures = Value::array();
+  for (const launch::Advice& advice : outcome.signatures)
+    report_.signatures.push(Value::object(
+        {{"id", advice.id}, {"line", advice.line}, {"meaning", advice.meaning}, {"action", advice.action}}));
 }
 
 // Nothing else would say why the application is gone.

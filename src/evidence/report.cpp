@@ -61,6 +61,7 @@ Value to_value(const RunReport& report) {
       {"phases", phases_of(report)},
       {"warnings", Value::strings(report.warnings)},
       {"advice", Value::strings(report.advice)},
+      {"signatures", report.signatures.is_null() ? Value::array() : report.signatures},
       {"error", error_of(report)},
       {"raw", report.raw},
       {"environment", report.environment.is_null() ? Value::object() : report.environment},

@@ -38,6 +38,7 @@ struct RunReport {
   std::vector<std::pair<std::string, double>> phases;  // seconds
   std::vector<std::string> warnings;
   std::vector<std::string> advice;
+  base::Value signatures;            // of known failures in the output: [{"id","line","meaning","action"}]
   std::optional<base::Error> error;  // what failed
   base::Value raw;                   // the launcher's Outcome::raw
   base::Value environment;           // what the launch sets: {"NAME": "value"}

@@ -4,6 +4,7 @@
 
 #include "base/result.hpp"
 #include "base/value.hpp"
+#include "launch/advice.hpp"
 #include "model/launch.hpp"
 #include "sys/process.hpp"
 #include "sys/signals.hpp"
@@ -69,6 +70,7 @@ struct Outcome {
   std::optional<base::Error> error;  // why a launch failed
   std::vector<std::string> warnings;
   std::vector<std::string> advice;  // what to do next
+  std::vector<Advice> signatures;   // known lines in the output, see advice.hpp
   bool vm_reused = false;
   // What the time of the launch was spent on, in seconds; empty: one phase, "launch".
   std::vector<std::pair<std::string, double>> phases;

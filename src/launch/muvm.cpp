@@ -172,7 +172,7 @@ Result<Outcome> MuvmLauncher::run(const model::LaunchSpec& spec, const RunContex
     }
     if (tries > 1)
       out.warnings.push_back(fmt::format("the VM was still starting: joined at attempt {}", tries));
-    add_library_advice(tail.text(), out.advice);
+    add_advice(tail.text(), out);
     return out;
   }
 }

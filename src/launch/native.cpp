@@ -244,7 +244,7 @@ Result<NativeLauncher::Attempt> NativeLauncher::attempt(const model::LaunchSpec&
     const int status = out.failure->step == "exec" ? end.status : 0;
     out.outcome = failed_outcome(status, setup_error(*out.failure, view.privilege));
   }
-  add_library_advice(tail.text(), out.outcome.advice);
+  add_advice(tail.text(), out.outcome);
   return out;
 }
 

@@ -71,14 +71,15 @@ Outcome failed_outcome(int status, base::Error error) {
   return out;
 }
 
-void add_library_advice(std::string_view output, std::vector<std::string>& advice) {
-  constexpr std::string_view k_message = "error while loading shared libraries: ";
-  const std::size_t at = output.rfind(k_message);
-  if (at == std::string_view::npos) return;
-  const std::string_view rest = output.substr(at + k_message.size());
-  const std::string name = base::printable(rest.substr(0, rest.find_first_of(":\n")));
-  advice.push_back(fmt::format(
-      "the loader did not find '{}' in the merged view: add a package that has it to [[stack.deps]]", name));
+void add_advice(std::string_view output, Outcome& out) {
+  const bool well = out.kind == Outcome::Kind::exited && out.status == 0;
+  if (well || out.kind == Outcome::Kind::interrupted) return;  // what it printed was no failure
+  out.signatures = advice_for(output);
+  for (const Advice& advice : out.signatures) {
+    std::string text = fmt::format("{}: {}", advice.meaning, advice.action);
+    if (std::find(out.advice.begin(), out.advice.end(), text) == out.advice.end())
+      out.advice.push_back(std::move(text));
+  }
 }
 
 Value images_value(const model::LaunchSpec& spec) {

@@ -47,8 +47,8 @@ Outcome outcome_of(const sys::PtyEnd& end);
 // launch_failed with `status` (0: 125); the error's hint becomes advice.
 Outcome failed_outcome(int status, base::Error error);
 
-// ld.so's "error while loading shared libraries: X" becomes advice to add a deps overlay that has X.
-void add_library_advice(std::string_view output, std::vector<std::string>& advice);
+// Known lines of a failed run's output become advice.
+void add_advice(std::string_view output, Outcome& out);
 
 // [{"path","role","digest"}], bottom first.
 Value images_value(const model::LaunchSpec& spec);

@@ -64,8 +64,8 @@ class VerifyAndStart(LaunchCase):
         log, report = self.start(app, status=0, outcome="exited")
         self.assertEqual((log, report["verify"]["ok"]), ("works\n", True))
 
-    def fails(self, files, missing, says, *, script=SCRIPT, profile="", status=127, outcome="exited", detail="", version=""):
-        """`says`: what its log has or, if nothing was started, the error of the report."""
+    def fails(self, files, missing, says, *, script=SCRIPT, profile="", status=127, outcome="exited", detail="", version="", signature=None):
+        """`says`: what its log has or, if nothing was started, the error of the report; `signature`: what the report makes of it."""
         app = self.app(script, files=files, profile=profile)
         found, document = self.verify(app, 1)
         self.assertEqual([item for item in found if item[0] == "required"], missing)
@@ -77,11 +77,14 @@ class VerifyAndStart(LaunchCase):
         log, report = self.start(app, "--verify", "off", status=status, outcome=outcome)
         self.assertIn(says, log if outcome == "exited" else report["error"]["what"])
         self.assertNotIn("works", log)
+        if signature:
+            self.assertEqual([s["id"] for s in report["signatures"]], [signature])
+            self.assertIn(f"{report['signatures'][0]['meaning']}: {report['signatures'][0]['action']}", report["advice"])
 
     def test_a_missing_library(self):
         whole = {LIBRARY: self.library(), "usr/bin/app": self.program(RPATH)}
         self.works(whole)
-        self.fails({"usr/bin/app": whole["usr/bin/app"]}, [("required", "missing library", "libanswer.so.1")], ABSENT)
+        self.fails({"usr/bin/app": whole["usr/bin/app"]}, [("required", "missing library", "libanswer.so.1")], ABSENT, signature="library")
 
     def test_a_missing_symbol_version(self):
         script = self.write("versions", "ANSWER_2 { global: answer; };\n")
@@ -92,7 +95,25 @@ class VerifyAndStart(LaunchCase):
         self.works({LIBRARY: good, "usr/bin/app": program})
         missing = [("required", "missing version", "/AppDir/usr/bin/../lib/libanswer.so.1")]
         self.fails({LIBRARY: old, "usr/bin/app": program}, missing,
-                   "libanswer.so.1: version `ANSWER_2' not found (required by ", status=1, version="ANSWER_2")
+                   "libanswer.so.1: version `ANSWER_2' not found (required by ", status=1, version="ANSWER_2",
+                   signature="symbol-version")
+
+    def test_a_version_of_glibc_that_nobody_has(self):
+        """A program of a newer distribution: the same bytes with another version's name and hash."""
+        def elf_hash(name):
+            value = 0
+            for byte in name:
+                value = (value << 4) + byte
+                value = (value ^ (value & 0xF0000000) >> 24) & 0x0FFFFFFF
+            return value
+        program = self.compile('#include <stdio.h>\nint main(void) { return puts("works") < 0; }\n', "app")
+        versions = [v for v in (b"GLIBC_2.34", b"GLIBC_2.17", b"GLIBC_2.2.5") if v + b"\0" in program]
+        old, new = versions[0], b"GLIBC_2.99"[:len(versions[0])]
+        self.assertEqual(len(old), len(new), "the C library of this machine has other versions")
+        newer = program.replace(old + b"\0", new + b"\0").replace(elf_hash(old).to_bytes(4, "little"), elf_hash(new).to_bytes(4, "little"))
+        self.works({"usr/bin/app": program})
+        self.fails({"usr/bin/app": newer}, [("required", "missing version", "libc.so.6")], "version `GLIBC_2.99' not found (required by ",
+                   status=1, version="GLIBC_2.99", signature="symbol-version")
 
     def test_a_file_of_another_architecture_first_in_the_path(self):
         good = self.library()
@@ -113,7 +134,7 @@ class VerifyAndStart(LaunchCase):
                    ("required", "missing library", "ld-linux-x86-64.so.2")]
         with self.subTest("of a program that a script starts"):
             files = {LIBRARY: library, "usr/bin/app": self.program(RPATH, other)}
-            self.fails(files, missing, "usr/bin/app: not found")
+            self.fails(files, missing, "usr/bin/app: not found", signature="interpreter")
             self.works(files, profile=f'images = ["{image}"]\n')
         with self.subTest("of AppRun"):
             program = self.program("-Wl,-rpath,$ORIGIN/usr/lib", other)
