@@ -10,6 +10,7 @@ import argparse
 import concurrent.futures
 import json
 import os
+import platform
 import re
 import shlex
 import shutil
@@ -24,7 +25,7 @@ from pathlib import Path
 
 SOURCE = Path(__file__).resolve().parents[1]
 WORK = SOURCE / "build-tests"
-STAGES = ("lint", "gcc", "unit", "integration", "sanitizers", "dist")
+STAGES = ("lint", "gcc", "unit", "integration", "sanitizers", "dist", "aarch64")
 ON_DEMAND = ("tidy",)  # takes as long as a build by clang++; needs the stage "dist" before it
 MODULE_TIMEOUT = 1500  # seconds for one file of integration tests
 SANITIZER_ENVIRONMENT = {
@@ -123,23 +124,27 @@ def compiler_command(name):
 SUMMARY = re.compile(r"test cases:\s*(\d+)\s*\|\s*(\d+) passed\s*\|\s*(\d+) failed\s*\|\s*(\d+) skipped")
 
 
-def unit(tally, name, folder, env, pattern):
-    """Runs each doctest binary of a build; every case counts."""
+def unit(tally, name, folder, env, pattern, *, wrapper=(), timeout=600, jobs=1):
+    """Runs each doctest binary of a build, by the program `wrapper` if there is one; every case counts."""
     binaries = sorted(p for p in (folder / "tests/unit").glob("unit-*") if p.is_file())
     if not binaries:
         tally.fail(f"{name} unit tests", "no binary found: nothing would be tested")
-    for binary in binaries:
-        label, started = f"{name} {binary.name}", time.monotonic()
-        argv = [binary, "--no-colors=true"] + ([f"--test-case=*{pattern}*"] if pattern else [])
-        status, output = run(argv, env=env, timeout=600)
-        found = SUMMARY.search(output)
-        total, passed, failed, skipped = map(int, found.groups()) if found else (0, 0, 0, 0)
-        repeat = " ".join([f"{k}={shlex.quote(v)}" for k, v in env.items()] + [shlex.join(map(str, argv))])
-        if status == 0 and found and (total or pattern):
-            tally.ok(f"{label}: {passed} cases", time.monotonic() - started, count=passed)
-        else:
-            tally.passed += passed
-            tally.fail(label, last_lines(output) + f"\nstatus {status}", repeat, count=max(failed, 1))
+
+    def one(binary):
+        started = time.monotonic()
+        argv = [*wrapper, binary, "--no-colors=true"] + ([f"--test-case=*{pattern}*"] if pattern else [])
+        return argv, *run(argv, env=env, timeout=timeout), time.monotonic() - started
+
+    with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
+        for binary, (argv, status, output, seconds) in zip(binaries, pool.map(one, binaries)):
+            found = SUMMARY.search(output)
+            total, passed, failed, _ = map(int, found.groups()) if found else (0, 0, 0, 0)
+            repeat = " ".join([f"{k}={shlex.quote(v)}" for k, v in env.items()] + [shlex.join(map(str, argv))])
+            if status == 0 and found and (total or pattern):
+                tally.ok(f"{name} {binary.name}: {passed} cases", seconds, count=passed)
+            else:
+                tally.passed += passed
+                tally.fail(f"{name} {binary.name}", last_lines(output) + f"\nstatus {status}", repeat, count=max(failed, 1))
 
 
 # ---- integration tests
@@ -225,10 +230,10 @@ def read_events(path):
     return [(test, *ended.get(test, ("failed", "did not end: it hung or its process died", 0))) for test in order]
 
 
-def integration(tally, name, folder, env, pattern, jobs):
-    """Runs tests/integration/test_*.py, some files at a time, and shows them in the order of their names."""
+def integration(tally, name, folder, env, pattern, jobs, files="test_*.py"):
+    """Runs those files of tests/integration, some at a time, and shows them in the order of their names."""
     env = {**env, "ORCH_BINARY": str(folder / "src/cli/appimage-orch"), "PYTHONDONTWRITEBYTECODE": "1"}
-    modules = [f"tests.integration.{p.stem}" for p in sorted((SOURCE / "tests/integration").glob("test_*.py"))]
+    modules = [f"tests.integration.{p.stem}" for p in sorted((SOURCE / "tests/integration").glob(files))]
 
     def one(module):
         with tempfile.TemporaryDirectory() as scratch:
@@ -362,6 +367,36 @@ def dist(tally, pattern):
         unit(tally, "clang", folder, {}, pattern)
 
 
+# ---- aarch64
+
+def aarch64(tally, native, pattern, jobs):
+    """The cross build for aarch64. Its unit tests run under qemu-user, and it must answer as the build `native` does."""
+    absent = [tool for tool in ("aarch64-linux-gnu-g++", "qemu-aarch64", "apt-get") if not shutil.which(tool)]
+    if absent or platform.machine() == "aarch64":
+        tally.skip("aarch64", "not here: " + ", ".join(absent) if absent else "every other stage builds for it")
+        return
+    place, started = WORK / "aarch64-sysroot", time.monotonic()
+    made_of = place / "made-of"
+    before = made_of.stat().st_mtime_ns if made_of.exists() else None
+    status, output = run(["tools/aarch64/sysroot.sh", place])
+    if status == 77:
+        tally.skip("aarch64", output.strip())
+        return
+    if status != 0:
+        tally.fail("aarch64 sysroot", last_lines(output), f"tools/aarch64/sysroot.sh {shlex.quote(str(place))}")
+        return
+    tally.ok("aarch64 sysroot", time.monotonic() - started)
+    if made_of.stat().st_mtime_ns != before:  # other headers, which may be older than what was built with the last ones
+        shutil.rmtree(WORK / "aarch64", ignore_errors=True)
+    folder = build(tally, "aarch64", compiler_command("aarch64-linux-gnu-g++"), options=[
+        "-Doptimization=0", "-Ddebug=false", f"--cross-file={place}/sysroot.ini", "--cross-file=tools/aarch64/cross.ini"])
+    if folder:
+        wrapper = ["qemu-aarch64", "-L", str(place / "root")]
+        unit(tally, "aarch64", folder, {"ORCH_ONE_IN": "5"}, pattern, wrapper=wrapper, timeout=1800, jobs=jobs)
+        other = shlex.join([*wrapper, str(folder / "src/cli/appimage-orch")])
+        integration(tally, "aarch64", native, {"ORCH_AARCH64": other}, pattern, jobs, files="on_aarch64.py")
+
+
 def tidy(tally, jobs):
     """clang-tidy on every source file of the clang++ build; its few checks are all errors (.clang-tidy)."""
     database = WORK / "clang/compile_commands.json"
@@ -402,13 +437,13 @@ def main():
         parser.error(f"unknown stage '{unknown[0]}', expected some of {','.join((*STAGES, *ON_DEMAND))}")
     sys.stdout.reconfigure(errors="backslashreplace")
     os.environ.pop("ORCH_ACCEPT", None) if os.environ.get("CI") else None
-    tally = Tally()
+    tally, native = Tally(), None
     if "lint" in stages:
         tally.stage("lint")
         lint(tally, options.pattern)
-    if {"gcc", "unit", "integration"} & set(stages):
+    if {"gcc", "unit", "integration", "aarch64"} & set(stages):
         tally.stage("g++")
-        folder = build(tally, "gcc", compiler_command("g++"), options=["-Doptimization=2", "-Ddebug=false"])
+        native = folder = build(tally, "gcc", compiler_command("g++"), options=["-Doptimization=2", "-Ddebug=false"])
         log = WORK / "goldens-read"
         log.unlink(missing_ok=True)
         if folder and "unit" in stages:
@@ -427,6 +462,9 @@ def main():
     if "dist" in stages:
         tally.stage("meson dist and clang++")
         dist(tally, options.pattern)
+    if "aarch64" in stages and native:
+        tally.stage("aarch64: cross build, and qemu-user")
+        aarch64(tally, native, options.pattern, options.jobs)
     if "tidy" in stages:
         tally.stage("clang-tidy")
         tidy(tally, options.jobs)

@@ -48,7 +48,7 @@ std::string key_of(std::string_view name) {
   return key;
 }
 
-// The loader's order of names (it searches by bisection, in descending order).
+// The loader's order of names (it searches by bisection, in descending order). It is x86_64's: char has a sign there.
 int compare_names(std::string_view a, std::string_view b) {
   const auto is_digit = [](std::string_view text) {
     return !text.empty() && text.front() >= '0' && text.front() <= '9';
@@ -68,11 +68,11 @@ int compare_names(std::string_view a, std::string_view b) {
       continue;
     }
     const char right = b.empty() ? '\0' : b.front();
-    if (a.front() != right) return static_cast<unsigned char>(a.front()) - static_cast<unsigned char>(right);
+    if (a.front() != right) return static_cast<signed char>(a.front()) - static_cast<signed char>(right);
     a.remove_prefix(1);
     b.remove_prefix(1);
   }
-  return b.empty() ? 0 : -static_cast<int>(static_cast<unsigned char>(b.front()));
+  return b.empty() ? 0 : -static_cast<int>(static_cast<signed char>(b.front()));
 }
 
 struct Table {

@@ -137,3 +137,16 @@ TEST_CASE("of entries that are alike the first counts") {
   REQUIRE(cache);
   CHECK(found(*cache, "liba.so.1", 3) == "/z/liba.so.1");
 }
+
+// What ldconfig writes and the loader searches by bisection; char has a sign on x86_64, and none on aarch64.
+TEST_CASE("names of bytes above 127 come where the loader of x86_64 looks for them") {
+  std::vector<elf::LdCacheEntry> entries;
+  for (const std::string name : {"libabc.so.1", "lib\xc3\xa9.so.1", "libzz.so.1", "lib0x.so.1"})
+    entries.push_back(entry(name, "/lib/" + name));
+  const auto cache = elf::LdCache::parse(elf::write_ld_cache(entries, "test"));
+  REQUIRE(cache);
+  Names names;
+  for (const elf::LdCacheEntry& one : cache->entries()) names.push_back(one.name);
+  CHECK(names == Names{"lib0x.so.1", "libzz.so.1", "libabc.so.1", "lib\xc3\xa9.so.1"});
+  CHECK(elf::compare_library_names("lib", "lib\xc3\xa9") > 0);
+}
