@@ -7,6 +7,7 @@ import select
 import shutil
 import signal
 import struct
+import sys
 import fcntl
 import tempfile
 import termios
@@ -18,6 +19,18 @@ from tests.integration import lib
 
 PROGRAMS = ("/bin/sh", "/bin/cat", "/usr/bin/env", "/bin/true", "/bin/echo", "/bin/ls", "/bin/sleep", "/bin/stty",
             "/usr/bin/setsid")
+
+
+def install_stub_muvm(folder):
+    """What the launcher looks for on PATH; its muvm boots nothing."""
+    folder.mkdir()
+    shutil.copy(lib.SOURCE / "tests/support/stub_muvm", folder / "muvm")
+    for name in ("FEXInterpreter", "passt", "muvm-guest"):
+        (folder / name).write_text("#!/bin/sh\n")
+        (folder / name).chmod(0o755)
+    # The interpreter of the tests need not be one that an ordinary user can reach.
+    system = "/usr/bin/python3" if os.path.exists("/usr/bin/python3") else sys.executable
+    (folder / "python3").symlink_to(system)
 
 
 class LaunchCase(lib.TestCase):

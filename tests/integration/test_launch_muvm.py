@@ -4,30 +4,20 @@ import fcntl
 import json
 import os
 import shutil
-import sys
 import unittest
 from pathlib import Path
 
 from tests.integration import lib
-from tests.integration.launching import LaunchCase
-
-STUB = Path(lib.SOURCE) / "tests/support/stub_muvm"
+from tests.integration.launching import LaunchCase, install_stub_muvm
 
 
 class MuvmCase(LaunchCase):
     def setUp(self):
         self.user, self.home = self.as_user()
         self.bin = self.home / "bin"
-        self.bin.mkdir()
+        install_stub_muvm(self.bin)
         self.runtime = self.home / "runtime"
         self.runtime.mkdir(mode=0o700)
-        shutil.copy(STUB, self.bin / "muvm")
-        for name in ("FEXInterpreter", "passt", "muvm-guest"):
-            (self.bin / name).write_text("#!/bin/sh\n")
-            (self.bin / name).chmod(0o755)
-        # The interpreter of the tests need not be one that an ordinary user can reach.
-        system = "/usr/bin/python3" if os.path.exists("/usr/bin/python3") else sys.executable
-        self.bin.joinpath("python3").symlink_to(system)
         if lib.is_root():
             for path in (self.bin, self.runtime):
                 os.chown(path, self.user, self.user)
