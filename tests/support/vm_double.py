@@ -183,7 +183,7 @@ def fetch_parts(folder):
         kernel = next(name for name in archive.depends("linux-image-cloud-arm64") if name.startswith("linux-image-"))
         image, busybox, user = map(archive.download_one, (kernel, "busybox-static", "qemu-user-static"))
     except (RuntimeError, StopIteration) as error:
-        raise Unavailable(f"no packages for arm64: {error}") from error
+        raise Unavailable(f"no packages for arm64: {str(error).strip().splitlines()[-1:]}") from error
     files = members(image, r"\./boot/vmlinuz-.*|\./(usr/)?lib/modules/.*\.ko(\.xz)?")
     vmlinuz = next(name for name in files if "/boot/" in name)
     (folder / "vmlinuz").write_bytes(files.pop(vmlinuz))
