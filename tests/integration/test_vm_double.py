@@ -221,6 +221,7 @@ class VmDouble(StackTestCase):
         if "lzma" not in self.unmountable:
             self.skipTest("no mkfs.erofs that compresses with lzma")
         self.not_mounted("lzma", "it is compressed with lzma", "algorithm 1 isn't enabled|unidentified algorithms")
+        self.refused(self.with_own_step("lzma"), "is compressed with lzma, the kernel of muvm's guest reads lz4 only")
 
 
 if __name__ == "__main__":
