@@ -1,8 +1,10 @@
 """What the tool makes and says for muvm, held against a virtual machine in software that mounts images as muvm's does.
 
-One boot for each test; tests/support/vm_double.py says what the machine is.
+One boot for each test, as a boot takes seconds; tests/support/vm_double.py says what the machine is.
 """
 
+import contextlib
+import io
 import os
 import tempfile
 import unittest
@@ -196,6 +198,14 @@ class VmDouble(StackTestCase):
         self.refused(profile, "the stack has 28 images, muvm keeps the order of at most 26")
         top, = vm_double.boot(vm_double.parse(self.muvm_words(profile))[0].fex_image, [in_rootfs("etc/top")]).done
         self.assertEqual(top.output, "25")  # vdz; n26 is vdaa, right above the base
+
+    def test_one_image_by_hand_is_a_link(self):
+        image, said, console = self.image("one", {"etc/top": "one"}), io.StringIO(), io.StringIO()
+        with contextlib.redirect_stdout(said), contextlib.redirect_stderr(console):
+            status = vm_double.main(["--emu=fex", "-f", str(image), "-e", "NAME=a b", "--share", str(self.shared), "--marks", "--", "sh", "-c",
+                                     f'readlink {vm_double.ROOTFS}; cat {vm_double.ROOTFS}/etc/top; echo "-$NAME-$1-"; pwd; exit 3', "sh", "c 'd"])
+        self.assertEqual((status, said.getvalue()), (3, f"/run/fex-emu/vda\none-a b-c 'd-\n{self.shared}\n"))
+        self.assertIn("vm-double: done (", console.getvalue())
 
     def not_mounted(self, name, reason, kernel):
         """The tool converts such an image, and says why; as it was it stops the guest's mounts."""
