@@ -25,6 +25,7 @@ import time
 from pathlib import Path
 
 from tests.integration import debian
+from tests.integration import lib
 
 QEMU = "qemu-system-aarch64"
 VIRTIOFSD = ("/usr/lib/qemu/virtiofsd", "/usr/libexec/virtiofsd")  # of QEMU 7 and older, and of its own package
@@ -278,7 +279,7 @@ def start_share(share, path):
     return process
 
 
-def boot(images, commands, *, shares=(), user=None, parts=parts, timeout=150):
+def boot(images, commands, *, shares=(), user=None, parts=parts, timeout=lib.TIMEOUT):
     """Boots with the images as disks, in that order, and runs the commands one after the other; their home is the first share."""
     check()
     made, began = parts(), time.monotonic()
