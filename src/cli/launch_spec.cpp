@@ -38,23 +38,40 @@ std::optional<std::size_t> layer_index(std::string_view input) {
   return static_cast<std::size_t>(std::strtoul(std::string(input.substr(open + 1)).c_str(), nullptr, 10));
 }
 
-// The role is the layer's.
-std::string role_of(const Value& profile, std::string_view input) {
+// The profile's layer that an input is, of so many images; nullptr if it is a step's. What steps add lies below what
+// finishes the stack (graph/instance.cpp), and need not be in the profile.
+const Value* layer_of(const Value& profile, std::string_view input, std::size_t images) {
   const Value* layers = profile.find("layers");
   const std::optional<std::size_t> index = layer_index(input);
-  if (layers == nullptr || !index) return "image";
-  return *index < layers->as_array().size() ? layers->as_array()[*index].string_or("role", "image") : "step";
+  if (layers == nullptr || !index) return nullptr;
+  const Value::Array& list = layers->as_array();
+  std::size_t finish = list.size();
+  while (finish > 0 && list[finish - 1].string_or("role", "") == "finish") --finish;
+  const std::size_t added = images > list.size() ? images - list.size() : 0;
+  if (*index >= finish && *index < finish + added) return nullptr;
+  const std::size_t at = *index < finish ? *index : *index - added;
+  return at < list.size() ? &list[at] : nullptr;
+}
+
+std::size_t count_images(const std::vector<LaunchInput>& inputs) {
+  return static_cast<std::size_t>(std::count_if(inputs.begin(), inputs.end(), [](const LaunchInput& input) {
+    return input.name.starts_with("images[");
+  }));
+}
+
+std::string role_of(const Value& profile, std::string_view input, std::size_t images) {
+  if (profile.find("layers") == nullptr || !layer_index(input)) return "image";
+  const Value* layer = layer_of(profile, input, images);
+  return layer == nullptr ? "step" : layer->string_or("role", "image");
 }
 
 // What a plan shows in the place of a path that there is not yet.
-std::string absent_text(const Value& profile, std::string_view input) {
+std::string absent_text(const Value& profile, std::string_view input, std::size_t images) {
   if (input == "tree") return "(the application, not extracted yet)";
-  const Value* layers = profile.find("layers");
-  const std::optional<std::size_t> index = layer_index(input);
-  if (layers == nullptr || !index || *index >= layers->as_array().size())
-    return fmt::format("({}, not built yet)", base::printable(input));
-  return fmt::format("(layer '{}', not built yet)",
-                     base::printable(layers->as_array()[*index].string_or("name", "")));
+  const Value* layer = layer_of(profile, input, images);
+  if (layer == nullptr && layer_index(input)) return "(the layer of a step, not built yet)";
+  if (layer == nullptr) return fmt::format("({}, not built yet)", base::printable(input));
+  return fmt::format("(layer '{}', not built yet)", base::printable(layer->string_or("name", "")));
 }
 
 // An image of zero bytes says that the layer is not needed.
@@ -100,10 +117,11 @@ Result<model::LaunchSpec> launch_spec_from(const Value& profile, const std::vect
   // Both ends of the user's terminal, or none: sys/pty.hpp has the same rule.
   spec.plain_output = ::isatty(STDOUT_FILENO) != 1;
   spec.plain_input = spec.plain_output || ::isatty(STDIN_FILENO) != 1;
+  const std::size_t images = count_images(inputs);
   for (const LaunchInput& input : inputs) {
     if (input.name == "tree") spec.appdir = input.path;
     if (input.name.starts_with("images") && !is_absent_layer(input.path))
-      spec.images.push_back({input.path, role_of(profile, input.name), input.sha256});
+      spec.images.push_back({input.path, role_of(profile, input.name, images), input.sha256});
   }
   return spec;
 }
@@ -114,8 +132,9 @@ Result<model::LaunchSpec> make_launch_spec(Project& project, const model::Profil
   if (inputs.empty())
     return fail(ErrorKind::profile, fmt::format("profile '{}' names no application", profile.name),
                 "set app.appimage in it, or give --appimage FILE");
+  const std::size_t images = count_images(inputs);
   for (LaunchInput& input : inputs)
-    if (input.path.empty()) input.path = absent_text(profile.value, input.name);
+    if (input.path.empty()) input.path = absent_text(profile.value, input.name, images);
   ORCH_TRY(model::LaunchSpec spec, launch_spec_from(profile.value, inputs, overrides));
   if (spec.launcher == "muvm") spec.record = "(evidence)/guest.record";
   if (!spec.appimage.empty()) {

@@ -1,6 +1,8 @@
 #include "launch/image_check.hpp"
 
 #include "base/text.hpp"
+#include "image/erofs_super.hpp"
+#include "image/random_access.hpp"
 #include "sys/file.hpp"
 
 #include <fmt/format.h>
@@ -8,6 +10,7 @@
 #include <fcntl.h>
 
 #include <algorithm>
+#include <optional>
 #include <string>
 
 namespace orch::launch {
@@ -45,13 +48,30 @@ Result<> check_image(const std::string& path) {
   return {};
 }
 
-Check check_images(const std::vector<model::LaunchImage>& images) {
+Result<> check_compressors(const std::string& path) {
+  ORCH_TRY(const auto file, image::FileAccess::open(path));
+  ORCH_TRY(const std::optional<image::ErofsSuper> super, image::read_erofs_super(*file));
+  if (!super) return {};
+  for (const std::string& name : image::compressor_names(*super))
+    if (name != "lz4")
+      return fail(
+          ErrorKind::unsupported,
+          fmt::format("the image '{}' is compressed with {}, the kernel of muvm's guest reads lz4 only",
+                      base::printable(path), name),
+          "make it again with mkfs.erofs -zlz4");
+  return {};
+}
+
+Check check_images(const std::vector<model::LaunchImage>& images, bool only_lz4) {
   if (images.empty())
     return {"images", Check::Status::failed, "the stack has no image",
             "set [stack] base in the profile, or give --image"};
-  for (const model::LaunchImage& image : images)
-    if (const Result<> checked = check_image(image.path); !checked)
+  for (const model::LaunchImage& image : images) {
+    Result<> checked = check_image(image.path);
+    if (checked && only_lz4) checked = check_compressors(image.path);
+    if (!checked)
       return {"images", Check::Status::failed, base::one_line(checked.error()), checked.error().hint};
+  }
   return {"images", Check::Status::ok, fmt::format("{} images, EROFS with 4 KiB blocks", images.size()), ""};
 }
 

@@ -64,7 +64,7 @@ Check check_stack(const model::LaunchSpec& spec) {
             fmt::format("the stack has {} images, muvm keeps the order of at most {}", spec.images.size(),
                         k_most_images),
             "merge some of the deps overlays"};
-  return check_images(spec.images);
+  return check_images(spec.images, true);
 }
 
 Check check_paths(const model::LaunchSpec& spec) {

@@ -168,7 +168,7 @@ std::vector<Check> NativeLauncher::check(const model::LaunchSpec& spec) {
         "machine", Status::failed,
         fmt::format("the native launcher runs x86_64 programs, this machine is '{}'", host_.machine),
         "use --launcher muvm"};
-  out.push_back(check_images(spec.images));
+  out.push_back(check_images(spec.images, false));
   ViewPlan view;
   view.privilege = may_mount() ? ViewPlan::Privilege::own : ViewPlan::Privilege::user_namespace;
   view.uid = host_.uid;

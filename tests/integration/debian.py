@@ -1,5 +1,6 @@
 """Packages of this machine's distribution, by apt's own client with private directories."""
 
+import re
 import shutil
 from pathlib import Path
 
@@ -11,40 +12,47 @@ MACHINE_LISTS = Path("/var/lib/apt/lists")
 class Archive:
     """Downloads packages into a folder of its own; the machine's package lists are used where they will do."""
 
-    def __init__(self, folder):
-        self.folder = Path(folder)
+    def __init__(self, folder, architecture="amd64"):
+        self.folder, self.architecture = Path(folder), architecture
+        self.lists = MACHINE_LISTS
         for name in ("state/lists/partial", "cache/archives/partial"):
             (self.folder / name).mkdir(parents=True)
         (self.folder / "state/status").touch()
 
-    def apt_get(self, lists, *argv):
+    def apt(self, *argv):
         options = {"Dir::State": self.folder / "state", "Dir::State::status": self.folder / "state/status",
-                   "Dir::State::lists": lists, "Dir::Cache": self.folder / "cache", "APT::Sandbox::User": "",
-                   "APT::Architecture": "amd64", "APT::Architectures": "amd64", "Debug::NoLocking": "true"}
-        return lib.run_command(["apt-get", "-q", "-y", *(word for name, value in options.items()
-                                                         for word in ("-o", f"{name}={value}")), *argv],
-                               cwd=self.folder)
+                   "Dir::State::lists": self.lists, "Dir::Cache": self.folder / "cache", "APT::Sandbox::User": "",
+                   "APT::Architecture": self.architecture,
+                   "APT::Architectures": self.architecture, "APT::Get::Assume-Yes": "true", "Debug::NoLocking": "true"}
+        return lib.run_command([argv[0], "-q", *(word for name, value in options.items() for word in ("-o", f"{name}={value}")),
+                                *argv[1:]], cwd=self.folder)
 
     def download(self, *names):
         """{name: path} of the packages and of all that they depend on, as if nothing were installed."""
-        self.fetch("--no-install-recommends", "--download-only", "install", *names)
+        self.fetch("apt-get", "--no-install-recommends", "--download-only", "install", *names)
         return {path.name.split("_")[0]: path for path in sorted((self.folder / "cache/archives").glob("*.deb"))}
 
     def download_one(self, name):
         """The path of one package."""
-        self.fetch("download", name)
+        self.fetch("apt-get", "download", name)
         path, = self.folder.glob(f"{name}_*.deb")
         return path
 
-    def fetch(self, *wanted):
-        private = self.folder / "state/lists"
-        ran = self.apt_get(MACHINE_LISTS, *wanted)
-        if ran.status != 0:  # lists that are not there, or too old for what the archive has
-            ran = self.apt_get(private, "update")
+    def depends(self, name):
+        """The packages that a package depends on, from the lists alone."""
+        listed = self.fetch("apt-cache", "depends", name).stdout
+        return re.findall(r"^ *(?:Pre)?Depends: ([^ <]\S*)$", listed, re.M)
+
+    def fetch(self, *argv):
+        ran = self.apt(*argv)
+        if ran.status != 0 and self.lists == MACHINE_LISTS:  # they are not there, or too old for what the archive has
+            self.lists = self.folder / "state/lists"
+            ran = self.apt("apt-get", "update")
             if ran.status == 0:
-                ran = self.apt_get(private, *wanted)
+                ran = self.apt(*argv)
         if ran.status != 0:
             raise RuntimeError(str(ran))
+        return ran
 
 
 def unpack(package, folder):

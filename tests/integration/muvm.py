@@ -30,6 +30,17 @@ def passwd_entry(home, uid):
     return [shutil.which("unshare"), "-m", "sh", "-c", AS_USER, folder, str(uid)]
 
 
+def install_muvm(folder):
+    """What the launcher looks for on PATH, in a folder that is there."""
+    shutil.copy(DOUBLE, folder / "muvm")
+    for name in ("FEXInterpreter", "FEXServer", "passt", "muvm-guest"):
+        (folder / name).write_text("#!/bin/sh\n")
+        (folder / name).chmod(0o755)
+    (folder / "FEXBash").write_text('#!/bin/sh\necho "emulated shell" >&2\nexec /bin/sh "$@"\n')
+    (folder / "FEXBash").chmod(0o755)
+    (folder / "python3").symlink_to(PYTHON)
+
+
 @lib.needs_user_namespaces
 class MuvmCase(LaunchCase):
     """`muvm()` runs the tool with the muvm launcher; `record()` and `records()` are what the double got."""
@@ -42,13 +53,7 @@ class MuvmCase(LaunchCase):
         self.scratch = self.home / "scratch"
         for folder in (self.bin, self.runtime, self.scratch):
             folder.mkdir(mode=0o700)
-        shutil.copy(DOUBLE, self.bin / "muvm")
-        for name in ("FEXInterpreter", "FEXServer", "passt", "muvm-guest"):
-            (self.bin / name).write_text("#!/bin/sh\n")
-            (self.bin / name).chmod(0o755)
-        self.bin.joinpath("FEXBash").write_text('#!/bin/sh\necho "emulated shell" >&2\nexec /bin/sh "$@"\n')
-        self.bin.joinpath("FEXBash").chmod(0o755)
-        self.bin.joinpath("python3").symlink_to(PYTHON)
+        install_muvm(self.bin)
         if lib.is_root():
             for path in (self.bin, self.runtime, self.scratch):
                 os.chown(path, self.user, self.user)

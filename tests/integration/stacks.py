@@ -61,9 +61,10 @@ class StackTestCase(lib.TestCase):
             out[step["rule"]] = {"image": Path(step["artifact"]), "result": step["result"], **self.documents(step)}
         return out
 
-    def documents(self, step):
+    def documents(self, step, home=None):
+        """{name: document} of a step of a build, whose cache is in `home`."""
         store = Path(step["artifact"]).parents[4]
-        stamp = next(self.tmp.glob(f"cache/appimage-orch/build/*/stamps/{step['id']}"))
+        stamp = next(Path(home or self.tmp).glob(f"cache/appimage-orch/build/*/stamps/{step['id']}"))
         out = {}
         for output in json.loads(stamp.read_text())["outputs"]:
             if output["kind"] == "document":

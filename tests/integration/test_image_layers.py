@@ -50,6 +50,19 @@ class ImageLayers(StackTestCase):
             self.assertIn(line, ran.stdout)
         self.assertNotIn("images[", ran.stdout)
 
+    def test_the_layer_of_a_step_lies_below_what_finishes_the_stack_and_is_called_so(self):
+        lib.make_appimage(self.tmp / "x.AppImage", lib.make_tree(self.tmp / "app", {"AppRun": "#!/bin/sh\n"}))
+        base = lib.make_base_image(self.tmp / "base.erofs", ["/bin/sh"])
+        own = lib.make_erofs(self.tmp / "own.erofs", lib.make_tree(self.tmp / "own", {"etc/own": "own"}))
+        profile = self.write("p.toml", f'extends = "native"\n[app]\nappimage = "x.AppImage"\n[stack]\nbase = "{base}"\ncompat = "off"\n'
+                             f'[[step]]\nname = "own"\ncommand = ["cp", "{own}", "{{out.image}}"]\n'
+                             '[step.outputs]\nimage = { kind = "image", provides = "layers+" }\n')
+        self.assertIn("  image   step    (the layer of a step, not built yet)\n", self.orch("plan", profile).stdout)
+        self.orch("build", profile)
+        shown = self.orch("run", profile, "--dry-run", "--format", "json").json["images"]
+        self.assertEqual([image["role"] for image in shown], ["base", "step", "finish"])
+        self.assertEqual(Path(shown[1]["path"]).read_bytes(), own.read_bytes())
+
     @lib.needs_tool("apt-get")
     def test_an_image_inside_a_package(self):
         image = self.image()

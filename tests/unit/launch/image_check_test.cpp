@@ -68,10 +68,10 @@ TEST_CASE("of a stack the first image that is not fit is named, and a stack has 
   const std::string good = folder.write("good.erofs", superblock(12));
   const std::string bad = folder.write("bad.erofs", superblock(14));
   const std::string text = folder.write("text.erofs", "text");
-  const auto check = [](const std::vector<std::string>& paths) {
+  const auto check = [](const std::vector<std::string>& paths, bool only_lz4 = false) {
     std::vector<orch::model::LaunchImage> images(paths.size());
     for (std::size_t i = 0; i < paths.size(); ++i) images[i].path = paths[i];
-    return orch::launch::check_images(images);
+    return orch::launch::check_images(images, only_lz4);
   };
   CHECK(check({good, good}).status == Check::Status::ok);
   CHECK(check({good, good}).detail == "2 images, EROFS with 4 KiB blocks");
@@ -80,4 +80,21 @@ TEST_CASE("of a stack the first image that is not fit is named, and a stack has 
   CHECK(found.status == Check::Status::failed);
   CHECK(found.detail.find("bad.erofs' has blocks of 16384 bytes") != std::string::npos);
   CHECK(found.remedy == "make it again with mkfs.erofs -b4096");
+
+  // fs/erofs/erofs_fs.h: bit 1 of feature_incompat (byte 80) says that bytes 84 and 85 are a mask of compressors.
+  const auto compressed = [&](const char* file, char mask) {
+    std::string image = superblock(12);
+    image[1024 + 80] = 2;
+    image[1024 + 84] = mask;
+    return folder.write(file, image);
+  };
+  const std::string lz4 = compressed("lz4.erofs", 1);
+  const std::string both = compressed("both.erofs", 1 + 2);
+  CHECK(check({good, lz4}, true).status == Check::Status::ok);
+  CHECK(check({lz4, both}).status == Check::Status::ok);
+  const Check unreadable = check({lz4, both}, true);
+  CHECK(unreadable.status == Check::Status::failed);
+  CHECK(unreadable.detail ==
+        "the image '" + both + "' is compressed with lzma, the kernel of muvm's guest reads lz4 only");
+  CHECK(unreadable.remedy == "make it again with mkfs.erofs -zlz4");
 }
