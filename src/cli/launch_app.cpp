@@ -7,6 +7,7 @@
 #include "launch/muvm_check.hpp"
 #include "sys/clock.hpp"
 #include "sys/file.hpp"
+#include "sys/pty.hpp"
 #include "sys/signals.hpp"
 
 #include <fmt/format.h>
@@ -110,11 +111,17 @@ void AppRun::say(const base::Error& error) const {
 }
 
 Result<int> AppRun::finish(int exit_status) {
+  files_.end_capture();
   report_.exit_status = exit_status;
   report_.ended = sys::rfc3339(sys::SystemClock().now());
   report_.log_bytes = files_.log().bytes();
   report_.log_truncated = files_.log().truncated();
-  if (report_.log_truncated)
+  report_.log_left_out = files_.log().left_out();
+  if (files_.log().left_out() != 0)
+    report_.warnings.push_back(fmt::format(
+        "run.log has the beginning and the end: {} bytes in between are left out ([evidence] max_log)",
+        files_.log().left_out()));
+  if (!files_.log().problem().empty())
     report_.warnings.push_back(
         fmt::format("run.log could not be written to its end ({}): it has {} of {} bytes",
                     files_.log().problem(), files_.log().bytes(), files_.log().seen()));
@@ -232,6 +239,21 @@ void AppRun::add_launch_phases(const launch::Outcome& outcome) {
   report_.phases.insert(report_.phases.end(), outcome.phases.begin(), outcome.phases.end());
 }
 
+void AppRun::begin_capture() {
+  const Value* setting = start_.expanded.is_object() ? start_.expanded.find("evidence") : nullptr;
+  evidence::Capture capture;
+  if (setting != nullptr) {
+    capture.max_log = static_cast<std::uint64_t>(std::max<std::int64_t>(0, setting->int_or("max_log", 0)));
+    capture.cast = setting->bool_or("cast", true);
+    capture.plain = setting->bool_or("plain", false);
+  }
+  const sys::WindowSize window = sys::user_window({STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO});
+  const std::int64_t now =
+      std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch())
+          .count();
+  files_.begin_capture(capture, {window.columns, window.rows, now, start_.app});
+}
+
 Result<int> AppRun::launch(model::LaunchSpec spec) {
   sys::SystemProcessRunner processes;
   const launch::Host host = launch_host(*session_, processes);
@@ -254,7 +276,8 @@ Result<int> AppRun::launch(model::LaunchSpec spec) {
 
   launch::RunContext context;
   context.signals = &signals;
-  context.capture = [this](std::string_view bytes) { files_.log().write(bytes); };
+  context.capture = [this](std::string_view bytes) { files_.capture(bytes); };
+  begin_capture();
   context.notify = [this](const std::string& text) {
     if (session_->verbosity != Verbosity::quiet) fmt::print(stderr, "{}\n", text);
   };

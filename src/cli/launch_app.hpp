@@ -65,6 +65,7 @@ class AppRun {
   void describe(const model::LaunchSpec& spec, launch::Launcher& launcher);
   std::string guest_record(const model::LaunchSpec& spec) const;
   std::optional<base::Error> preflight(const model::LaunchSpec& spec, launch::Launcher& launcher);
+  void begin_capture();
   void add_launch_phases(const launch::Outcome& outcome);
   base::Error time_is_up(std::int64_t timeout_ms) const;
   void say(const base::Error& error) const;

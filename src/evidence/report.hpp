@@ -35,6 +35,7 @@ struct RunReport {
   std::string ended;
   std::uint64_t log_bytes = 0;
   bool log_truncated = false;
+  std::uint64_t log_left_out = 0;                      // bytes in the middle
   std::vector<std::pair<std::string, double>> phases;  // seconds
   std::vector<std::string> warnings;
   std::vector<std::string> advice;

@@ -1,6 +1,7 @@
 #include "evidence/run_directory.hpp"
 
 #include "base/text.hpp"
+#include "evidence/plain_text.hpp"
 #include "evidence/redact.hpp"
 #include "format/json.hpp"
 #include "sys/clock.hpp"
@@ -92,13 +93,50 @@ Result<> RunDirectory::open_files() {
            sys::open_file(path_ + "/run.log", O_RDWR | O_CREAT | O_TRUNC | O_APPEND | O_NOFOLLOW));
   // A file system without locks costs the difference between a live run and a dead one, not the run.
   (void)::flock(log.get(), LOCK_EX | LOCK_NB);
-  log_ = RunLog(std::move(log));
+  log_ = RunLog(std::move(log), path_ + "/run.log");
   ORCH_TRY(reserve_, sys::open_file(path_ + k_reserve, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW));
   const int number = ::posix_fallocate(reserve_.get(), 0, k_reserved_bytes);
   if (number != 0)
     return fail(errno_error(number, "reserve the space of", path_ + "/run.report.json")
                     .with_hint("free some space, or name another place with --out-dir"));
   return {};
+}
+
+void RunDirectory::begin_capture(const Capture& capture, const RunCast::Header& header) {
+  setting_ = capture;
+  log_.set_limit(capture.max_log);
+  begin_ = std::chrono::steady_clock::now();
+  if (!capture.cast) return;
+  sys::Result<sys::Fd> file =
+      sys::open_file(path_ + "/run.cast", O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_NOFOLLOW);
+  if (file) cast_ = RunCast(*std::move(file), header);
+}
+
+void RunDirectory::capture(std::string_view bytes) {
+  log_.write(bytes);
+  cast_.write(bytes, std::chrono::duration<double>(std::chrono::steady_clock::now() - begin_).count());
+}
+
+void RunDirectory::end_capture() {
+  log_.finish();
+  cast_.finish();
+  if (setting_.plain) write_plain();
+}
+
+// As much of it as can be had: run.log has it all.
+void RunDirectory::write_plain() {
+  constexpr std::size_t k_piece = 256 * 1024;
+  const sys::Result<sys::Fd> to =
+      sys::open_file(path_ + "/run.txt", O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_NOFOLLOW);
+  if (!to) return;
+  PlainText plain;
+  for (std::uint64_t at = 0;;) {
+    const sys::Result<std::string> piece = sys::read_at(log_.fd(), at, k_piece, "run.log");
+    if (!piece || piece->empty()) break;
+    at += piece->size();
+    if (!sys::write_all(to->get(), plain.add(*piece), "run.txt")) return;
+  }
+  (void)sys::write_all(to->get(), plain.finish(), "run.txt");
 }
 
 RunDirectory::~RunDirectory() {

@@ -1,8 +1,9 @@
-// The directory that a run leaves: DIR/APP/YYYYMMDD-HHMMSS with inputs.json, run.log and run.report.json.
+// The directory that a run leaves: DIR/APP/YYYYMMDD-HHMMSS with inputs.json, run.log, run.cast and run.report.json.
 #pragma once
 
 #include "base/result.hpp"
 #include "base/value.hpp"
+#include "evidence/run_cast.hpp"
 #include "evidence/run_log.hpp"
 #include "sys/fd.hpp"
 
@@ -27,6 +28,13 @@ struct Place {
   std::chrono::system_clock::time_point now;
 };
 
+// [evidence] of the profile, as far as it is about the terminal's output.
+struct Capture {
+  std::uint64_t max_log = 0;  // bytes; 0: no limit
+  bool cast = true;           // run.cast
+  bool plain = false;         // run.txt
+};
+
 // Holds a lock on run.log as long as it lives: that tells a running run from one that was killed.
 class RunDirectory {
  public:
@@ -38,8 +46,12 @@ class RunDirectory {
   ~RunDirectory();
 
   const std::string& path() const { return path_; }
-  RunLog& log() { return log_; }
   const RunLog& log() const { return log_; }
+  // Before the application starts: which files its output gets. What of them cannot be made is not there.
+  void begin_capture(const Capture& capture, const RunCast::Header& header);
+  // Every byte of its terminal.
+  void capture(std::string_view bytes);
+  void end_capture();
   // Each replaces the file atomically; secrets are redacted here.
   Result<> write_inputs(const Value& inputs);
   Result<> write_report(const Value& report);  // while it runs
@@ -48,8 +60,12 @@ class RunDirectory {
  private:
   explicit RunDirectory(std::string path) : path_(std::move(path)) {}
   Result<> open_files();
+  void write_plain();
   std::string path_;
   RunLog log_;
+  RunCast cast_;
+  Capture setting_;
+  std::chrono::steady_clock::time_point begin_;
   sys::Fd reserve_;
 };
 

@@ -13,24 +13,48 @@ namespace orch::evidence {
 class RunLog {
  public:
   RunLog() = default;
-  // `fd` is open for writing, at the end of an empty file.
-  explicit RunLog(sys::Fd fd) : fd_(std::move(fd)) {}
+  // `fd` is open for reading and writing, at the end of an empty file. With a limit in bytes (0: none) the file keeps the
+  // first half of it; what follows goes to two hidden files PATH.tail-0 and -1 by turns, a quarter each, and finish() puts
+  // them behind, with a line in between that says how much was left out. A run that is killed leaves the three files.
+  explicit RunLog(sys::Fd fd, std::string path = {}, std::uint64_t limit = 0)
+      : fd_(std::move(fd)), path_(std::move(path)), limit_(limit) {}
+  RunLog(RunLog&&) noexcept = default;
+  RunLog& operator=(RunLog&&) noexcept = default;
+
+  void set_limit(std::uint64_t limit) { limit_ = limit; }
   // Writes all of it. After the first failure the file is cut behind its last complete line, and the rest is
   // dropped.
   void write(std::string_view bytes);
-  std::uint64_t bytes() const { return bytes_; }  // in the file
+  // After the last write.
+  void finish();
+
+  std::uint64_t bytes() const { return bytes_; }  // in the file, without the line about what was left out
   std::uint64_t seen() const { return seen_; }    // given to write()
   bool truncated() const { return bytes_ != seen_; }
+  std::uint64_t left_out() const { return left_out_; }  // because of the limit
   // Why it was cut; empty if it was not.
   const std::string& problem() const { return problem_; }
   int fd() const { return fd_.get(); }
 
  private:
+  struct Segment {
+    sys::Fd fd;
+    std::uint64_t bytes = 0;
+  };
+  std::string_view write_head(std::string_view bytes);
+  void write_tail(std::string_view bytes);
+  void append(const Segment& segment);
   void cut(int number);
+
   sys::Fd fd_;
+  std::string path_;
+  std::uint64_t limit_ = 0;
   std::uint64_t bytes_ = 0;
   std::uint64_t seen_ = 0;
+  std::uint64_t left_out_ = 0;
   std::uint64_t line_end_ = 0;  // behind the last newline in the file
+  Segment tail_[2];
+  unsigned current_ = 0;  // of the segments: the one that is written
   std::string problem_;
 };
 

@@ -76,17 +76,18 @@ bool in_foreground(int terminal) {
   return group < 0 || group == ::getpgrp();
 }
 
-// The size of the first of the standard streams that is a terminal.
-winsize user_window(const PtyRun& run) {
-  for (const int fd : {run.input, run.output, 2}) {
+}  // namespace
+
+WindowSize user_window(const std::vector<int>& descriptors) {
+  for (const int fd : descriptors) {
     winsize size{};
-    if (::ioctl(fd, TIOCGWINSZ, &size) == 0 && size.ws_row > 0 && size.ws_col > 0) return size;
+    if (::ioctl(fd, TIOCGWINSZ, &size) == 0 && size.ws_row > 0 && size.ws_col > 0)
+      return {size.ws_col, size.ws_row};
   }
-  winsize size{};
-  size.ws_row = 24;
-  size.ws_col = 80;
-  return size;
+  return {};
 }
+
+namespace {
 
 struct Pair {
   Fd master;
@@ -119,6 +120,14 @@ Typing typing_of(const PtyRun& run) {
   return run.piped_input == PtyRun::Input::direct ? Typing::none : Typing::lines;
 }
 
+void copy_window(const PtyRun& run, int terminal) {
+  const WindowSize user = user_window({run.input, run.output, STDERR_FILENO});
+  winsize size{};
+  size.ws_row = static_cast<unsigned short>(user.rows);
+  size.ws_col = static_cast<unsigned short>(user.columns);
+  ::ioctl(terminal, TIOCSWINSZ, &size);
+}
+
 void set_up_terminal(const PtyRun& run, Typing typing, int slave) {
   termios settings{};
   if (::tcgetattr(typing == Typing::raw ? run.input : slave, &settings) == 0) {
@@ -126,8 +135,7 @@ void set_up_terminal(const PtyRun& run, Typing typing, int slave) {
     if (::isatty(run.output) != 1) settings.c_oflag &= ~static_cast<tcflag_t>(OPOST);
     ::tcsetattr(slave, TCSANOW, &settings);
   }
-  const winsize size = user_window(run);
-  ::ioctl(slave, TIOCSWINSZ, &size);
+  copy_window(run, slave);
 }
 
 // In the child: its standard input where the user's is handed on.
@@ -223,14 +231,9 @@ class Relay {
   bool take_terminal() {
     if (!raw_ && in_foreground(run_.input)) {
       raw_ = std::make_unique<RawTerminal>(run_.input);
-      copy_window();
+      copy_window(run_, pair_.master.get());
     }
     return raw_ != nullptr;
-  }
-
-  void copy_window() {
-    const winsize size = user_window(run_);
-    ::ioctl(pair_.master.get(), TIOCSWINSZ, &size);
   }
 
   void take_output() {
@@ -277,7 +280,7 @@ class Relay {
   void take_signals() {
     while (const std::optional<int> number = signals_.next()) {
       if (*number == SIGCHLD) look_at_child();
-      if (*number == SIGWINCH || *number == SIGCONT) copy_window();
+      if (*number == SIGWINCH || *number == SIGCONT) copy_window(run_, pair_.master.get());
       if (*number == SIGTSTP) stop();
       if (is_request_to_end(*number)) interrupt(*number);
     }

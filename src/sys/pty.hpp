@@ -64,6 +64,13 @@ struct PtyEnd {
 //  - When the child has ended, its remaining descendants are ended and the output is read to its end.
 Result<PtyEnd> run_on_pty(const PtyRun& run, SignalSession& signals);
 
+struct WindowSize {
+  int columns = 80;
+  int rows = 24;
+};
+// Of the first of these descriptors that is a terminal.
+WindowSize user_window(const std::vector<int>& descriptors);
+
 // Ignores what cannot be restored. The terminal settings of `fd` while this lives are raw.
 class RawTerminal {
  public:

@@ -313,6 +313,8 @@ def parse(words):
     parser = argparse.ArgumentParser(prog="vm_double", description="muvm's images and command in a virtual machine in software")
     parser.add_argument("-f", "--fex-image", action="append", default=[], metavar="IMAGE", help="a disk; the last one is the top layer")
     parser.add_argument("-e", "--env", action="append", default=[], metavar="NAME=VALUE")
+    for name in ("--interactive", "--tty"):
+        parser.add_argument(name, action="store_true", help="not looked at, as by a muvm that starts a VM")
     parser.add_argument("--emu", help="not looked at, as there is one emulator")
     parser.add_argument("--gpu-mode", help="not looked at, as there is no GPU")
     parser.add_argument("--share", action="append", default=[], metavar="FOLDER", help="seen in the guest at the same path; the first is the home")
