@@ -11,11 +11,13 @@ import fcntl
 import tempfile
 import termios
 import time
+import unittest
 from pathlib import Path
 
 from tests.integration import jsonschema_mini
 from tests.integration import lib
 
+NATIVE = unittest.skipUnless(lib.can_mount_erofs() or lib.user_namespaces(), "neither mounts nor user namespaces")
 PROGRAMS = ("/bin/sh", "/bin/cat", "/usr/bin/env", "/bin/true", "/bin/echo", "/bin/ls", "/bin/sleep", "/bin/stty",
             "/usr/bin/setsid")
 

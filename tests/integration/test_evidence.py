@@ -8,9 +8,7 @@ from pathlib import Path
 
 from tests.integration import jsonschema_mini
 from tests.integration import lib
-from tests.integration.launching import LaunchCase
-
-NATIVE = unittest.skipUnless(lib.can_mount_erofs() or lib.user_namespaces(), "neither mounts nor user namespaces")
+from tests.integration.launching import NATIVE, LaunchCase
 
 
 class Validator(unittest.TestCase):
