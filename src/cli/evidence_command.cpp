@@ -47,6 +47,7 @@ void add_evidence(CLI::App& app, Session& session) {
   CLI::App* evidence = app.add_subcommand("evidence", "find, show, compare and remove what runs have left");
   evidence->require_subcommand(1);
   add_evidence_list(*evidence, session);
+  add_evidence_show(*evidence, session);
 }
 
 }  // namespace orch::cli
