@@ -48,6 +48,7 @@ void add_evidence(CLI::App& app, Session& session) {
   evidence->require_subcommand(1);
   add_evidence_list(*evidence, session);
   add_evidence_show(*evidence, session);
+  add_evidence_diff(*evidence, session);
 }
 
 }  // namespace orch::cli
