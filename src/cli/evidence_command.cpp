@@ -49,6 +49,7 @@ void add_evidence(CLI::App& app, Session& session) {
   add_evidence_list(*evidence, session);
   add_evidence_show(*evidence, session);
   add_evidence_diff(*evidence, session);
+  add_evidence_prune(*evidence, session);
 }
 
 }  // namespace orch::cli

@@ -21,5 +21,6 @@ Result<evidence::TimePoint> parse_when(const std::string& option, const std::str
 void add_evidence_list(CLI::App& evidence, Session& session);
 void add_evidence_show(CLI::App& evidence, Session& session);
 void add_evidence_diff(CLI::App& evidence, Session& session);
+void add_evidence_prune(CLI::App& evidence, Session& session);
 
 }  // namespace orch::cli
