@@ -55,6 +55,8 @@ constexpr std::array k_repeats = {
     RepeatRule{"inputs.profile.expanded.launch.muvm_args", "report.argv"},
     RepeatRule{"inputs.command.images", "report.images"},
     RepeatRule{"inputs.launch.images", "report.images"},
+    RepeatRule{"report.checks[images].detail", "report.images"},
+    RepeatRule{"report.checks[gpu-mode].detail", "inputs.launch.gpu_mode"},
     RepeatRule{"inputs.profile.expanded.layers", "inputs.profile.expanded.stack"},
     RepeatRule{"inputs.command.launcher", "report.launcher"},
     RepeatRule{"inputs.launch.launcher", "report.launcher"},
@@ -171,14 +173,14 @@ bool is_variable(const Value* environment, std::string_view assignment) {
 std::string without_exports(const std::string& text, const Value* environment) {
   constexpr std::string_view k_export = "export ";
   if (environment == nullptr || text.find(k_export) == std::string::npos) return text;
-  std::string out;
+  std::vector<std::string> kept;
   for (const std::string_view line : base::split(text, '\n')) {
     const std::string_view name = line.substr(0, line.find('='));
     const bool exported =
         line.starts_with(k_export) && environment->find(name.substr(k_export.size())) != nullptr;
-    if (!exported) out += std::string(line) + '\n';
+    if (!exported) kept.emplace_back(line);
   }
-  return out;
+  return base::join(kept, "\n");
 }
 
 const Value* argv_of(const Value& run) {

@@ -6,6 +6,7 @@ import unittest
 from tests.integration import lib
 from tests.integration.launching import NATIVE, LaunchCase
 from tests.integration.made_up_runs import REPORT, MadeUp
+from tests.integration.test_launch_muvm import MuvmCase
 
 
 class Diff(MadeUp):
@@ -85,6 +86,27 @@ class Real(LaunchCase):
         document = self.orch("evidence", "diff", self.evidence(number=0), self.evidence(), "--format", "json", status=1).json
         fields = {d["field"] for d in document["differences"]}
         self.assertLessEqual({"report.outcome", "report.error", "report.images[base]"}, fields)
+
+
+class Muvm(MuvmCase):
+    def test_what_is_in_the_command_line_too_is_named_once(self):
+        """A variable is there as -e, an image as -f, the mode as an option: of muvm's stand-in, whose line is muvm's."""
+        profile = self.app("exit 0")
+        image = lib.make_erofs(self.tmp / "more.erofs", lib.make_tree(self.tmp / "more", {"usr/share/more": "x"}))
+        options = ("--env", "A=1", "--gpu-mode", "drm")
+        runs = []
+        for changed in ((), ("--env", "A=2"), ("--env", b"C=\xff"), ("--gpu-mode", "venus"), ("--image", image)):
+            words = ("--env", "A=1", *changed) if changed[:1] == ("--gpu-mode",) else (*options, *changed)
+            out = self.home / f"out-{len(runs)}"
+            self.muvm(profile, *words, "--out-dir", out, "--", "x", status=0)
+            runs.append(out)
+        found = []
+        for run in runs[1:]:
+            document = self.orch("evidence", "diff", runs[0], run, "--format", "json", status=1).json
+            found.append([d["field"] for d in document["differences"]])
+        self.assertEqual(found[:3], [["report.environment.A"], ["report.environment.C"], ["inputs.launch.gpu_mode"]])
+        self.assertEqual(found[3], ["report.images[finish].path", "report.images[finish].digest", "report.images[image]",
+                                    "inputs.profile.expanded.stack.images[0]"])
 
 
 if __name__ == "__main__":
