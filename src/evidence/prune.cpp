@@ -41,7 +41,9 @@ std::vector<RunSummary> to_prune(const std::vector<RunSummary>& runs, const Prun
   filter.app = rule.app;
   for (const RunSummary& run : runs) {
     if (!matches(run, filter)) continue;
-    const std::size_t newer = seen[run.app]++;
+    std::size_t& counted = seen[run.app];
+    const std::size_t newer = counted;
+    if (run.state != RunState::damaged) ++counted;  // it keeps nothing else from being kept
     if (run.state == RunState::running) continue;
     if (rule.keep && newer < *rule.keep) continue;
     if (rule.before && (!run.started || *run.started >= *rule.before)) continue;
@@ -54,6 +56,9 @@ Pruned would_prune(const std::string& path) {
   if (!is_run_directory(path))
     return {Pruned::Result::stays, "it has neither a run.report.json nor an inputs.json of this program", 0};
   if (is_running(path)) return {Pruned::Result::stays, "it runs", 0};
+  const RunState state = read_run(path, path, {}, Parts::summary).summary.state;
+  if (state != RunState::ended && may_run(path))
+    return {Pruned::Result::stays, "its run.log cannot be locked: whether it runs cannot be told", 0};
   return {Pruned::Result::removed, "", bytes_below(path)};
 }
 

@@ -16,7 +16,8 @@ struct PruneRule {
   std::string app;                  // only this one's; empty: all
 };
 
-// Those of `runs` (newest first) to which nothing of the rule says that they stay. Running ones stay and count as kept.
+// Those of `runs` (newest first) to which nothing of the rule says that they stay. Running ones stay and count as kept,
+// damaged ones do not count.
 std::vector<RunSummary> to_prune(const std::vector<RunSummary>& runs, const PruneRule& rule);
 
 struct Pruned {
@@ -26,7 +27,7 @@ struct Pruned {
 };
 
 // Removes the directory of a run that is over, under a hidden name. What is no run directory (see is_run_directory) and
-// what runs stays.
+// what runs, or may run, stays.
 Pruned prune_run(const std::string& path);
 // What prune_run would do.
 Pruned would_prune(const std::string& path);

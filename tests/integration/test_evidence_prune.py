@@ -29,8 +29,8 @@ class Prune(MadeUp):
         self.assertEqual(self.names(), before)
         ran = self.orch("evidence", "prune", "--keep", "1")
         self.assertEqual(ran.stdout, shown.stdout.replace("would remove", "removed"))
-        # The newest of each, what runs, and what has no document of a run.
-        self.assertEqual(self.names(), ["hello/20260106-030405", "notes/x.md", "other-app/20260108-030405", "other-app/20260109-030405"])
+        # The newest of each, what runs, and damaged ones that are newer than that.
+        self.assertEqual(self.names(), ["hello/20260104-030405", "hello/20260106-030405", "notes/x.md", "other-app/20260108-030405", "other-app/20260109-030405"])
         ran = self.orch("evidence", "prune", "--keep", "0")
         self.golden("evidence/prune-stays.txt", ran.stderr)
         self.assertEqual(self.names(), ["hello/20260106-030405", "notes/x.md", "other-app/20260108-030405"])

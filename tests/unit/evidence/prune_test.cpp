@@ -49,6 +49,8 @@ TEST_CASE("what a rule lets go") {
   CHECK(pruned(runs, {{}, day(6), ""}) == Names{"b/5", "a/4"});
   CHECK(pruned(runs, {2, day(6), ""}) == Names{"a/4"});
   CHECK(pruned(runs, {1, {}, "b"}) == Names{"b/5"});
+  CHECK(pruned({run_of("a", 3, RunState::damaged), run_of("a", 2), run_of("a", 1, RunState::damaged)},
+               {1, {}, ""}) == Names{"a/1"});
 }
 
 TEST_CASE("a run that is over is removed, with nothing left beside it") {
@@ -85,6 +87,14 @@ TEST_CASE("what runs stays, and so does what is no run") {
   REQUIRE(::symlink("../elsewhere", (root.path() + "/app/link").c_str()) == 0);
   CHECK(evidence::prune_run(root.path() + "/app/link").result == Pruned::Result::stays);
   CHECK(sys::exists(root.path() + "/elsewhere/run.report.json"));
+  // Whether this one runs cannot be told: its log cannot be opened.
+  const std::string unknown = root.path() + "/app/20260103-030405";
+  write_run(unknown, report_of("running"));
+  REQUIRE(sys::remove_tree(unknown + "/run.log"));
+  REQUIRE(::symlink("run.log", (unknown + "/run.log").c_str()) == 0);
+  CHECK(evidence::prune_run(unknown).result == Pruned::Result::stays);
+  write_run(root.path() + "/app/20260104-030405", report_of("running"));
+  CHECK(evidence::prune_run(root.path() + "/app/20260104-030405").result == Pruned::Result::removed);
 }
 
 TEST_CASE("what a prune that was killed left is no run, and the next one removes it") {
