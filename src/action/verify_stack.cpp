@@ -4,7 +4,7 @@
 //   for
 //               the application's directory; require, ignore: sonames or paths; isa: the x86-64 level on
 //               offer; launcher: "muvm" has FEX look for interpreters
-//   outputs     report: "appimage-orch/verify/1", without packages and conflicts
+//   outputs     report: "appimage-orch/linkage/1"
 #include "action/context.hpp"
 #include "action/index_parts.hpp"
 #include "base/text.hpp"

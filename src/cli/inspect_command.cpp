@@ -1,6 +1,7 @@
 // inspect: says what a file is, without extracting or executing anything. Text for people, JSON for scripts.
 #include "base/text.hpp"
 #include "cli/command.hpp"
+#include "cli/fields.hpp"
 #include "elf/inspection.hpp"
 #include "format/json.hpp"
 #include "image/appimage.hpp"
@@ -26,8 +27,6 @@ using image::FileKind;
 using image::NodeType;
 using image::PayloadFormat;
 
-constexpr std::size_t k_width = 80;
-constexpr std::size_t k_indent = 14;
 constexpr std::size_t k_most_names = 24;
 
 struct Options {
@@ -41,26 +40,6 @@ struct ListedFile {
   image::NodeInfo info;
   std::string target;
 };
-
-// "  label       words, wrapped at the width of a terminal". A longer word stands alone.
-void field(std::string& out, std::string_view label, std::string_view words) {
-  std::string line = fmt::format("  {:<{}}", label, k_indent - 2);
-  std::size_t column = k_indent;
-  bool first = true;
-  for (const std::string_view word : base::split(words, ' ')) {
-    if (!first && column + 1 + word.size() > k_width) {
-      out += line + "\n";
-      line = std::string(k_indent, ' ');
-      column = k_indent;
-      first = true;
-    }
-    if (!first) line += ' ';
-    column += word.size() + (first ? 0 : 1);
-    line += word;
-    first = false;
-  }
-  out += line + "\n";
-}
 
 std::string names(const std::vector<std::string>& all) {
   std::string out;

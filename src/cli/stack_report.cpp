@@ -170,6 +170,7 @@ Result<Value> stack_report(const std::string& verify, const std::string& check) 
     ORCH_TRY(const Value document, read_document(check));
     conflicts = conflicts_of(document);
   }
+  report.set("schema", "appimage-orch/verify/1");
   report.set("conflicts", std::move(conflicts));
   // Filled in by whoever asks a source of packages.
   if (Value* missing = report.find("missing"); missing != nullptr && missing->is_array())

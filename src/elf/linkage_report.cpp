@@ -396,7 +396,7 @@ Value to_value(const LinkageReport& report) {
                                 {"needed_by", Value::strings(item.needed_by)},
                                 {"detail", item.detail},
                                 {"packages", Value::array()}}));
-  return Value::object({{"schema", "appimage-orch/verify/1"},
+  return Value::object({{"schema", "appimage-orch/linkage/1"},
                         {"ok", report.ok},
                         {"programs", Value::strings(report.start.programs)},
                         {"library_path", Value::strings(report.start.library_path)},

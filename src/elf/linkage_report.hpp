@@ -1,5 +1,5 @@
 // Whether an application can start on a stack: what its ELF files need, who provides it, and what is missing.
-// What `verify` shows; architecture.md, sections 7 and 9 ("appimage-orch/verify/1").
+// What `verify` shows; architecture.md, sections 7 and 9 ("appimage-orch/verify/1"), but for packages and conflicts.
 #pragma once
 
 #include "base/result.hpp"
@@ -66,7 +66,7 @@ struct LinkageReport {
 // Errors only where an index contradicts itself.
 Result<LinkageReport> report_linkage(const StackFiles& files, const ReportOptions& options);
 
-// "appimage-orch/verify/1"
+// "appimage-orch/linkage/1": docs/schemas/linkage-1.schema.json
 base::Value to_value(const LinkageReport& report);
 
 }  // namespace orch::elf

@@ -1,4 +1,4 @@
-// run.report.json as a value: section 9 of the design. docs/schemas/run-report.json is its schema.
+// run.report.json as a value: section 9 of the design. docs/schemas/run-report-1.schema.json is its schema.
 #pragma once
 
 #include "base/value.hpp"

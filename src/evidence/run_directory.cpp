@@ -168,4 +168,10 @@ bool is_running(const std::string& run_directory) {
   return log && ::flock(log->get(), LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK;
 }
 
+bool may_run(const std::string& run_directory) {
+  const sys::Result<sys::Fd> log = sys::open_file(run_directory + "/run.log", O_RDONLY);
+  if (!log) return log.error().kind != ErrorKind::not_found;
+  return ::flock(log->get(), LOCK_SH | LOCK_NB) != 0;
+}
+
 }  // namespace orch::evidence

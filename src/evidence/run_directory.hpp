@@ -71,5 +71,8 @@ class RunDirectory {
 
 // True while the process that made this run directory lives.
 bool is_running(const std::string& run_directory);
+// False where that is certain: nobody holds the lock, or there is none to hold. On a file system without locks, nothing
+// is.
+bool may_run(const std::string& run_directory);
 
 }  // namespace orch::evidence

@@ -1,8 +1,10 @@
 """Validates documents against the JSON Schemas (2020-12) of docs/schemas: the keywords that those use, and no others.
 
-A keyword that is not known is an error, so that a schema cannot promise what is not checked.
+"appimage-orch/NAME/1", the "schema" of a document, is docs/schemas/NAME-1.schema.json. A keyword that is not known is an
+error, so that a schema cannot promise what is not checked.
 """
 
+import functools
 import json
 import re
 from pathlib import Path
@@ -148,6 +150,25 @@ CHECKS = {
 }
 
 
-def check_document(document, name):
-    """Problems of a document, held against docs/schemas/NAME.json."""
-    return list(problems(document, json.loads((SCHEMAS / f"{name}.json").read_text())))
+@functools.lru_cache(None)
+def schema_of(name):
+    """The JSON Schema of "appimage-orch/NAME/VERSION"; None where there is none."""
+    found = re.fullmatch(r"appimage-orch/([a-z-]+)/([0-9]+)", name) if isinstance(name, str) else None
+    path = SCHEMAS / f"{found[1]}-{found[2]}.schema.json" if found else None
+    return json.loads(path.read_text()) if path is not None and path.exists() else None
+
+
+def check_document(document, name=None):
+    """Problems of a document, held against the schema that it names (which has to be `name`, if given), and of the documents
+    that are its members."""
+    found = document.get("schema") if isinstance(document, dict) else None
+    schema = schema_of(found)
+    if schema is None:
+        return [f"$.schema: {json.dumps(found)} is no schema of docs/schemas"]
+    if name is not None and found != f"appimage-orch/{name}/1":
+        return [f"$.schema: expected {name}, found {found}"]
+    out = list(problems(document, schema))
+    for key, inner in document.items():
+        if isinstance(inner, dict) and isinstance(inner.get("schema"), str):
+            out += [f"{key}: {problem}" for problem in check_document(inner)]
+    return out

@@ -21,6 +21,8 @@ import tempfile
 import unittest
 from pathlib import Path
 
+from tests.integration import jsonschema_mini
+
 SOURCE = Path(__file__).resolve().parents[2]
 BINARY = Path(os.environ.get("ORCH_BINARY", SOURCE / "build/src/cli/appimage-orch")).resolve()
 GOLDEN = SOURCE / "tests/golden"
@@ -150,7 +152,7 @@ class TestCase(unittest.TestCase):
         """Runs the program. ok=True wants status 0, ok=False another one, None any; `status` wants that one.
 
         `env` adds to (or with None takes from) the environment; `user` and `home` run it as another user; `prefix` are
-        words of a command that runs it.
+        words of a command that runs it. A JSON document that it prints is held against its schema.
         """
         ran = run_command([*prefix, shared_copy()[0], *args], env=self.environment(home, **(env or {})),
                           cwd=cwd or home or self.tmp, stdin=stdin, user=user, timeout=timeout, preexec=preexec)
@@ -162,7 +164,14 @@ class TestCase(unittest.TestCase):
             self.assertEqual(ran.status, 0, msg=str(ran))
         elif ok is False:
             self.assertTrue(0 < ran.status < 128, msg=str(ran))
+        if "--format" in args and "json" in args and ran.stdout.startswith("{"):
+            self.check_document(json.loads(ran.stdout))
         return ran
+
+    def check_document(self, document, name=None):
+        """Holds a document of the program against its JSON Schema in docs/schemas; one of an unknown schema fails."""
+        self.assertEqual(jsonschema_mini.check_document(document, name), [])
+        return document
 
     def orch_json(self, *args, **options):
         """Runs the program with `--format json` and gives the document."""

@@ -6,7 +6,6 @@ import unittest
 from pathlib import Path
 
 from tests.integration import debian
-from tests.integration import jsonschema_mini
 from tests.integration import launching
 from tests.integration import lib
 from tests.integration.repository import Repository
@@ -51,7 +50,6 @@ class AutoDeps(lib.TestCase):
         self.golden("auto-deps/named.txt", self.of_the_error(ran), {self.own_source: "source 'auto' (DISTRIBUTION)"})
         self.assertEqual(self.profile.read_text(), text)
         report = self.orch_json("verify", self.profile, status=1)
-        self.assertEqual(jsonschema_mini.check_document(report, "verify"), [])
         (item,) = [m for m in report["missing"] if m["severity"] == "required"]
         self.assertEqual((item["soname"], item["packages"][0]), ("libjq.so.1", "libjq1"))
 
@@ -128,7 +126,6 @@ class AutoDeps(lib.TestCase):
         ran = self.orch("run", self.profile, status=125)
         self.assertIn(", in package 'libjq1-own' of source 'own'", ran.stderr)
         report = self.orch_json("verify", self.profile, status=1)
-        self.assertEqual(jsonschema_mini.check_document(report, "verify"), [])
         self.assertEqual([(m["soname"], m["packages"], m["source"]) for m in report["missing"] if m["severity"] == "required"],
                          [("libjq.so.1", ["libjq1-own"], "source 'own'")])
         self.golden("auto-deps/no-release.txt", self.of_the_error(self.orch("run", self.profile, "--auto-deps", status=125)))

@@ -3,7 +3,6 @@
 import os
 import unittest
 
-from tests.integration import jsonschema_mini
 from tests.integration import lib
 from tests.integration.launching import LaunchCase
 
@@ -47,7 +46,6 @@ class VerifyAndStart(LaunchCase):
     def verify(self, profile, status):
         """What is missing, [(severity, kind, soname)], and the document."""
         document = self.orch("verify", profile, "--format", "json", status=status).json
-        self.assertEqual(jsonschema_mini.check_document(document, "verify"), [])
         self.assertEqual(document["ok"], status == 0)
         return [(m["severity"], m["kind"], m["soname"]) for m in document["missing"] if m["severity"] != "hint"], document
 

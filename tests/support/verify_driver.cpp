@@ -1,5 +1,5 @@
 // Whether an application can start on a stack, for integration tests:
-//   verify-driver APPDIR LAYER…     directories, bottom layer first; prints "appimage-orch/verify/1"
+//   verify-driver APPDIR LAYER…     directories, bottom layer first; prints "appimage-orch/linkage/1"
 // Everything goes through the text form of the indexes, as in a build.
 #include "elf/linkage_report.hpp"
 #include "format/json.hpp"

@@ -1,0 +1,42 @@
+#include "cli/fields.hpp"
+
+#include "base/text.hpp"
+
+#include <fmt/format.h>
+
+#include <utility>
+
+namespace orch::cli {
+
+namespace {
+
+constexpr std::size_t k_width = 80;
+constexpr std::size_t k_indent = 14;
+
+}  // namespace
+
+void wrapped(std::string& out, std::string start, std::string_view words) {
+  const std::size_t indent = start.size();
+  std::string line = std::move(start);
+  std::size_t column = indent;
+  bool first = true;
+  for (const std::string_view word : base::split(words, ' ')) {
+    if (!first && column + 1 + word.size() > k_width) {
+      out += line + "\n";
+      line = std::string(indent, ' ');
+      column = indent;
+      first = true;
+    }
+    if (!first) line += ' ';
+    column += word.size() + (first ? 0 : 1);
+    line += word;
+    first = false;
+  }
+  out += line + "\n";
+}
+
+void field(std::string& out, std::string_view label, std::string_view words) {
+  wrapped(out, fmt::format("  {:<{}}", label, k_indent - 2), words);
+}
+
+}  // namespace orch::cli
