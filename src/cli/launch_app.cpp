@@ -4,6 +4,7 @@
 #include "cli/launch_spec.hpp"
 #include "cli/stack_report.hpp"
 #include "evidence/host_facts.hpp"
+#include "launch/guest_check.hpp"
 #include "launch/muvm_check.hpp"
 #include "sys/clock.hpp"
 #include "sys/file.hpp"
@@ -38,6 +39,21 @@ Value tools_value(const std::vector<launch::Tool>& tools) {
   return out;
 }
 
+constexpr const char* k_redaction =
+    "values of variables and options whose names look like secrets (TOKEN, SECRET, PASSWORD, KEY, …), and "
+    "passwords in "
+    "addresses, are replaced by [redacted]";
+
+Value configuration_value(const std::vector<launch::Configuration>& configurations) {
+  Value out = Value::array();
+  for (const launch::Configuration& configuration : configurations)
+    out.push(Value::object({{"name", configuration.name},
+                            {"path", configuration.path},
+                            {"content", configuration.content},
+                            {"problem", or_null(configuration.problem)}}));
+  return out;
+}
+
 Value environment_value(const sys::Environment& environment) {
   Value out = Value::object();
   for (const auto& [name, value] : environment) out.set(name, value);
@@ -68,7 +84,7 @@ Result<AppRun> AppRun::begin(const Session& session, const RunStart& start) {
   place.now = sys::SystemClock().now();
   ORCH_TRY(evidence::RunDirectory files, evidence::RunDirectory::create(place));
   AppRun out(session, std::move(files), start);
-  ORCH_CHECK(out.write_inputs(nullptr, nullptr));
+  ORCH_CHECK(out.write_inputs(nullptr, nullptr, nullptr));
   ORCH_CHECK(out.files_.write_report(to_value(out.report_)));
   return out;
 }
@@ -79,7 +95,8 @@ void AppRun::end_phase(const std::string& name) {
   phase_start_ = now;
 }
 
-Result<> AppRun::write_inputs(const model::LaunchSpec* spec, launch::Launcher* launcher) {
+Result<> AppRun::write_inputs(const model::LaunchSpec* spec, launch::Launcher* launcher,
+                              const launch::Host* host) {
   Value paths = start_.paths.is_object() ? start_.paths : Value::object();
   paths.set("evidence", files_.path());
   paths.set("cache", session_->cache_dir);
@@ -95,11 +112,17 @@ Result<> AppRun::write_inputs(const model::LaunchSpec* spec, launch::Launcher* l
                                 {"command", nullptr},
                                 {"tools", Value::array()},
                                 {"host", evidence::host_facts()},
-                                {"environment", environment_value(session_->environment)}});
+                                {"environment", environment_value(session_->environment)},
+                                {"guest", nullptr},
+                                {"configuration", Value::array()},
+                                {"redacted", k_redaction}});
   if (spec != nullptr) {
     inputs.set("launch", to_value(*spec));
     inputs.set("command", launcher->describe(*spec));
     inputs.set("tools", tools_value(launcher->tools(*spec)));
+    inputs.set("guest",
+               Value::object({{"environment", environment_value(launcher->guest_environment(*spec))}}));
+    if (spec->launcher == "muvm") inputs.set("configuration", configuration_value(host->configurations));
   }
   return files_.write_inputs(inputs);
 }
@@ -218,16 +241,37 @@ std::string AppRun::guest_record(const model::LaunchSpec& spec) const {
   return *folder + "/guest.record";
 }
 
-// A failed check ends the run, or with --force becomes a warning.
 std::optional<base::Error> AppRun::preflight(const model::LaunchSpec& spec, launch::Launcher& launcher) {
-  const std::vector<launch::Check> checks = launcher.check(spec);
   report_.checks = Value::array();
+  std::optional<base::Error> refused = take_checks(launcher.check(spec));
+  if (!refused) refused = std::move(stack_problem_);
+  return unless_forced(std::move(refused));
+}
+
+std::optional<base::Error> AppRun::take_checks(const std::vector<launch::Check>& checks) {
   for (const launch::Check& check : checks) {
     report_.checks.push(to_value(check));
     if (check.status == launch::Check::Status::warning) report_.warnings.push_back(check.detail);
   }
-  std::optional<base::Error> refused = first_failure(checks);
-  if (!refused) refused = std::move(stack_problem_);
+  return first_failure(checks);
+}
+
+bool AppRun::wants_guest_check() const {
+  const Value* setting =
+      start_.expanded.is_object() ? start_.expanded.find_path("preflight.guest_check") : nullptr;
+  return setting != nullptr && setting->is_bool() && setting->as_bool();
+}
+
+// A launch of its own, before the application's: its output is no part of the run's.
+Result<std::optional<base::Error>> AppRun::guest_check(const model::LaunchSpec& spec,
+                                                       launch::Launcher& launcher,
+                                                       sys::SignalSession& signals) {
+  ORCH_TRY(const std::vector<launch::Check> checks, launch::check_guest(spec, launcher, signals));
+  return unless_forced(take_checks(checks));
+}
+
+// A failed check ends the run, or with --force becomes a warning.
+std::optional<base::Error> AppRun::unless_forced(std::optional<base::Error> refused) {
   if (!refused || !start_.force) return refused;
   report_.forced = true;
   report_.warnings.push_back("the preflight failed, and --force went on: " + base::one_line(*refused));
@@ -261,11 +305,16 @@ Result<int> AppRun::launch(model::LaunchSpec spec) {
   ORCH_TRY(const std::unique_ptr<launch::Launcher> launcher, launch::make_launcher(spec.launcher, host));
   ORCH_TRY(sys::SignalSession signals, sys::SignalSession::begin());
   describe(spec, *launcher);
-  ORCH_CHECK(write_inputs(&spec, launcher.get()));
+  ORCH_CHECK(write_inputs(&spec, launcher.get(), &host));
   ORCH_CHECK(files_.write_report(to_value(report_)));
 
   std::optional<base::Error> refused = preflight(spec, *launcher);
   end_phase("preflight");
+  if (!refused && wants_guest_check()) {
+    ORCH_TRY(refused, guest_check(spec, *launcher, signals));
+    end_phase("guest-check");
+    if (signals.end_requested() != 0) return interrupted(signals.end_requested());
+  }
   if (refused) {
     report_.outcome = "preflight_failed";
     report_.advice.push_back(refused->hint);

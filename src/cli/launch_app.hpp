@@ -9,6 +9,7 @@
 #include "launch/launcher.hpp"
 #include "model/launch.hpp"
 #include "model/profile.hpp"
+#include "sys/signals.hpp"
 
 #include <chrono>
 #include <cstdint>
@@ -59,11 +60,16 @@ class AppRun {
 
  private:
   AppRun(const Session& session, evidence::RunDirectory files, RunStart start);
-  Result<> write_inputs(const model::LaunchSpec* spec, launch::Launcher* launcher);
+  Result<> write_inputs(const model::LaunchSpec* spec, launch::Launcher* launcher, const launch::Host* host);
   Result<int> finish(int exit_status);
   void take_outcome(const launch::Outcome& outcome);
   void describe(const model::LaunchSpec& spec, launch::Launcher& launcher);
   std::string guest_record(const model::LaunchSpec& spec) const;
+  std::optional<base::Error> take_checks(const std::vector<launch::Check>& checks);
+  std::optional<base::Error> unless_forced(std::optional<base::Error> refused);
+  bool wants_guest_check() const;
+  Result<std::optional<base::Error>> guest_check(const model::LaunchSpec& spec, launch::Launcher& launcher,
+                                                 sys::SignalSession& signals);
   std::optional<base::Error> preflight(const model::LaunchSpec& spec, launch::Launcher& launcher);
   void begin_capture();
   void add_launch_phases(const launch::Outcome& outcome);

@@ -1,6 +1,7 @@
 #include "cli/launch_spec.hpp"
 
 #include "base/text.hpp"
+#include "cli/host_configuration.hpp"
 #include "hash/digest.hpp"
 #include "launch/launcher.hpp"
 #include "load/schema.hpp"
@@ -80,6 +81,15 @@ bool is_absent_layer(const std::string& path) {
   return info && S_ISREG(info->st_mode) && info->st_size == 0;
 }
 
+// Folders beside an AppImage that its own runtime would take as home and configuration directory.
+void add_portable_folders(model::LaunchSpec& spec) {
+  for (const auto& [suffix, name] : {std::pair{".home", "HOME"}, std::pair{".config", "XDG_CONFIG_HOME"}}) {
+    const sys::Result<struct stat> info = sys::stat_file(spec.appimage + suffix);
+    if (!spec.appimage.empty() && info && S_ISDIR(info->st_mode))
+      spec.environment.emplace_back(name, spec.appimage + suffix);
+  }
+}
+
 }  // namespace
 
 Result<model::LaunchSpec> launch_spec_from(const Value& profile, const std::vector<LaunchInput>& inputs,
@@ -109,6 +119,7 @@ Result<model::LaunchSpec> launch_spec_from(const Value& profile, const std::vect
   spec.appimage = app->string_or("appimage", "");
   spec.args = strings_of(app->find("args"));
   spec.args.insert(spec.args.end(), overrides.args.begin(), overrides.args.end());
+  add_portable_folders(spec);
   if (const Value* environment = app->find("env"); environment != nullptr && environment->is_object())
     for (const Value::Member& member : environment->as_object())
       if (member.value.is_string()) spec.environment.emplace_back(member.key, member.value.as_string());
@@ -146,6 +157,7 @@ Result<model::LaunchSpec> make_launch_spec(Project& project, const model::Profil
 
 launch::Host launch_host(const Session& session, sys::ProcessRunner& processes) {
   launch::Host out = launch::this_host(session.environment, session.cache_dir, processes);
+  out.configurations = host_configurations(session.environment);
   out.file_digest = [](const std::string& path) -> Result<std::string> {
     ORCH_TRY(const sys::Fd file, sys::open_file(path, O_RDONLY));
     ORCH_TRY(const hash::Digest digest, hash::digest_fd(file.get(), path));

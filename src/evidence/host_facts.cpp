@@ -39,6 +39,32 @@ Value memory_bytes() {
   return kib * 1024;
 }
 
+// The device tree's names of the machine, the most exact first; null where there is none.
+Value soc() {
+  const sys::Result<std::string> text = sys::read_file("/proc/device-tree/compatible");
+  if (!text || text->empty()) return {};
+  Value out = Value::array();
+  for (const std::string_view name : base::split(*text, '\0'))
+    if (!name.empty()) out.push(std::string(name));
+  return out;
+}
+
+// {"card0": "asahi"}: which kernel driver each graphics device has.
+Value gpu_drivers() {
+  const std::string folder = "/sys/class/drm";
+  Value out = Value::object();
+  const sys::Result<std::vector<std::string>> names = sys::list_dir(folder);
+  if (!names) return out;
+  for (const std::string& name : *names) {
+    const bool device =
+        name.find('-') == std::string::npos && (name.starts_with("card") || name.starts_with("renderD"));
+    if (!device) continue;
+    const sys::Result<std::string> driver = sys::real_path(folder + "/" + name + "/device/driver");
+    out.set(name, driver ? Value(sys::file_name(*driver)) : Value());
+  }
+  return out;
+}
+
 }  // namespace
 
 Value host_facts() {
@@ -50,7 +76,9 @@ Value host_facts() {
                         {"page_size", std::int64_t{::sysconf(_SC_PAGESIZE)}},
                         {"cpus", std::int64_t{::sysconf(_SC_NPROCESSORS_ONLN)}},
                         {"memory_bytes", memory_bytes()},
-                        {"boot_id", sys::boot_id()}});
+                        {"boot_id", sys::boot_id()},
+                        {"soc", soc()},
+                        {"gpu_drivers", gpu_drivers()}});
 }
 
 }  // namespace orch::evidence

@@ -5,7 +5,8 @@
 
 namespace orch::evidence {
 
-// {"kernel","machine","os","page_size","cpus","memory_bytes","boot_id"}; what cannot be read is null.
+// {"kernel","machine","os","page_size","cpus","memory_bytes","boot_id","soc","gpu_drivers"}; what cannot be read is
+// null.
 base::Value host_facts();
 
 }  // namespace orch::evidence

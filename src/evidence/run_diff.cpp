@@ -49,6 +49,8 @@ constexpr std::array k_repeats = {
     RepeatRule{"inputs.launch.environment", "report.environment", RepeatRule::Where::same_rest},
     RepeatRule{"inputs.profile.expanded.app.env", "report.environment", RepeatRule::Where::same_rest},
     RepeatRule{"inputs.environment", "report.environment", RepeatRule::Where::same_rest},
+    RepeatRule{"inputs.guest.environment", "report.environment", RepeatRule::Where::same_rest},
+    RepeatRule{"inputs.guest.environment", "inputs.environment", RepeatRule::Where::same_rest},
     RepeatRule{"inputs.launch.args", "report.argv"},
     RepeatRule{"inputs.profile.expanded.app.args", "report.argv"},
     RepeatRule{"inputs.launch.muvm_args", "report.argv"},

@@ -30,8 +30,10 @@ constexpr const char* k_run_recorded =
 }  // namespace
 
 std::string prelude_script(const std::vector<std::string>& commands, PreludeFailure failure, int record_fd) {
-  std::string out;
+  if (commands.empty()) return {};
   const bool recorded = record_fd >= 0;
+  std::string out;
+  if (recorded) out = fmt::format("trap 'echo \"pre $?\" >&{}' EXIT\n", record_fd);
   for (const std::string& command : commands) {
     // `command eval` and not `eval`: a syntax error in the latter ends a POSIX shell.
     out += fmt::format("command eval {}", base::shell_quote(command));
@@ -44,9 +46,9 @@ std::string prelude_script(const std::vector<std::string>& commands, PreludeFail
     out +=
         "  echo \"appimage-orch: guest-pre ended with status $orch_status: the application is not started\" "
         ">&2\n";
-    if (recorded) out += fmt::format("  echo \"pre $orch_status\" >&{}\n", record_fd);
-    out += "  exit 125\n}\n";
+    out += recorded ? "  exit $orch_status\n}\n" : "  exit 125\n}\n";
   }
+  if (recorded) out += "trap - EXIT\n";
   return out;
 }
 

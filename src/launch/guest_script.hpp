@@ -11,9 +11,9 @@ namespace orch::launch {
 enum class PreludeFailure { warn, stop };
 
 // POSIX shell text that runs each command. One that fails is reported on standard error; it does not keep the
-// application from starting (a prelude under `set -e` did that once), unless `failure` says stop: then the text ends
-// with status 125 after `pre N` (N its status) was written to descriptor `record_fd`, where that is not negative. That
-// descriptor is not handed to the commands. Ends with a newline; empty for no commands.
+// application from starting (a prelude under `set -e` did that once), unless `failure` says stop: then the text ends with
+// status 125. A command that calls `exit` ends it, too. With a `record_fd` that is not negative `pre N` (N the status) is
+// written there in both cases; that descriptor is not handed to the commands. Ends with a newline; empty for no commands.
 std::string prelude_script(const std::vector<std::string>& commands,
                            PreludeFailure failure = PreludeFailure::warn, int record_fd = -1);
 

@@ -15,7 +15,7 @@ Host this_host(const sys::Environment& environment, const std::string& cache_dir
                sys::ProcessRunner& processes) {
   utsname name{};
   ::uname(&name);
-  return {environment, name.machine, ::geteuid(), ::getegid(), cache_dir, &processes, {}};
+  return {environment, name.machine, ::geteuid(), ::getegid(), cache_dir, &processes, {}, {}};
 }
 
 std::string_view to_string(Check::Status status) {

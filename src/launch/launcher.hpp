@@ -23,6 +23,15 @@ namespace orch::launch {
 using base::Result;
 using base::Value;
 
+// A file of another program that takes part in a launch without being named in the profile.
+struct Configuration {
+  std::string name;  // "muvm" | "FEX"
+  std::string path;
+  std::string text;
+  Value content;        // null where the text is no JSON
+  std::string problem;  // why it is not; empty
+};
+
 // The machine and the caller, read once by the cli and handed in.
 struct Host {
   sys::Environment environment;
@@ -33,6 +42,7 @@ struct Host {
   sys::ProcessRunner* processes = nullptr;
   // Of a file's bytes, hex; for what is remembered of a program. Empty: nothing is remembered.
   std::function<Result<std::string>(const std::string& path)> file_digest;
+  std::vector<Configuration> configurations;  // those that exist
 };
 
 // The host this process runs on.
@@ -101,6 +111,8 @@ class Launcher {
   // is a defect or a lack of resources (no pseudo-terminal, no process).
   virtual Result<Outcome> run(const model::LaunchSpec& spec, const RunContext& context) = 0;
   virtual std::vector<Tool> tools(const model::LaunchSpec& spec) = 0;
+  // All variables that the application gets. For muvm: worked out from what muvm's sources do.
+  virtual sys::Environment guest_environment(const model::LaunchSpec& spec) = 0;
 };
 
 // "muvm" on aarch64, "native" on x86_64; an Error elsewhere. `wanted`: "auto", "native" or "muvm".

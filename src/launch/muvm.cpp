@@ -177,6 +177,12 @@ Result<Outcome> MuvmLauncher::run(const model::LaunchSpec& spec, const RunContex
   }
 }
 
+sys::Environment MuvmLauncher::guest_environment(const model::LaunchSpec& spec) {
+  const MuvmState& now = state(spec);
+  const bool reused = now.vm.kind == VmChoice::Kind::join;
+  return muvm_guest_environment(spec, host_.environment, host_.uid, reused);
+}
+
 std::vector<Tool> MuvmLauncher::tools(const model::LaunchSpec& spec) {
   const MuvmState& now = state(spec);
   std::string version;

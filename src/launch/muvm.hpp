@@ -16,6 +16,7 @@ class MuvmLauncher final : public Launcher {
   std::vector<Check> check(const model::LaunchSpec& spec) override;
   Result<Outcome> run(const model::LaunchSpec& spec, const RunContext& context) override;
   std::vector<Tool> tools(const model::LaunchSpec& spec) override;
+  sys::Environment guest_environment(const model::LaunchSpec& spec) override;
 
  private:
   const MuvmState& state(const model::LaunchSpec& spec);

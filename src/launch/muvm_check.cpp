@@ -2,6 +2,7 @@
 
 #include "base/text.hpp"
 #include "launch/image_check.hpp"
+#include "launch/muvm_host_check.hpp"
 #include "launch/parts.hpp"
 #include "sys/file.hpp"
 
@@ -21,10 +22,6 @@ namespace {
 std::string variable(const Host& host, const char* name) {
   const auto found = host.environment.find(name);
   return found == host.environment.end() ? std::string() : found->second;
-}
-
-bool on_path(const Host& host, const char* program) {
-  return sys::find_program(program, variable(host, "PATH")).has_value();
 }
 
 Check check_user(const Host& host) {
@@ -101,13 +98,6 @@ Check check_vm(const model::LaunchSpec& spec, const MuvmState& state) {
   return {"vm", Status::failed, detail, k_vm_remedy};
 }
 
-Check check_emulator(const Host& host) {
-  for (const char* name : {"FEXInterpreter", "FEX"})
-    if (on_path(host, name)) return {"emulator", Status::ok, name, ""};
-  return {"emulator", Status::failed, "neither 'FEXInterpreter' nor 'FEX' is on PATH",
-          "install FEX (fex-emu)"};
-}
-
 Check check_gpu_mode(const model::LaunchSpec& spec, const MuvmState& state) {
   const bool wanted = !spec.gpu_mode.empty() && spec.gpu_mode != "auto";
   if (!wanted) return {"gpu-mode", Status::ok, "muvm's own", ""};
@@ -133,24 +123,6 @@ Check check_arguments(const model::LaunchSpec& spec, const MuvmState& state) {
   return {"muvm-args", Status::ok, "", ""};
 }
 
-// Where these fail muvm says so itself, if not always clearly; a wrong guess here must not keep it from
-// trying.
-std::vector<Check> check_host(const Host& host) {
-  std::vector<Check> out;
-  const auto add = [&out](const char* id, bool ok, const char* detail, const char* remedy) {
-    out.push_back({id, ok ? Status::ok : Status::warning, ok ? "" : detail, ok ? "" : remedy});
-  };
-  add("kvm", ::access("/dev/kvm", R_OK | W_OK) == 0, "/dev/kvm cannot be opened",
-      "add yourself to the group kvm");
-  add("passt", on_path(host, "passt"), "'passt' is not on PATH", "install passt");
-  add("muvm-guest", on_path(host, "muvm-guest"), "'muvm-guest' is not on PATH", "install all of muvm");
-  const bool data = sys::exists("/usr/share/fex-emu") || sys::exists("/usr/local/share/fex-emu");
-  add("fex-data", data,
-      "neither /usr/share/fex-emu nor /usr/local/share/fex-emu exists: FEX is told of no root image",
-      "install FEX's data files");
-  return out;
-}
-
 }  // namespace
 
 bool is_hidden_in_guest(const std::string& path) {
@@ -160,11 +132,11 @@ bool is_hidden_in_guest(const std::string& path) {
 }
 
 std::vector<Check> check_muvm(const model::LaunchSpec& spec, const Host& host, const MuvmState& state) {
-  std::vector<Check> out = {check_user(host),      check_runtime_dir(host),     check_program(state),
-                            check_stack(spec),     check_paths(spec),           check_emulator(host),
-                            check_vm(spec, state), check_gpu_mode(spec, state), check_arguments(spec, state),
-                            check_entry(spec)};
-  for (Check& check : check_host(host)) out.push_back(std::move(check));
+  std::vector<Check> out = {
+      check_user(host),  check_runtime_dir(host), check_program(state),        check_stack(spec),
+      check_paths(spec), check_vm(spec, state),   check_gpu_mode(spec, state), check_arguments(spec, state),
+      check_entry(spec)};
+  for (Check& check : check_muvm_host(spec, host, state)) out.push_back(std::move(check));
   return out;
 }
 

@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 
 namespace orch::launch {
 
@@ -56,6 +57,53 @@ Pairs muvm_environment(const model::LaunchSpec& spec, const sys::Environment& ho
     const auto same = [&wanted = name](const auto& pair) { return pair.first == wanted; };
     out.erase(std::remove_if(out.begin(), out.end(), same), out.end());
     out.emplace_back(name, std::move(value));
+  }
+  return out;
+}
+
+sys::Environment muvm_guest_environment(const model::LaunchSpec& spec, const sys::Environment& host,
+                                        uid_t uid, bool reused) {
+  // Handed on by muvm (env.rs); nothing else of the host's environment is.
+  constexpr std::array<const char*, 20> k_handed_on = {"LANG",
+                                                       "LC_ADDRESS",
+                                                       "LC_ALL",
+                                                       "LC_COLLATE",
+                                                       "LC_CTYPE",
+                                                       "LC_IDENTIFICATION",
+                                                       "LC_MEASUREMENT",
+                                                       "LC_MESSAGES",
+                                                       "LC_MONETARY",
+                                                       "LC_NAME",
+                                                       "LC_NUMERIC",
+                                                       "LC_PAPER",
+                                                       "LC_TELEPHONE",
+                                                       "LC_TIME",
+                                                       "LD_LIBRARY_PATH",
+                                                       "LIBGL_DRIVERS_PATH",
+                                                       "MESA_LOADER_DRIVER_OVERRIDE",
+                                                       "PATH",
+                                                       "RUST_LOG",
+                                                       "XMODIFIERS"};
+  sys::Environment out;
+  for (const char* name : k_handed_on)
+    if (const auto found = host.find(name); found != host.end()) out[name] = found->second;
+  out.erase("LIBGL_DRIVERS_PATH");  // muvm.cpp keeps it from muvm
+  if (out.count("LANG") + out.count("LC_CTYPE") + out.count("LC_ALL") == 0) out["LANG"] = "C.UTF-8";
+  out["GTK_IM_MODULE"] = out["QT_IM_MODULE"] = "xim";
+  const Pairs given = muvm_environment(spec, host);
+  for (const auto& [name, value] : given) out[name] = value;
+  if (!reused && spec.gpu_mode == "venus") out["MESA_LOADER_DRIVER_OVERRIDE"] = "zink";
+  const auto set = [&out, &given](const char* name, const std::string& value) {
+    const bool exported =
+        std::any_of(given.begin(), given.end(), [name](const auto& p) { return p.first == name; });
+    if (!exported) out[name] = value;
+  };
+  if (const auto home = host.find("HOME"); home != host.end()) set("HOME", home->second);
+  out["XDG_RUNTIME_DIR"] = fmt::format("/run/user/{}", uid);
+  if (host.count("DISPLAY") != 0) {
+    if (!reused) out["DISPLAY"] = ":1";
+    out["XSHMFENCE_NO_MEMFD"] = "1";
+    if (host.count("XAUTHORITY") != 0) out["XAUTHORITY"] = out["XDG_RUNTIME_DIR"] + "/xauth";
   }
   return out;
 }

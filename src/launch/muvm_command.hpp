@@ -5,6 +5,8 @@
 #include "launch/muvm_probe.hpp"
 #include "model/launch.hpp"
 
+#include <sys/types.h>
+
 #include <string>
 #include <utility>
 #include <vector>
@@ -32,5 +34,11 @@ std::vector<std::string> muvm_command(const model::LaunchSpec& spec, const std::
 // (muvm would hand it on), then app_environment(). All but HOME goes through -e; HOME, which muvm sets itself, and what is
 // no UTF-8 are exported by the script.
 Pairs muvm_environment(const model::LaunchSpec& spec, const sys::Environment& host);
+
+// What the application then has in a VM of muvm 0.5 or later: the variables that muvm hands on, those that it sets, and
+// muvm_environment() in their order of precedence. Whether a joined VM's own variables are among them cannot be told from
+// outside; they are left out.
+sys::Environment muvm_guest_environment(const model::LaunchSpec& spec, const sys::Environment& host,
+                                        uid_t uid, bool reused);
 
 }  // namespace orch::launch

@@ -200,11 +200,7 @@ std::optional<Outcome> recorded(const MuvmEnd& end) {
   if (guest.no_directory)
     return failed(ErrorKind::not_found, "the working directory could not be entered in the VM",
                   "start it from a directory below your home directory", "guest record");
-  if (guest.prelude)
-    return failed(ErrorKind::step,
-                  fmt::format("a guest_pre command ended with status {}, so the application was not started",
-                              *guest.prelude),
-                  "mend it, or set [launch] guest_pre_failure = \"warn\"", "guest record");
+  if (guest.prelude) return prelude_failed(*guest.prelude);
   if (end.signal != 0) return std::nullopt;
   if (guest.started && !last_message(end))
     return failed(ErrorKind::io, "the VM ended before the application did",

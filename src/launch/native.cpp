@@ -19,6 +19,7 @@
 
 #include <array>
 #include <cerrno>
+#include <cstdlib>
 #include <cstring>
 
 namespace orch::launch {
@@ -26,6 +27,9 @@ namespace orch::launch {
 using base::ErrorKind;
 
 namespace {
+
+// Where the shell of the prelude says how it failed: the pipe that also tells of a failed set-up.
+constexpr int k_prelude_fd = 4;
 
 // CAP_SYS_ADMIN in the effective set of this process.
 bool may_mount() {
@@ -127,7 +131,10 @@ std::vector<std::string> guest_command(const model::LaunchSpec& spec) {
   if (!spec.guest_pre.empty()) {
     std::vector<std::string> commands;
     for (const std::string& command : spec.guest_pre) commands.push_back(expand_appdir(command, spec.appdir));
-    out = {"/bin/sh", "-c", prelude_script(commands) + "exec \"$@\"\n", "sh"};
+    const PreludeFailure failure =
+        spec.guest_pre_failure == "stop" ? PreludeFailure::stop : PreludeFailure::warn;
+    const std::string close = fmt::format("exec {}>&-\n", k_prelude_fd);
+    out = {"/bin/sh", "-c", prelude_script(commands, failure, k_prelude_fd) + close + "exec \"$@\"\n", "sh"};
   }
   out.push_back(model::entry_of(spec));
   out.insert(out.end(), spec.args.begin(), spec.args.end());
@@ -201,6 +208,10 @@ std::vector<Tool> NativeLauncher::tools(const model::LaunchSpec&) {
   return {tool};
 }
 
+sys::Environment NativeLauncher::guest_environment(const model::LaunchSpec& spec) {
+  return native_environment(spec, host_.environment);
+}
+
 Result<ViewPlan> NativeLauncher::plan(const model::LaunchSpec& spec, Layers layers) {
   ViewPlan out;
   out.privilege = may_mount() ? ViewPlan::Privilege::own : ViewPlan::Privilege::user_namespace;
@@ -230,6 +241,7 @@ Result<NativeLauncher::Attempt> NativeLauncher::attempt(const model::LaunchSpec&
       send(pipe.write.get(), *failure);
       return 125;
     }
+    if (!spec.guest_pre.empty()) ::dup2(pipe.write.get(), k_prelude_fd);
     ::execve(call.program(), call.argv(), call.environment());
     const int number = errno;
     const ExecError why = explain_exec(number, call.program());
@@ -239,7 +251,11 @@ Result<NativeLauncher::Attempt> NativeLauncher::attempt(const model::LaunchSpec&
   OutputTail tail;
   connect(run, spec, context, tail);
   ORCH_TRY(const sys::PtyEnd end, sys::run_on_pty(run, *context.signals));
-  Attempt out{outcome_of(end), decode(receive(pipe))};
+  const std::string said = receive(pipe);
+  Attempt out{outcome_of(end), decode(said)};
+  constexpr std::string_view k_prelude = "pre ";
+  if (said.starts_with(k_prelude) && out.outcome.kind == Outcome::Kind::exited)
+    out.outcome = prelude_failed(std::atoi(said.c_str() + k_prelude.size()));
   if (out.failure) {
     const int status = out.failure->step == "exec" ? end.status : 0;
     out.outcome = failed_outcome(status, setup_error(*out.failure, view.privilege));

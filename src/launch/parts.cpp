@@ -71,6 +71,15 @@ Outcome failed_outcome(int status, base::Error error) {
   return out;
 }
 
+Outcome prelude_failed(int status) {
+  Outcome out = failed_outcome(
+      0, {base::ErrorKind::step,
+          fmt::format("a guest_pre command ended with status {}, so the application was not started", status),
+          "mend it (`exit` in it ends the launch), or set [launch] guest_pre_failure = \"warn\""});
+  out.determined_by = "guest record";
+  return out;
+}
+
 void add_advice(std::string_view output, Outcome& out) {
   const bool well = out.kind == Outcome::Kind::exited && out.status == 0;
   if (well || out.kind == Outcome::Kind::interrupted) return;  // what it printed was no failure

@@ -31,15 +31,15 @@ class Validator(unittest.TestCase):
 
 @NATIVE
 class Evidence(LaunchCase):
-    def test_a_run_leaves_three_files(self):
+    def test_a_run_leaves_four_files(self):
         profile = self.app("echo hello")
         ran = self.orch("run", profile)
         folder = self.evidence()
-        self.assertEqual(sorted(os.listdir(folder)), ["inputs.json", "run.log", "run.report.json"])
+        self.assertEqual(sorted(os.listdir(folder)), ["inputs.json", "run.cast", "run.log", "run.report.json"])
         self.assertRegex(folder.name, r"^\d{8}-\d{6}$")
         self.assertIn(str(folder), ran.stderr)
         report = self.report()
-        self.assertEqual(report["log"], {"bytes": 6, "truncated": False})
+        self.assertEqual(report["log"], {"bytes": 6, "truncated": False, "left_out": 0})
         self.assertEqual(report["profile"], "hello")
         self.assertEqual(report["app"]["path"], str(profile.parent / "Hello.AppImage"))
         inputs = json.loads((folder / "inputs.json").read_text())
@@ -76,7 +76,51 @@ class Evidence(LaunchCase):
         ran = self.orch("run", profile, "--out-dir", out, status=125)
         self.assertIn("--force", ran.stderr)
         self.orch("run", profile, "--out-dir", out, "--force")
-        self.assertEqual(sorted(os.listdir(out)), ["inputs.json", "run.log", "run.report.json"])
+        self.assertEqual(sorted(os.listdir(out)), ["inputs.json", "run.cast", "run.log", "run.report.json"])
+
+    def test_the_output_with_its_timing_without_escapes_and_with_a_limit(self):
+        profile = self.app("printf 'one\\r\\n'; sleep 0.2; printf '\\033[1mtwo\\303\\244\\033[0m\\r\\n'; printf '%500s\\n' last",
+                           profile="[evidence]\nplain = true\nmax_log = 64\n")
+        self.orch("run", profile)
+        report, folder = self.report(), self.evidence()
+        header, *events = [json.loads(line) for line in (folder / "run.cast").read_text().splitlines()]
+        self.assertEqual((header["version"], header["width"], header["height"], header["title"]), (2, 80, 24, "hello"))
+        self.assertEqual("".join(text for _, kind, text in events if kind == "o"), "one\r\n\x1b[1mtwo\u00e4\x1b[0m\r\n" + "last".rjust(500) + "\n")
+        self.assertGreater(events[1][0] - events[0][0], 0.15)
+        left_out = report["log"]["left_out"]
+        self.assertEqual(report["log"]["bytes"] + left_out, 521)
+        self.assertIn(f"{left_out} bytes in between are left out", " ".join(report["warnings"]))
+        log = self.log()
+        self.assertTrue(log.startswith(b"one\r\n\x1b[1mtwo") and log.endswith(b"    last\n"), log)
+        self.assertIn(b"[appimage-orch: %d bytes are left out here]" % left_out, log)
+        self.assertTrue((folder / "run.txt").read_text().startswith("one\ntwo\u00e4\n"))
+        self.assertEqual(sorted(os.listdir(folder)), ["inputs.json", "run.cast", "run.log", "run.report.json", "run.txt"])
+
+    def test_portable_folders(self):
+        profile = self.app('echo "$HOME|$XDG_CONFIG_HOME"')
+        image = profile.parent / "Hello.AppImage"
+        for name in ("home", "config"):
+            (profile.parent / f"Hello.AppImage.{name}").mkdir()
+        self.assertEqual(self.orch("run", profile).stdout, f"{image}.home|{image}.config\n")
+        self.assertEqual(self.orch("run", profile, "--env", "HOME=/x").stdout, f"/x|{image}.config\n")
+        inputs = json.loads((self.evidence() / "inputs.json").read_text())
+        self.assertEqual((inputs["guest"]["environment"]["HOME"], inputs["environment"]["HOME"]), ("/x", str(self.tmp)))
+
+    def test_a_guest_check_looks_from_inside(self):
+        profile = self.app("echo hello", profile="[preflight]\nguest_check = true\n")
+        self.assertEqual(self.orch("run", profile).stdout, "hello\n")
+        report = self.report()
+        checks = {check["id"]: check["status"] for check in report["checks"] if check["id"].startswith("guest-")}
+        self.assertEqual(checks, {"guest-start": "ok", "guest-interpreter": "ok", "guest-program": "ok"})
+        self.assertIn("guest-check", [phase["name"] for phase in report["phases"]])
+        self.assertEqual(self.log(), b"hello\n")
+        lame = lib.make_base_image(self.tmp / "lame.erofs", ("/usr/bin/env",))  # without a shell
+        profile = self.app(Path(os.path.realpath("/bin/true")).read_bytes(), base=lame, profile="[preflight]\nguest_check = true\n[verify]\nmode = \"off\"\n")
+        ran = self.orch("run", profile, status=125)
+        self.assertIn("/bin/sh", ran.stderr)
+        self.assertEqual(self.report()["outcome"], "preflight_failed")
+        self.orch("run", profile, "--force", status=0)
+        self.assertTrue(self.report()["forced"])
 
     def test_a_tree_with_agent_context_gets_the_evidence(self):
         profile = self.app("true")

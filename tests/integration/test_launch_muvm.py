@@ -1,6 +1,7 @@
 """The muvm launcher against the double: the command line, what is refused beforehand, and how the guest's end is read."""
 
 import fcntl
+import json
 import os
 import shutil
 import unittest
@@ -59,6 +60,90 @@ class CommandLine(MuvmCase):
         ran = self.muvm(self.app("cat"), status=0, stdin=b"a line\nno end")
         self.assertEqual(ran.stdout, "a line\nno end")
 
+    def test_portable_home_reaches_the_application(self):
+        """muvm sets HOME itself, whatever -e says."""
+        profile = self.app('echo "$HOME|$XDG_CONFIG_HOME|$APPDIR|$ARGV0"')
+        image = profile.parent / "Hello.AppImage"
+        for name in ("home", "config"):
+            (profile.parent / f"Hello.AppImage.{name}").mkdir()
+        home, config, appdir, argv0 = self.muvm(profile).stdout.rstrip("\n").split("|")
+        self.assertEqual((home, config, argv0), (f"{image}.home", f"{image}.config", str(image)))
+        self.assertTrue(os.path.isdir(appdir))
+
+    def test_the_environment_that_reached_the_guest_is_recorded(self):
+        """What inputs.json says before the start is what the application then has."""
+        env = {"DISPLAY": ":7", "LANG": "de_DE.UTF-8", "SECRET_TOKEN": "x", "LD_LIBRARY_PATH": "/opt/x"}
+        for mode, words in (("venus", ["--gpu-mode", "venus"]), ("drm", [])):
+            self.muvm(self.app("exec /usr/bin/env -0"), *words, "--env", "A=b\nc", "--env", "MY_KEY=secret", env=env)
+            seen = dict(word.split("=", 1) for word in self.log(self.home).decode().split("\0") if "=" in word)
+            told = json.loads((self.evidence(self.home) / "inputs.json").read_text())["guest"]["environment"]
+            self.assertEqual((told.pop("MY_KEY"), seen.pop("MY_KEY")), ("[redacted]", "secret"))
+            for name in ("PWD", "OLDPWD", "SHLVL", "_", "HK_SYSMEM"):  # the shell's own, and the VM's memory
+                seen.pop(name, None)
+            self.assertEqual(told, seen, mode)
+
+    def test_a_guest_pre_that_fails(self):
+        warn = self.app("echo hello", profile='[launch]\nguest_pre = ["echo before", "exit 3", "false"]\n')
+        ran = self.muvm(warn, status=125)  # who calls exit asks for it
+        self.assertTrue(ran.stdout.startswith("before\n"))
+        self.assertNotIn("hello", ran.stdout)
+        self.assertIn("a guest_pre command ended with status 3", self.report(self.home)["error"]["what"])
+        warn = self.app("echo hello", profile='[launch]\nguest_pre = ["echo before", "( exit 3 )"]\n')
+        self.assertEqual(self.muvm(warn).stdout, "before\nappimage-orch: guest-pre ended with status 3\nhello\n")
+        stop = self.app("echo hello", profile='[launch]\nguest_pre = ["( exit 3 )", "echo not this"]\nguest_pre_failure = "stop"\n')
+        ran = self.muvm(stop, status=125)
+        self.assertNotIn("hello", ran.stdout)
+        self.assertNotIn("not this", ran.stdout)
+        report = self.report(self.home)
+        self.assertEqual(report["outcome"], "launch_failed")
+        self.assertIn("a guest_pre command ended with status 3", report["error"]["what"])
+
+    def test_an_emulated_shell_for_apprun(self):
+        profile = self.app("echo from $0 with $1", profile='[launch]\nscript_shell = "fexbash"\n')
+        ran = self.muvm(profile, "--", "one")
+        self.assertRegex(ran.stdout, "^emulated shell\nfrom .*/AppRun with one\n$")
+        inputs = json.loads((self.evidence(self.home) / "inputs.json").read_text())
+        self.assertEqual(inputs["launch"]["script_shell"], "fexbash")
+
+    def test_the_help_of_muvm_is_asked_once(self):
+        profile = self.app("exit 0")
+        self.muvm(profile)
+        (kept,) = (self.home / "cache/appimage-orch/muvm").glob("*.help")
+        kept.write_text(kept.read_text().replace("--gpu-mode", "--no-such"))  # what is remembered is what counts
+        self.muvm(profile, "--gpu-mode", "drm")
+        self.assertNotIn("--gpu-mode=drm", self.record()["argv"])
+        with open(self.bin / "muvm", "a") as muvm:  # another muvm
+            muvm.write("# changed\n")
+        self.muvm(profile, "--gpu-mode", "drm")
+        self.assertIn("--gpu-mode=drm", self.record()["argv"])
+
+    def test_a_guest_check_looks_from_inside(self):
+        profile = self.app("echo hello", profile="[preflight]\nguest_check = true\n")
+        self.muvm(profile, env={"DISPLAY": ":7"})
+        checks = {c["id"]: (c["status"], c["detail"]) for c in self.report(self.home)["checks"] if c["id"].startswith("guest-")}
+        self.assertEqual({name: status for name, (status, _) in checks.items()},
+                         {"guest-start": "ok", "guest-stack": "ok", "guest-interpreter": "ok", "guest-program": "ok", "guest-display": "ok"})
+        self.assertEqual(checks["guest-stack"][1], "2 images, and their overlay at /run/fex-emu/rootfs")
+        self.assertEqual([r["reused"] for r in self.records()], [False, False])  # a VM of its own
+
+    def test_files_of_muvm_and_fex_are_inputs(self):
+        profile = self.app("exit 0")
+        config = self.home / ".config"
+        for name, text in (("muvm/config.json", '{"execute_pre": "/bin/true"}'), ("fex-emu/Config.json", '{"Config": {"RootFS": "Fedora"}}')):
+            (config / name).parent.mkdir(parents=True)
+            (config / name).write_text(text)
+        env = {"XDG_CONFIG_HOME": None}
+        self.muvm(profile, env=env)
+        inputs = json.loads((self.evidence(self.home) / "inputs.json").read_text())
+        self.assertEqual([(c["name"], c["content"]) for c in inputs["configuration"]],
+                         [("muvm", {"execute_pre": "/bin/true"}), ("FEX", {"Config": {"RootFS": "Fedora"}})])
+        details = {check["id"]: check["detail"] for check in self.report(self.home)["checks"]}
+        self.assertIn("names the root image 'Fedora'; FEX_ROOTFS is set over it", details["fex-config"])
+        (config / "muvm/config.json").write_text('{"execute_pre": "/no/where"}')
+        self.assertIn("names '/no/where', which cannot be run", self.muvm(profile, status=125, env=env).stderr)
+        (config / "muvm/config.json").write_text("{")
+        self.assertIn("is no JSON", self.muvm(profile, status=125, env=env).stderr)
+
 
 class Refusals(MuvmCase):
     def refused(self, words, *options, profile=None, env=None, **more):
@@ -112,6 +197,22 @@ class Refusals(MuvmCase):
             self.refused("not visible in the VM", profile=folder / "hello.toml")
         finally:
             shutil.rmtree(folder)
+
+    def test_a_display_that_muvm_does_not_forward(self):
+        self.refused("muvm forwards local displays only", env={"DISPLAY": "far:0"})
+
+    def test_an_authority_that_cannot_be_read(self):
+        self.refused("XAUTHORITY '/no/where' cannot be read", env={"DISPLAY": ":0", "XAUTHORITY": "/no/where"})
+
+    @lib.needs_root
+    def test_a_user_without_an_entry(self):
+        self.prefix = ["setpriv", f"--reuid={self.user}", f"--regid={self.user}", "--clear-groups"]
+        self.refused(f"the user database has no entry for uid {self.user}")
+
+    def test_force_goes_on_and_is_recorded(self):
+        ran = self.muvm(self.app("exit 3"), "--gpu-mode", "venus", "--force", status=3, env={"MUVM_DOUBLE_RELEASE": "0.4.0"})
+        self.assertIn("--force went on", ran.stderr)
+        self.assertTrue(self.report(self.home)["forced"])
 
     def test_a_foreign_vm(self):
         profile = self.app("exit 0")

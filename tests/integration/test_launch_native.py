@@ -189,6 +189,14 @@ class Shared:
         for _ in range(10):
             self.assertEqual(self.run_app(profile, status=0).stdout, "last")
 
+    def test_guest_pre_prevents_where_it_is_asked_to(self):
+        for command, setting in (("( exit 3 )", "stop"), ("exit 3", "warn")):
+            profile = self.app("echo hello", profile=f'[launch]\nguest_pre = ["{command}"]\nguest_pre_failure = "{setting}"\n')
+            ran = self.orch("run", profile, status=125)
+            self.assertNotIn("hello", ran.stdout)
+            self.assertIn("a guest_pre command ended with status 3", ran.stderr)
+            self.assertEqual(self.report()["outcome"], "launch_failed")
+
     def test_guest_pre_prepares_and_cannot_prevent(self):
         ran = self.run_app('echo "$PREPARED"', "--guest-pre", "PREPARED=yes; export PREPARED", "--guest-pre", "false",
                            "--guest-pre", "if", status=0)
