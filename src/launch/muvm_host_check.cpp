@@ -147,7 +147,8 @@ Check check_memory() {
   if (at == std::string::npos)
     return {"memory", Status::skipped, "/proc/meminfo does not say what is available", ""};
   const std::int64_t mib = std::strtoll(text->c_str() + at + k_key.size(), nullptr, 10) / 1024;
-  if (mib >= k_least_mib) return {"memory", Status::ok, fmt::format("{} MiB available", mib), ""};
+  if (mib >= k_least_mib)
+    return {"memory", Status::ok, fmt::format("at least {} MiB are available", k_least_mib), ""};
   return {"memory", Status::warning,
           fmt::format("only {} MiB are available, and the VM may take 80 % of all memory", mib),
           "end other programs, or limit it by [launch] muvm_args = [\"--mem=MIB\"]"};

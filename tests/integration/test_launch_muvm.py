@@ -98,6 +98,18 @@ class CommandLine(MuvmCase):
         self.assertEqual(report["outcome"], "launch_failed")
         self.assertIn("a guest_pre command ended with status 3", report["error"]["what"])
 
+    def test_two_equal_runs_differ_in_nothing_and_others_in_what_was_changed(self):
+        profile = self.app("exit 0")
+        for name, words in (("one", ()), ("two", ()), ("three", ("--env", "A=1")), ("four", ("--env", "A=2"))):
+            self.muvm(profile, "--out-dir", self.home / name, *words)
+
+        def diff(one, two, status):
+            ran = self.orch("evidence", "diff", self.home / one, self.home / two, "--format", "json", home=self.home, status=status)
+            return [(d["field"], d["a"], d["b"]) for d in ran.json["differences"]]
+        self.assertEqual(diff("one", "two", 0), [])
+        self.assertEqual(diff("three", "four", 1), [("report.environment.A", "1", "2")])
+        self.assertEqual(diff("one", "three", 1), [("report.environment.A", None, "1")])
+
     def test_an_emulated_shell_for_apprun(self):
         profile = self.app("echo from $0 with $1", profile='[launch]\nscript_shell = "fexbash"\n')
         ran = self.muvm(profile, "--", "one")
