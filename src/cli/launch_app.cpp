@@ -84,8 +84,9 @@ Result<AppRun> AppRun::begin(const Session& session, const RunStart& start) {
   place.now = sys::SystemClock().now();
   ORCH_TRY(evidence::RunDirectory files, evidence::RunDirectory::create(place));
   AppRun out(session, std::move(files), start);
-  ORCH_CHECK(out.write_inputs(nullptr, nullptr, nullptr));
+  // In this order: whoever finds inputs.json finds a report.
   ORCH_CHECK(out.files_.write_report(to_value(out.report_)));
+  ORCH_CHECK(out.write_inputs(nullptr, nullptr, nullptr));
   return out;
 }
 
