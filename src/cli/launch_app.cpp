@@ -119,7 +119,7 @@ Result<> AppRun::write_inputs(const model::LaunchSpec* spec, launch::Launcher* l
                                 {"redacted", k_redaction}});
   if (spec != nullptr) {
     inputs.set("launch", to_value(*spec));
-    inputs.set("command", launcher->describe(*spec));
+    inputs.set("command", launcher->describe(without_secrets(*spec)));
     inputs.set("tools", tools_value(launcher->tools(*spec)));
     inputs.set("guest",
                Value::object({{"environment", environment_value(launcher->guest_environment(*spec))}}));
@@ -179,7 +179,7 @@ Result<int> AppRun::interrupted(int signal) {
 }
 
 void AppRun::describe(const model::LaunchSpec& spec, launch::Launcher& launcher) {
-  const Value command = launcher.describe(spec);
+  const Value command = launcher.describe(without_secrets(spec));
   report_.launcher = spec.launcher;
   if (const Value* argv = command.find("argv"); argv != nullptr && argv->is_array())
     for (const Value& word : argv->as_array()) report_.argv.push_back(word.as_string());
@@ -299,6 +299,14 @@ void AppRun::begin_capture() {
   files_.begin_capture(capture, {window.columns, window.rows, now, start_.app});
 }
 
+// A defect, or a lack of resources.
+Result<int> AppRun::launch_failed(const base::Error& error) {
+  report_.outcome = "launch_failed";
+  report_.error = error;
+  say(error);
+  return finish(k_tool_failed);
+}
+
 Result<int> AppRun::launch(model::LaunchSpec spec) {
   sys::SystemProcessRunner processes;
   const launch::Host host = launch_host(*session_, processes);
@@ -312,8 +320,10 @@ Result<int> AppRun::launch(model::LaunchSpec spec) {
   std::optional<base::Error> refused = preflight(spec, *launcher);
   end_phase("preflight");
   if (!refused && wants_guest_check()) {
-    ORCH_TRY(refused, guest_check(spec, *launcher, signals));
+    Result<std::optional<base::Error>> looked = guest_check(spec, *launcher, signals);
     end_phase("guest-check");
+    if (!looked) return launch_failed(looked.error());
+    refused = *std::move(looked);
     if (signals.end_requested() != 0) return interrupted(signals.end_requested());
   }
   if (refused) {
@@ -334,10 +344,7 @@ Result<int> AppRun::launch(model::LaunchSpec spec) {
   const Result<launch::Outcome> outcome = launcher->run(spec, context);
   if (!outcome) {
     end_phase("launch");
-    report_.outcome = "launch_failed";
-    report_.error = outcome.error();
-    say(outcome.error());
-    return finish(k_tool_failed);
+    return launch_failed(outcome.error());
   }
   add_launch_phases(*outcome);
   while (signals.next()) {

@@ -62,6 +62,7 @@ class AppRun {
   AppRun(const Session& session, evidence::RunDirectory files, RunStart start);
   Result<> write_inputs(const model::LaunchSpec* spec, launch::Launcher* launcher, const launch::Host* host);
   Result<int> finish(int exit_status);
+  Result<int> launch_failed(const base::Error& error);
   void take_outcome(const launch::Outcome& outcome);
   void describe(const model::LaunchSpec& spec, launch::Launcher& launcher);
   std::string guest_record(const model::LaunchSpec& spec) const;

@@ -2,6 +2,7 @@
 
 #include "base/text.hpp"
 #include "cli/host_configuration.hpp"
+#include "evidence/redact.hpp"
 #include "hash/digest.hpp"
 #include "launch/launcher.hpp"
 #include "load/schema.hpp"
@@ -155,6 +156,15 @@ Result<model::LaunchSpec> make_launch_spec(Project& project, const model::Profil
   return spec;
 }
 
+model::LaunchSpec without_secrets(model::LaunchSpec spec) {
+  const Value shown = evidence::redact(Value::strings(spec.args));
+  for (std::size_t i = 0; i < spec.args.size(); ++i) spec.args[i] = shown.as_array()[i].as_string();
+  for (auto& [name, value] : spec.environment)
+    value = evidence::is_secret_name(name) ? evidence::k_redacted : evidence::redact_text(std::move(value));
+  for (std::string& command : spec.guest_pre) command = evidence::redact_text(std::move(command));
+  return spec;
+}
+
 launch::Host launch_host(const Session& session, sys::ProcessRunner& processes) {
   launch::Host out = launch::this_host(session.environment, session.cache_dir, processes);
   out.configurations = host_configurations(session.environment);
@@ -174,7 +184,7 @@ Result<std::vector<Value>> launch_objects(const Session& session, Project& proje
     ORCH_TRY(const model::LaunchSpec spec, make_launch_spec(project, profile, plan, {}));
     const launch::Host host = launch_host(session, project.processes());
     ORCH_TRY(const std::unique_ptr<launch::Launcher> launcher, launch::make_launcher(spec.launcher, host));
-    out.push_back(launcher->describe(spec));
+    out.push_back(launcher->describe(without_secrets(spec)));
   }
   return out;
 }

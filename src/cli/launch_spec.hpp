@@ -33,6 +33,10 @@ Result<model::LaunchSpec> launch_spec_from(const base::Value& profile, const std
 // The host that launchers of this session work on. `processes` outlives it.
 launch::Host launch_host(const Session& session, sys::ProcessRunner& processes);
 
+// The same with evidence::k_redacted for secrets among arguments, variables and commands: for what is shown. Once words have
+// become the text of a script, nothing can tell any more where a secret ends.
+model::LaunchSpec without_secrets(model::LaunchSpec spec);
+
 // The launch objects of all profiles that have an application.
 Result<std::vector<base::Value>> launch_objects(const Session& session, Project& project,
                                                 const plan::Plan& plan);

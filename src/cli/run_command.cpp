@@ -167,7 +167,7 @@ Result<int> dry_run(const Session& session, Project& project, const LaunchOverri
            make_launch_spec(project, project.profiles().front(), plan, overrides));
   const launch::Host host = launch_host(session, project.processes());
   ORCH_TRY(const std::unique_ptr<launch::Launcher> launcher, launch::make_launcher(spec.launcher, host));
-  const Value shown = evidence::redact(launcher->describe(spec));
+  const Value shown = evidence::redact(launcher->describe(without_secrets(spec)));
   Value document = Value::object({{"schema", "appimage-orch/launch/1"}});
   for (const Value::Member& member : shown.as_object()) document.set(member.key, member.value);
   ORCH_CHECK(print_out(format == OutputFormat::json ? format::to_json(document) : launch_text(shown)));

@@ -73,7 +73,12 @@ void PlainText::step(char c, std::string& out) {
       if (c == k_escape) state_ = State::string_escape;
       return;
     case State::string_escape:
-      state_ = c == '\\' ? State::text : State::string;
+      if (c == '\\') {
+        state_ = State::text;
+        return;
+      }
+      state_ = State::escape;  // the string was never ended: a terminal takes this as the next sequence
+      step(c, out);
       return;
   }
 }

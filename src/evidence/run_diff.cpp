@@ -51,6 +51,7 @@ constexpr std::array k_repeats = {
     RepeatRule{"inputs.environment", "report.environment", RepeatRule::Where::same_rest},
     RepeatRule{"inputs.guest.environment", "report.environment", RepeatRule::Where::same_rest},
     RepeatRule{"inputs.guest.environment", "inputs.environment", RepeatRule::Where::same_rest},
+    RepeatRule{"inputs.guest.environment.MESA_LOADER_DRIVER_OVERRIDE", "inputs.launch.gpu_mode"},
     RepeatRule{"inputs.launch.args", "report.argv"},
     RepeatRule{"inputs.profile.expanded.app.args", "report.argv"},
     RepeatRule{"inputs.launch.muvm_args", "report.argv"},

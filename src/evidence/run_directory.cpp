@@ -62,8 +62,9 @@ Result<std::string> use_out_dir(const Place& place) {
   if (!names.empty() && place.occupied == Place::Occupied::refuse)
     return fail(ErrorKind::usage, fmt::format("the directory '{}' is not empty", base::printable(path)),
                 "name another with --out-dir, or add --force to replace the files of an earlier run");
-  for (const char* name : {"/inputs.json", "/run.log", "/run.report.json", "/run.cast", "/run.txt",
-                           "/guest.record", "/diff.json"})
+  for (const char* name :
+       {"/inputs.json", "/run.log", "/run.report.json", "/run.cast", "/run.txt", "/guest.record",
+        "/diff.json", "/run.log.tail-0", "/run.log.tail-1", "/.run.report.json.reserve"})
     ORCH_CHECK(sys::remove_tree(path + name));
   return path;
 }

@@ -25,7 +25,7 @@ void RunLog::write(std::string_view bytes) {
   seen_ += bytes.size();
   if (!problem_.empty()) return;
   bytes = write_head(bytes);
-  if (!bytes.empty() && problem_.empty()) write_tail(bytes);
+  if (!bytes.empty() && problem_.empty() && !tail_lost_) write_tail(bytes);
 }
 
 // Returns what the limit leaves for the tail.
@@ -40,7 +40,7 @@ std::string_view RunLog::write_head(std::string_view bytes) {
     const ssize_t put = ::write(fd_.get(), bytes.data(), bytes.size());
     if (put < 0 && errno == EINTR) continue;
     if (put <= 0) {
-      cut(put < 0 ? errno : ENOSPC);
+      cut(std::strerror(put < 0 ? errno : ENOSPC));
       return {};
     }
     const std::size_t newline = bytes.substr(0, static_cast<std::size_t>(put)).rfind('\n');
@@ -63,48 +63,56 @@ void RunLog::write_tail(std::string_view bytes) {
     if (!segment.fd) {
       sys::Result<sys::Fd> opened =
           sys::open_file(segment_path(path_, current_), O_RDWR | O_CREAT | O_TRUNC | O_APPEND | O_NOFOLLOW);
-      if (!opened) return cut(ENOSPC);
+      if (!opened) {
+        problem_ = opened.error().what;
+        tail_lost_ = true;
+        return;
+      }
       segment.fd = *std::move(opened);
     }
     const std::string_view piece =
         bytes.substr(0, std::min<std::uint64_t>(size - segment.bytes, bytes.size()));
-    if (const sys::Result<> put = sys::write_all(segment.fd.get(), piece, path_); !put) return cut(ENOSPC);
+    if (const sys::Result<> put = sys::write_all(segment.fd.get(), piece, path_); !put) {
+      problem_ = put.error().what;
+      tail_lost_ = true;
+      return;
+    }
     segment.bytes += piece.size();
     bytes.remove_prefix(piece.size());
   }
 }
 
-void RunLog::append(const Segment& segment) {
+bool RunLog::append(const Segment& segment) {
   constexpr std::size_t k_piece = 256 * 1024;
-  for (std::uint64_t at = 0; at < segment.bytes && problem_.empty();) {
+  for (std::uint64_t at = 0; at < segment.bytes;) {
     const sys::Result<std::string> piece = sys::read_at(segment.fd.get(), at, k_piece, path_);
-    if (!piece || piece->empty()) return cut(EIO);
-    if (!sys::write_all(fd_.get(), *piece, path_)) return cut(ENOSPC);
+    if (!piece || piece->empty()) return false;
+    if (!sys::write_all(fd_.get(), *piece, path_)) return false;
     at += piece->size();
     bytes_ += piece->size();
-    line_end_ = bytes_;
   }
+  return true;
 }
 
 void RunLog::finish() {
   const Segment& older = tail_[1 - current_];
   const Segment& newer = tail_[current_];
-  if (problem_.empty() && newer.fd) {
-    left_out_ = seen_ - bytes_ - older.bytes - newer.bytes;
-    const std::string line = fmt::format("\n[appimage-orch: {} bytes are left out here]\n", left_out_);
-    if (left_out_ != 0 && !sys::write_all(fd_.get(), line, path_)) cut(ENOSPC);
-    append(older);
-    append(newer);
-  }
+  if (!newer.fd) return;
+  left_out_ = seen_ - bytes_ - older.bytes - newer.bytes;
+  const std::string line = fmt::format("\n[appimage-orch: {} bytes are left out here]\n", left_out_);
+  const bool whole =
+      (left_out_ == 0 || sys::write_all(fd_.get(), line, path_)) && append(older) && append(newer);
+  if (!whole && problem_.empty())
+    problem_ = "the end of the log could not be put behind it; it is in " + path_ + ".tail-*";
   for (const unsigned number : {0U, 1U})
     if (tail_[number].fd) {
       tail_[number] = {};
-      ::unlink(segment_path(path_, number).c_str());
+      if (whole) ::unlink(segment_path(path_, number).c_str());
     }
 }
 
-void RunLog::cut(int number) {
-  problem_ = std::strerror(number);
+void RunLog::cut(std::string why) {
+  problem_ = std::move(why);
   if (::ftruncate(fd_.get(), static_cast<off_t>(line_end_)) == 0) bytes_ = line_end_;
 }
 

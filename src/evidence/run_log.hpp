@@ -43,8 +43,8 @@ class RunLog {
   };
   std::string_view write_head(std::string_view bytes);
   void write_tail(std::string_view bytes);
-  void append(const Segment& segment);
-  void cut(int number);
+  bool append(const Segment& segment);
+  void cut(std::string why);
 
   sys::Fd fd_;
   std::string path_;
@@ -56,6 +56,7 @@ class RunLog {
   Segment tail_[2];
   unsigned current_ = 0;  // of the segments: the one that is written
   std::string problem_;
+  bool tail_lost_ = false;  // a part of the tail could not be written
 };
 
 }  // namespace orch::evidence

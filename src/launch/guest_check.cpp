@@ -6,7 +6,9 @@
 #include <fmt/format.h>
 
 #include <fcntl.h>
+#include <unistd.h>
 
+#include <algorithm>
 #include <optional>
 
 namespace orch::launch {
@@ -101,6 +103,7 @@ Result<std::vector<Check>> check_guest(const model::LaunchSpec& spec, Launcher& 
   inside.guest_pre.clear();
   inside.script_shell = "host";
   inside.timeout_ms = k_time_ms;
+  if (!inside.record.empty()) inside.record += "-check";  // a guest may remember a file of the same name
   inside.plain_input = inside.plain_output = true;
   const sys::Environment guest = launcher.guest_environment(spec);
   if (muvm && guest.count("DISPLAY") != 0) inside.environment.emplace_back("ORCH_HOST_DISPLAY", "1");
@@ -111,15 +114,21 @@ Result<std::vector<Check>> check_guest(const model::LaunchSpec& spec, Launcher& 
   context.capture = [&output](std::string_view bytes) { output += bytes; };
   context.input = context.output = nothing.get();
   ORCH_TRY(const Outcome outcome, launcher.run(inside, context));
+  if (!inside.record.empty()) ::unlink(inside.record.c_str());
   std::vector<Check> out = parse_guest_checks(output);
-  if (out.empty())
-    out.push_back({"guest-start", Status::failed,
-                   outcome.error ? outcome.error->what
-                                 : fmt::format("the guest ran no command: {} {}", to_string(outcome.kind),
-                                               outcome.exit_status()),
-                   outcome.error && !outcome.error->hint.empty()
-                       ? outcome.error->hint
-                       : "see what it printed with preflight.guest_check = false"});
+  const auto said = [&out](std::string_view id) {
+    return std::any_of(out.begin(), out.end(), [id](const Check& check) { return check.id == id; });
+  };
+  if (outcome.kind == Outcome::Kind::exited && outcome.status == 0 && said("guest-program")) return out;
+  const bool started = said("guest-start");
+  std::string detail = outcome.error ? outcome.error->what
+                                     : fmt::format("it ended as '{}', status {}", to_string(outcome.kind),
+                                                   outcome.exit_status());
+  out.push_back({started ? "guest-end" : "guest-start", Status::failed,
+                 fmt::format("the look from inside was not finished: {}", detail),
+                 outcome.error && !outcome.error->hint.empty()
+                     ? outcome.error->hint
+                     : "see how the run ends with preflight.guest_check = false"});
   return out;
 }
 

@@ -3,6 +3,10 @@
 #include "base/text.hpp"
 #include "sys/file.hpp"
 
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cerrno>
 #include <charconv>
 #include <vector>
 
@@ -56,7 +60,10 @@ GuestRecord read_guest_record(const std::string& path) {
 
 base::Result<> reserve_guest_record(const std::string& path) {
   constexpr std::size_t k_block = 4096;
-  return sys::write_atomic(path, std::string(k_block, '\n'), sys::Sync::no, 0600);
+  ORCH_TRY(const sys::Fd file, sys::open_file(path, O_WRONLY | O_CREAT | O_NOFOLLOW, 0600));
+  ORCH_CHECK(sys::write_all(file.get(), std::string(k_block, '\n'), path));
+  if (::ftruncate(file.get(), k_block) != 0) return base::fail(base::errno_error(errno, "write", path));
+  return {};
 }
 
 }  // namespace orch::launch

@@ -27,13 +27,19 @@ struct GuestRecord {
 
   // The signal that ended the application, 0 for none. SIGINT and SIGPIPE are not told apart from an exit with 128+N:
   // shells keep silent about them.
-  int signal() const { return ended && *ended > 128 && !message.empty() ? *ended - 128 : 0; }
+  int signal() const {
+    constexpr int k_signal_base = 128;
+    constexpr int k_last_signal = 64;
+    const int number = ended && !message.empty() ? *ended - k_signal_base : 0;
+    return number > 0 && number <= k_last_signal ? number : 0;
+  }
 };
 
 GuestRecord parse_guest_record(std::string_view text);
 // The record at `path`; one that is not there has not started.
 GuestRecord read_guest_record(const std::string& path);
-// Makes the file, its space reserved.
+// Makes the file, its space reserved; one that is there is made empty where it lies, because a guest may remember which file
+// the name stands for.
 base::Result<> reserve_guest_record(const std::string& path);
 
 }  // namespace orch::launch

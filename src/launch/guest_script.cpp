@@ -11,18 +11,21 @@ namespace {
 // The record is opened for reading and writing and not cut: its blocks were reserved beforehand, so a full disk does not
 // matter. `command exec`, because a redirection of plain `exec` that fails ends a POSIX shell.
 constexpr const char* k_open_record =
-    "command exec 4<>\"$1\" || exec 4>/dev/null\nshift\n"
+    "command exec 4<>\"$1\" || {\n  echo \"appimage-orch: no record\" >&2\n  exec 4>/dev/null\n}\nshift\n"
     "read -r orch_x orch_x orch_x orch_x orch_group orch_x </proc/$$/stat\n"
     "echo \"started $$ $orch_group\" >&4\n";
 
 // A shell says which signal ended its child on its own standard error, and nothing of a child that exits with 128+N: so
-// while the program runs that stream is the record, and an inner shell gives the program the real one. Signals that a
-// terminal sends to all are not the outer shell's business; a trap, unlike an ignored signal, is not inherited.
+// while the program runs that stream is the record. The program is started from a subshell that has the real one again: dash
+// prints such a message where a redirection of the command itself leads, and a further shell could print warnings of its
+// own. Signals that a terminal sends to all are not the outer shell's business; a trap, unlike an ignored signal, is not
+// inherited. A prelude may have left `set -e`.
 constexpr const char* k_run_recorded =
+    "set +e +u +x\n"
     "unset orch_x orch_group\n"
     "trap : INT QUIT HUP TERM\n"
     "exec 3>&2 2>&4\n"
-    "/bin/sh -c 'exec \"$@\" 2>&3 3>&- 4>&-' appimage-orch \"$@\"\n"
+    "(\n  exec 2>&3 3>&- 4>&-\n  exec \"$@\"\n)\n"
     "orch_status=$?\n"
     "echo \"ended $orch_status\" >&4\n"
     "exit $orch_status\n";
@@ -83,10 +86,8 @@ std::vector<std::string> guest_script(const GuestCommand& command) {
   script += command.exports + prelude_script(command.prelude, command.prelude_failure, recorded ? 4 : -1);
   script += recorded ? k_run_recorded : "exec \"$@\"\n";
 
-  std::vector<std::string> out = {"-c", script};
-  if (!command.plain) return out;
-  out.emplace_back("sh");
-  out.insert(out.end(), words.begin(), words.end());
+  std::vector<std::string> out = {"-c", script, k_guest_shell_name};
+  if (command.plain) out.insert(out.end(), words.begin(), words.end());
   return out;
 }
 

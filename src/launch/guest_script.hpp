@@ -20,6 +20,10 @@ std::string prelude_script(const std::vector<std::string>& commands,
 // A word for a POSIX shell, of any bytes; bytes that are no UTF-8 become octal escapes of printf.
 std::string shell_word(const std::string& word);
 
+// What the shell calls itself in its messages ($0), and what it prints where the record cannot be written.
+inline constexpr const char* k_guest_shell_name = "appimage-orch";
+inline constexpr const char* k_no_record = "appimage-orch: no record";
+
 struct GuestCommand {
   std::string directory;           // to start in
   std::vector<std::string> words;  // the program and its arguments

@@ -32,6 +32,10 @@ Result<MuvmFeatures> features_for(const std::optional<std::string>& path, const 
 // muvm hands this one on to the guest, where it would point at the host's aarch64 drivers.
 sys::Environment muvm_own_environment(sys::Environment environment) {
   environment.erase("LIBGL_DRIVERS_PATH");
+  // Set but empty is an invalid display for muvm.
+  for (const char* name : {"DISPLAY", "XAUTHORITY"})
+    if (const auto found = environment.find(name); found != environment.end() && found->second.empty())
+      environment.erase(found);
   return environment;
 }
 
@@ -42,9 +46,10 @@ const MuvmState& MuvmLauncher::state(const model::LaunchSpec& spec) {
   const auto runtime_dir = host_.environment.find("XDG_RUNTIME_DIR");
   std::optional<std::string> path = find_muvm(spec.muvm, host_.environment);
   Result<MuvmFeatures> features = features_for(path, host_);
-  VmState vm;
-  if (runtime_dir != host_.environment.end() && spec.vm != "private") vm = look_at_vm(runtime_dir->second);
-  state_.emplace(MuvmState{std::move(path), std::move(features), choose_vm(spec.vm, vm, vm_record_of(spec))});
+  VmChoice vm = choose_vm(spec.vm, {}, vm_record_of(spec));
+  if (runtime_dir != host_.environment.end() && spec.vm != "private")
+    vm = look_for_vm(spec, runtime_dir->second);
+  state_.emplace(MuvmState{std::move(path), std::move(features), std::move(vm)});
   return *state_;
 }
 
@@ -132,7 +137,7 @@ Result<Outcome> MuvmLauncher::attempt(const model::LaunchSpec& spec, const RunCo
   MuvmWatch watch({entry.runtime_dir, spec.record, vm_record_of(spec),
                    std::chrono::milliseconds(spec.exit_wait_ms), std::exchange(entry.gate, std::nullopt)},
                   tail);
-  run.watch = [&watch](pid_t child) { return watch.look(child); };
+  run.watch = [&watch](const sys::PtyRun::Seen& seen) { return watch.look(seen); };
   ORCH_TRY(const sys::PtyEnd end, sys::run_on_pty(run, *context.signals));
   const bool ended_before = watch.guest().ended.has_value();  // before it was asked to
   watch.finish();

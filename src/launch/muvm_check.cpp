@@ -4,10 +4,12 @@
 #include "launch/image_check.hpp"
 #include "launch/muvm_host_check.hpp"
 #include "launch/parts.hpp"
+#include "launch/vm_entry.hpp"
 #include "sys/file.hpp"
 
 #include <fmt/format.h>
 
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -30,7 +32,7 @@ Check check_user(const Host& host) {
   return {"user", Status::ok, fmt::format("uid {}", host.uid), ""};
 }
 
-Check check_runtime_dir(const Host& host) {
+Check check_runtime_dir(const model::LaunchSpec& spec, const Host& host) {
   const std::string path = variable(host, "XDG_RUNTIME_DIR");
   if (path.empty())
     return {"runtime-dir", Status::failed, "XDG_RUNTIME_DIR is not set",
@@ -39,6 +41,23 @@ Check check_runtime_dir(const Host& host) {
     return {"runtime-dir", Status::failed,
             fmt::format("XDG_RUNTIME_DIR '{}' is not writable", base::printable(path)),
             "point it to a directory of yours"};
+  // A run's own directory in it has "/aorch-XXXXXX" more.
+  const std::size_t own = spec.vm == "private" ? 13 : 0;
+  if (path.size() + own > k_longest_runtime_dir)
+    return {"runtime-dir", Status::failed,
+            fmt::format("XDG_RUNTIME_DIR '{}' is too long: muvm's sockets in it could not have a name",
+                        base::printable(path)),
+            "point it to a shorter path, as /run/user/UID"};
+  struct statfs info {};
+  const bool known = ::statfs(path.c_str(), &info) == 0;
+  constexpr auto k_btrfs = 0x9123683E;
+  constexpr auto k_overlayfs = 0x794C7630;
+  if (known && (info.f_type == k_btrfs || info.f_type == k_overlayfs))
+    return {"runtime-dir", Status::warning,
+            fmt::format("'{}' is on a file system whose locks cannot be told from outside: a VM that runs "
+                        "may not be seen",
+                        base::printable(path)),
+            "point XDG_RUNTIME_DIR to a tmpfs, as /run/user/UID"};
   return {"runtime-dir", Status::ok, path, ""};
 }
 
@@ -109,16 +128,34 @@ Check check_gpu_mode(const model::LaunchSpec& spec, const MuvmState& state) {
           "update muvm to 0.5.0 or later, or use --gpu-mode drm"};
 }
 
+// Options of muvm that this tool passes by itself; again they would slide into the application's command line.
+constexpr std::array k_own_options = {"--interactive", "--tty", "--emu",  "--gpu-mode",
+                                      "--fex-image",   "--env", "--help", "--"};
+constexpr std::array k_once_options = {"--mem", "--vram", "--passt-socket", "--merged-rootfs",
+                                       "--privileged"};
+
+Check bad_argument(const std::string& word, const char* why) {
+  return {"muvm-args", Status::failed,
+          fmt::format("'{}' in [launch] muvm_args: {}", base::printable(word), why),
+          "take it out of [launch] muvm_args; images, GPU mode and variables have keys of their own"};
+}
+
 Check check_arguments(const model::LaunchSpec& spec, const MuvmState& state) {
   if (!state.features) return {"muvm-args", Status::skipped, "muvm's options are not known", ""};
+  std::vector<std::string> seen;
   for (const std::string& word : spec.muvm_args) {
-    if (word.substr(0, 2) != "--") continue;
+    if (word.substr(0, 1) != "-") continue;  // the value of an option before it
     const std::string name = word.substr(0, word.find('='));
-    if (name != "--" && state.features->has(name)) continue;
-    return {
-        "muvm-args", Status::failed,
-        fmt::format("this muvm has no option '{}': it would go to the application", base::printable(name)),
-        "take it out of [launch] muvm_args"};
+    const auto is_one_of = [&name](const auto& list) {
+      return std::find(list.begin(), list.end(), name) != list.end();
+    };
+    if (word.substr(0, 2) != "--") return bad_argument(word, "only long options are known here");
+    if (is_one_of(k_own_options)) return bad_argument(word, "appimage-orch sets it by itself");
+    if (!state.features->has(name))
+      return bad_argument(word, "this muvm has no such option, it would go to the application");
+    if (is_one_of(k_once_options) && is_one_of(seen))
+      return bad_argument(word, "muvm takes it once, the second would go to the application");
+    seen.push_back(name);
   }
   return {"muvm-args", Status::ok, "", ""};
 }
@@ -133,7 +170,7 @@ bool is_hidden_in_guest(const std::string& path) {
 
 std::vector<Check> check_muvm(const model::LaunchSpec& spec, const Host& host, const MuvmState& state) {
   std::vector<Check> out = {
-      check_user(host),  check_runtime_dir(host), check_program(state),        check_stack(spec),
+      check_user(host),  check_runtime_dir(spec, host), check_program(state),        check_stack(spec),
       check_paths(spec), check_vm(spec, state),   check_gpu_mode(spec, state), check_arguments(spec, state),
       check_entry(spec)};
   for (Check& check : check_muvm_host(spec, host, state)) out.push_back(std::move(check));

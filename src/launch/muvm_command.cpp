@@ -3,6 +3,7 @@
 #include "base/text.hpp"
 #include "launch/exec_error.hpp"
 #include "launch/guest_script.hpp"
+#include "sys/file.hpp"
 
 #include <fmt/format.h>
 
@@ -36,6 +37,12 @@ std::vector<std::string> prelude_of(const model::LaunchSpec& spec) {
   std::vector<std::string> out;
   for (const std::string& command : spec.guest_pre) out.push_back(expand_appdir(command, spec.appdir));
   return out;
+}
+
+// As muvm tells (env.rs).
+bool is_apple_machine() {
+  const sys::Result<std::string> names = sys::read_file("/proc/device-tree/compatible");
+  return names && names->find("apple,arm-platform") != std::string::npos;
 }
 
 // AppRun, or FEX's shell with it.
@@ -88,6 +95,8 @@ sys::Environment muvm_guest_environment(const model::LaunchSpec& spec, const sys
   for (const char* name : k_handed_on)
     if (const auto found = host.find(name); found != host.end()) out[name] = found->second;
   out.erase("LIBGL_DRIVERS_PATH");  // muvm.cpp keeps it from muvm
+  if (is_apple_machine() && out.count("MESA_LOADER_DRIVER_OVERRIDE") == 0)
+    out["MESA_LOADER_DRIVER_OVERRIDE"] = "asahi";
   if (out.count("LANG") + out.count("LC_CTYPE") + out.count("LC_ALL") == 0) out["LANG"] = "C.UTF-8";
   out["GTK_IM_MODULE"] = out["QT_IM_MODULE"] = "xim";
   const Pairs given = muvm_environment(spec, host);

@@ -159,6 +159,8 @@ Check check_memory() {
 std::vector<Check> check_muvm_host(const model::LaunchSpec& spec, const Host& host, const MuvmState& state) {
   std::vector<Check> out = {check_account(host), check_emulator(host), check_display(host),
                             check_execute_pre(host), check_fex_config(spec, host)};
+  const bool udevd_elsewhere = std::any_of(spec.environment.begin(), spec.environment.end(),
+                                           [](const auto& pair) { return pair.first == "MUVM_UDEVD_PATH"; });
   const auto add = [&out](const char* id, bool ok, const char* detail, const char* remedy) {
     out.push_back(warn_unless(ok, id, detail, remedy));
   };
@@ -174,8 +176,7 @@ std::vector<Check> check_muvm_host(const model::LaunchSpec& spec, const Host& ho
   add("fex-data", sys::exists("/usr/share/fex-emu") || sys::exists("/usr/local/share/fex-emu"),
       "neither /usr/share/fex-emu nor /usr/local/share/fex-emu exists: FEX is told of no root image",
       "install FEX's data files");
-  add("udevd",
-      ::access("/usr/lib/systemd/systemd-udevd", X_OK) == 0 || !variable(host, "MUVM_UDEVD_PATH").empty(),
+  add("udevd", ::access("/usr/lib/systemd/systemd-udevd", X_OK) == 0 || udevd_elsewhere,
       "/usr/lib/systemd/systemd-udevd is not there",
       "install systemd's udev, or set MUVM_UDEVD_PATH by --env (muvm 0.5)");
   add("resolv-conf", sys::exists("/etc/resolv.conf"),

@@ -1,6 +1,7 @@
 #include "launch/muvm_outcome.hpp"
 
 #include "base/text.hpp"
+#include "launch/guest_script.hpp"
 #include "launch/parts.hpp"
 
 #include <fmt/format.h>
@@ -167,10 +168,12 @@ Outcome failed(ErrorKind kind, std::string what, std::string hint, std::string d
 
 // What the shell that becomes the application says when it cannot (guest_script.cpp gives it its name).
 std::string exec_message(const std::string& output) {
-  constexpr std::string_view k_shell = "appimage-orch: ";
+  const std::string shell = fmt::format("{}: ", k_guest_shell_name);
   std::string out;
-  for (const std::string_view line : base::split(output, '\n'))
-    if (begins_with(line, k_shell)) out = std::string(line.substr(k_shell.size()));
+  for (const std::string_view line : base::split(output, '\n')) {
+    const bool own = begins_with(line, shell + "guest-pre") || begins_with(line, k_no_record);
+    if (begins_with(line, shell) && !own) out = std::string(line.substr(shell.size()));
+  }
   return out;
 }
 
@@ -200,7 +203,7 @@ std::optional<Outcome> recorded(const MuvmEnd& end) {
   if (guest.no_directory)
     return failed(ErrorKind::not_found, "the working directory could not be entered in the VM",
                   "start it from a directory below your home directory", "guest record");
-  if (guest.prelude) return prelude_failed(*guest.prelude);
+  if (guest.prelude) return prelude_failed(*guest.prelude, "guest record");
   if (end.signal != 0) return std::nullopt;
   if (guest.started && !last_message(end))
     return failed(ErrorKind::io, "the VM ended before the application did",

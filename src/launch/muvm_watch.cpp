@@ -1,8 +1,10 @@
 #include "launch/muvm_watch.hpp"
 
+#include "launch/guest_script.hpp"
 #include "sys/process_tree.hpp"
 
 #include <algorithm>
+#include <string_view>
 
 namespace orch::launch {
 
@@ -11,9 +13,11 @@ using Clock = std::chrono::steady_clock;
 
 namespace {
 
-constexpr milliseconds k_often{10};  // until it is known whose VM it is
-constexpr milliseconds k_now_and_then{100};
-constexpr milliseconds k_gate_limit{60'000};  // a boot that takes longer does not keep others from looking
+constexpr milliseconds k_often{10};  // until the guest has begun
+constexpr milliseconds k_now_and_then{200};
+constexpr milliseconds k_seldom{1000};
+constexpr milliseconds k_gate_limit{60'000};   // a boot that takes longer does not keep others from looking
+constexpr milliseconds k_input_limit{60'000};  // nor its input for ever
 
 // muvm itself, or what a wrapper around it started.
 bool is_ours(pid_t holder, pid_t child) {
@@ -26,44 +30,66 @@ bool is_ours(pid_t holder, pid_t child) {
 }  // namespace
 
 MuvmWatch::MuvmWatch(Setting setting, const OutputTail& output)
-    : setting_(std::move(setting)), output_(&output), begin_(Clock::now()) {}
+    : setting_(std::move(setting)), output_(&output), begin_(Clock::now()), last_output_(begin_) {}
 
 MuvmWatch::~MuvmWatch() {
   if (holder_ && reused_ == false) remove_vm_record(setting_.runtime_dir, *holder_);
 }
 
+// Until the guest has begun: the VM that was to be joined may end while muvm starts, and then muvm's own takes its place.
 void MuvmWatch::look_at_lock(pid_t child) {
-  if (reused_) return;
+  if (reused_ && (started_ || !*reused_)) return;
   const VmState state = look_at_vm(setting_.runtime_dir);
   if (!state.holder) return;
   holder_ = *state.holder;
   reused_ = *holder_ == 0 || !is_ours(*holder_, child);
   // A VM without a record is foreign to others; that is the worst that follows if it cannot be written.
   if (!*reused_) (void)leave_vm_record(setting_.runtime_dir, setting_.wanted, *holder_);
-  setting_.gate.reset();
 }
 
 void MuvmWatch::look_at_guest() {
-  if (setting_.record.empty() || ended_) return;
-  guest_ = read_guest_record(setting_.record);
-  if (guest_.started && !started_) started_ = Clock::now();
+  if (ended_) return;
+  if (!setting_.record.empty()) guest_ = read_guest_record(setting_.record);
+  if (!started_ && (guest_.started || output_->text().find(k_no_record) != std::string::npos))
+    started_ = Clock::now();
+  if (!guest_.started && started_)
+    guest_ = {};  // the guest could not write it: messages and status have to do
   if (guest_.ended || guest_.prelude || guest_.no_directory) ended_ = Clock::now();
 }
 
-sys::PtyRun::Watched MuvmWatch::look(pid_t child) {
-  look_at_lock(child);
-  look_at_guest();
+// muvm#123. Not while its output has nobody to take it, nor while it waits for other commands of its VM.
+bool MuvmWatch::stays_behind(const sys::PtyRun::Seen& seen) {
   const Time now = Clock::now();
-  if (setting_.gate && now - begin_ > k_gate_limit) setting_.gate.reset();
-  // A VM stays as long as others run in it, and muvm says so.
-  constexpr const char* k_others = "launched through this muvm server to exit";
-  if (ended_ && now - *ended_ >= setting_.exit_wait && output_->text().find(k_others) == std::string::npos) {
-    hung_ = true;
-    return {std::nullopt, true, true};
+  if (seen.bytes != bytes_ || seen.blocked) last_output_ = now;
+  bytes_ = seen.bytes;
+  if (!ended_ || setting_.exit_wait == milliseconds(0)) return false;
+  constexpr std::string_view k_waiting = "Waiting for ";
+  constexpr std::string_view k_others = " other commands launched through this muvm server to exit";
+  const std::size_t others = output_->text().rfind(k_others);
+  if (others != std::string::npos) {
+    const std::size_t begin = output_->text().rfind(k_waiting, others);
+    const bool none =
+        begin != std::string::npos &&
+        output_->text().compare(begin + k_waiting.size(), others - begin - k_waiting.size(), "0") == 0;
+    if (!none) return false;
   }
+  return now - std::max(*ended_, last_output_) >= setting_.exit_wait;
+}
+
+sys::PtyRun::Watched MuvmWatch::look(const sys::PtyRun::Seen& seen) {
+  look_at_lock(seen.child);
+  look_at_guest();
+  const auto since = Clock::now() - begin_;
+  if ((reused_ && (started_ || setting_.record.empty())) || since > k_gate_limit) setting_.gate.reset();
+  sys::PtyRun::Watched out;
+  hung_ = hung_ || stays_behind(seen);
+  out.end = hung_;
+  out.over = ended_.has_value();
   // muvm drops what was typed before it took the terminal.
-  const bool takes_input = setting_.record.empty() || started_;
-  return {reused_ && started_ ? k_now_and_then : k_often, false, takes_input};
+  out.takes_input = setting_.record.empty() || started_ || since > k_input_limit;
+  out.again = started_ ? k_now_and_then : setting_.record.empty() && reused_ ? k_seldom : k_often;
+  if (hung_) out.again.reset();
+  return out;
 }
 
 void MuvmWatch::finish() {

@@ -18,10 +18,10 @@ class MuvmWatch {
  public:
   struct Setting {
     std::string runtime_dir;
-    std::string record;  // the guest's; may be empty
-    VmRecord wanted;     // left beside the lock of a VM that this muvm starts
-    std::chrono::milliseconds exit_wait{10'000};
-    // Held until it is known whose VM it is: who looks meanwhile would find a VM without a record.
+    std::string record;                           // the guest's; may be empty
+    VmRecord wanted;                              // left beside the lock of a VM that this muvm starts
+    std::chrono::milliseconds exit_wait{10'000};  // of silence, after the application's end; 0: for ever
+    // Held until the guest has begun: who looks meanwhile would find a VM without a record, or one that does not answer.
     std::optional<sys::FileLock> gate;
   };
   // `output` outlives this.
@@ -30,7 +30,7 @@ class MuvmWatch {
   MuvmWatch& operator=(const MuvmWatch&) = delete;
   ~MuvmWatch();  // takes the record beside the lock away
 
-  sys::PtyRun::Watched look(pid_t child);
+  sys::PtyRun::Watched look(const sys::PtyRun::Seen& seen);
   // After the end of muvm.
   void finish();
 
@@ -46,10 +46,13 @@ class MuvmWatch {
   using Time = std::chrono::steady_clock::time_point;
   void look_at_lock(pid_t child);
   void look_at_guest();
+  bool stays_behind(const sys::PtyRun::Seen& seen);
 
   Setting setting_;
   const OutputTail* output_;
   Time begin_;
+  Time last_output_;
+  std::uint64_t bytes_ = 0;
   std::optional<Time> started_, ended_, finished_;
   std::optional<bool> reused_;
   std::optional<pid_t> holder_;

@@ -53,6 +53,14 @@ Result<Pipe> make_pipe() {
   return Pipe{sys::Fd(ends[0]), sys::Fd(ends[1])};
 }
 
+// For the program that this process becomes: dup2 onto itself would leave close-on-exec set.
+void hand_on(int fd, int as) {
+  if (fd == as)
+    ::fcntl(fd, F_SETFD, 0);
+  else
+    ::dup2(fd, as);
+}
+
 void send(int fd, const SetupFailure& failure) {
   (void)sys::write_all(fd, encode(failure), "the launcher's pipe");
 }
@@ -241,7 +249,7 @@ Result<NativeLauncher::Attempt> NativeLauncher::attempt(const model::LaunchSpec&
       send(pipe.write.get(), *failure);
       return 125;
     }
-    if (!spec.guest_pre.empty()) ::dup2(pipe.write.get(), k_prelude_fd);
+    if (!spec.guest_pre.empty()) hand_on(pipe.write.get(), k_prelude_fd);
     ::execve(call.program(), call.argv(), call.environment());
     const int number = errno;
     const ExecError why = explain_exec(number, call.program());
@@ -255,7 +263,7 @@ Result<NativeLauncher::Attempt> NativeLauncher::attempt(const model::LaunchSpec&
   Attempt out{outcome_of(end), decode(said)};
   constexpr std::string_view k_prelude = "pre ";
   if (said.starts_with(k_prelude) && out.outcome.kind == Outcome::Kind::exited)
-    out.outcome = prelude_failed(std::atoi(said.c_str() + k_prelude.size()));
+    out.outcome = prelude_failed(std::atoi(said.c_str() + k_prelude.size()), "set-up");
   if (out.failure) {
     const int status = out.failure->step == "exec" ? end.status : 0;
     out.outcome = failed_outcome(status, setup_error(*out.failure, view.privilege));

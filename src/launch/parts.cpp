@@ -51,10 +51,13 @@ Outcome outcome_of(const sys::PtyEnd& end) {
   }
   if (!end.ended.empty()) {
     std::vector<std::string> names;
-    for (const sys::ProcessName& process : end.ended) names.push_back(base::printable(process.name));
-    out.warnings.push_back(
-        fmt::format("processes that still ran at the end were ended, as a VM's end does it: {}",
-                    base::join(names, ", ")));
+    for (const sys::ProcessName& process : end.ended)
+      if (!process.name.starts_with("passt"))
+        names.push_back(base::printable(process.name));  // muvm's own helper
+    if (!names.empty())
+      out.warnings.push_back(
+          fmt::format("processes that still ran at the end were ended, as a VM's end does it: {}",
+                      base::join(names, ", ")));
   }
   if (end.output_lost)
     out.warnings.emplace_back("standard output took not all of the output; run.log has it");
@@ -71,12 +74,12 @@ Outcome failed_outcome(int status, base::Error error) {
   return out;
 }
 
-Outcome prelude_failed(int status) {
+Outcome prelude_failed(int status, std::string determined_by) {
   Outcome out = failed_outcome(
       0, {base::ErrorKind::step,
           fmt::format("a guest_pre command ended with status {}, so the application was not started", status),
           "mend it (`exit` in it ends the launch), or set [launch] guest_pre_failure = \"warn\""});
-  out.determined_by = "guest record";
+  out.determined_by = std::move(determined_by);
   return out;
 }
 

@@ -48,7 +48,7 @@ Outcome outcome_of(const sys::PtyEnd& end);
 Outcome failed_outcome(int status, base::Error error);
 
 // The prelude ended the launch: guest_pre_failure = "stop", or a command that called `exit`.
-Outcome prelude_failed(int status);
+Outcome prelude_failed(int status, std::string determined_by);
 
 // Known lines of a failed run's output become advice.
 void add_advice(std::string_view output, Outcome& out);

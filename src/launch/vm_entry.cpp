@@ -8,7 +8,9 @@
 #include <poll.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
+#include <thread>
 
 namespace orch::launch {
 
@@ -53,20 +55,22 @@ void link_if_there(const std::string& from, const std::string& to) {
   [[maybe_unused]] const int result = ::symlink(from.c_str(), to.c_str());
 }
 
+constexpr const char* k_gate = "/appimage-orch.lock";
+
 std::string variable(const sys::Environment& environment, const char* name, const char* otherwise) {
   const auto found = environment.find(name);
   return found == environment.end() || found->second.empty() ? otherwise : found->second;
 }
 
-Result<bool> take_gate(VmEntry& entry, const RunContext& context) {
-  const Clock::time_point deadline = Clock::now() + k_gate_wait;
+// False: the entry says why not.
+Result<bool> take_gate(VmEntry& entry, const RunContext& context, milliseconds patience) {
+  const Clock::time_point deadline = Clock::now() + std::max(k_gate_wait, patience);
   bool told = false;
   for (;;) {
-    ORCH_TRY(entry.gate,
-             sys::FileLock::acquire(entry.runtime_dir + "/appimage-orch.lock", sys::FileLock::Wait::no));
+    ORCH_TRY(entry.gate, sys::FileLock::acquire(entry.runtime_dir + k_gate, sys::FileLock::Wait::no));
     if (entry.gate) return true;
     if (Clock::now() > deadline) {
-      entry.refused = refusal("another run of appimage-orch has been starting a VM for 30 s");
+      entry.refused = refusal("another run of appimage-orch has been starting a VM all the time");
       return false;
     }
     if (!told && context.notify) context.notify("waiting for another run to start its VM");
@@ -95,6 +99,19 @@ PrivateRuntime::~PrivateRuntime() {
   if (!path_.empty()) (void)sys::remove_tree(path_);
 }
 
+VmChoice look_for_vm(const model::LaunchSpec& spec, const std::string& runtime_dir) {
+  const Clock::time_point deadline = Clock::now() + k_gate_wait;
+  for (;;) {
+    VmChoice out = choose_vm(spec.vm, look_at_vm(runtime_dir), vm_record_of(spec));
+    if (out.kind != VmChoice::Kind::refuse || Clock::now() > deadline) return out;
+    // Between the lock of a VM and its record lies a moment, in which the run that starts it holds the gate.
+    const auto gate = sys::FileLock::acquire(runtime_dir + k_gate, sys::FileLock::Wait::no);
+    const bool held = gate && !gate->has_value();
+    if (!held) return choose_vm(spec.vm, look_at_vm(runtime_dir), vm_record_of(spec));
+    std::this_thread::sleep_for(k_pause);
+  }
+}
+
 Result<VmEntry> enter_vm(const model::LaunchSpec& spec, const Host& host, const RunContext& context) {
   VmEntry out;
   out.runtime_dir = variable(host.environment, "XDG_RUNTIME_DIR", "");
@@ -103,12 +120,13 @@ Result<VmEntry> enter_vm(const model::LaunchSpec& spec, const Host& host, const 
     out.runtime_dir = out.own->path();
     return out;
   }
-  ORCH_TRY(const bool gate, take_gate(out, context));
-  if (!gate) return out;
   const VmRecord wanted = vm_record_of(spec);
-  const Clock::time_point deadline = Clock::now() + milliseconds(spec.vm_wait_ms);
+  const milliseconds patience(spec.vm_wait_ms);
+  const Clock::time_point deadline = Clock::now() + patience;
   bool told = false;
   for (;;) {
+    ORCH_TRY(const bool gate, take_gate(out, context, patience));
+    if (!gate) return out;
     out.choice = choose_vm(spec.vm, look_at_vm(out.runtime_dir), wanted);
     const bool wait = out.choice.kind == VmChoice::Kind::wait;
     if (!wait && out.choice.kind != VmChoice::Kind::refuse) return out;
@@ -118,10 +136,12 @@ Result<VmEntry> enter_vm(const model::LaunchSpec& spec, const Host& host, const 
                                      ? fmt::format("; waited {} for its end", base::human_seconds(seconds))
                                      : "";
       out.refused = refusal(out.choice.detail + waited);
+      out.gate.reset();
       return out;
     }
     if (!told && context.notify) context.notify(out.choice.detail + ": waiting for its end");
     told = true;
+    out.gate.reset();  // others may be able to join it
     if (pause(context)) continue;
     out.refused = interrupted(context);
     return out;

@@ -40,6 +40,9 @@ struct VmEntry {
   std::optional<Outcome> refused;  // instead: why there is no way in, or that the user did not want to wait
 };
 
+// What a look says now, for plans and checks. It waits only while another run of this tool starts a VM.
+VmChoice look_for_vm(const model::LaunchSpec& spec, const std::string& runtime_dir);
+
 // Waits as the spec allows, telling the user what for; signals end the wait. An Error: no directory, no lock.
 Result<VmEntry> enter_vm(const model::LaunchSpec& spec, const Host& host, const RunContext& context);
 

@@ -223,7 +223,7 @@ class Relay {
     };
     if (background) sooner(k_foreground_check);
     if (kill_at_) sooner(until(*kill_at_));
-    if (run_.timeout && !kill_at_) sooner(until(start_ + *run_.timeout));
+    if (run_.timeout && !kill_at_ && !over_) sooner(until(start_ + *run_.timeout));
     if (watch_at_) sooner(until(*watch_at_));
     return left ? static_cast<int>(std::min<milliseconds::rep>(left->count(), 60'000)) : -1;
   }
@@ -244,6 +244,7 @@ class Relay {
       return;
     }
     const std::string_view bytes(piece.data(), static_cast<std::size_t>(got));
+    bytes_ += bytes.size();
     if (run_.capture) run_.capture(bytes);
     if (output_open_) shown_.append(bytes);
   }
@@ -308,8 +309,9 @@ class Relay {
   bool watch() {
     watch_at_.reset();
     if (!run_.watch) return false;
-    const PtyRun::Watched seen = run_.watch(child_);
+    const PtyRun::Watched seen = run_.watch({child_, bytes_, shown_.size() >= k_buffer});
     held_ = !seen.takes_input;
+    over_ = seen.over;
     if (seen.again) watch_at_ = Monotonic::now() + *seen.again;
     return seen.end;
   }
@@ -344,8 +346,9 @@ class Relay {
       ::kill(child_, SIGKILL);
       for (const ProcessName& process : descendants(spare_)) ::kill(process.pid, SIGKILL);
       kill_at_ = now + run_.grace;
-    } else if (!kill_at_ && run_.timeout && now >= start_ + *run_.timeout) {
+    } else if (!kill_at_ && run_.timeout && !over_ && now >= start_ + *run_.timeout) {
       watch();
+      if (over_) return;
       end_.timed_out = true;
       ask_to_end(SIGTERM);
     }
@@ -388,6 +391,8 @@ class Relay {
   std::string typed_;  // on its way to the child
   bool reading_;
   bool held_ = false;
+  bool over_ = false;
+  std::uint64_t bytes_ = 0;
   bool open_line_ = false;
   bool output_open_ = true;
   bool at_end_ = false;

@@ -7,6 +7,7 @@
 #include "sys/signals.hpp"
 
 #include <chrono>
+#include <cstdint>
 #include <functional>
 #include <optional>
 #include <string>
@@ -34,12 +35,18 @@ struct PtyRun {
 
   // Looks now and then at what is outside of the child (a VM's lock, a file that it writes): soon after the start, then
   // whenever the time that it gave has passed, and before the child is asked to end. nullopt: not again.
+  struct Seen {
+    pid_t child = 0;
+    std::uint64_t bytes = 0;  // of output so far
+    bool blocked = false;     // output waits for somebody to take it
+  };
   struct Watched {
     std::optional<std::chrono::milliseconds> again;
     bool end = false;         // ask the child to end, as a time limit does
     bool takes_input = true;  // false: nothing of an input that is no terminal is typed yet
+    bool over = false;        // what the time limit is for has ended: it does not count any more
   };
-  std::function<Watched(pid_t child)> watch;
+  std::function<Watched(const Seen& seen)> watch;
 };
 
 struct PtyEnd {

@@ -10,11 +10,11 @@ REPORT = {
     "schema": "appimage-orch/run-report/1", "outcome": "exited", "status": 3, "signal": None, "determined_by": "message",
     "launcher": "muvm", "argv": ["/usr/bin/muvm", "--emu=fex", "-f", "/i/base.erofs", "-e", "A=1", "--", "/bin/sh", "-c", "exec \"$@\"", "sh", "/t/AppRun"],
     "images": [{"path": "/i/base.erofs", "role": "base", "digest": "1" * 64}, {"path": "/i/deps.erofs", "role": "deps", "digest": None}],
-    "vm_reused": False, "exit_status": 3, "tool_version": "0.1.0", "profile": "hello", "app": {"path": "/a/Hello.AppImage", "sha256": "2" * 64},
-    "pid": 7, "boot_id": "b", "started": "2026-01-02T03:04:05.000Z", "ended": "2026-01-02T03:04:07.500Z", "log": {"bytes": 6, "truncated": False},
+    "vm_reused": False, "forced": False, "exit_status": 3, "tool_version": "0.1.0", "profile": "hello", "app": {"path": "/a/Hello.AppImage", "sha256": "2" * 64},
+    "pid": 7, "boot_id": "b", "started": "2026-01-02T03:04:05.000Z", "ended": "2026-01-02T03:04:07.500Z", "log": {"bytes": 6, "truncated": False, "left_out": 0},
     "phases": [{"name": "build", "seconds": 0.25}, {"name": "preflight", "seconds": 0.05}, {"name": "launch", "seconds": 2.2}],
     "warnings": ["a warning that is long enough to be broken where the line of a terminal with eighty columns ends"],
-    "advice": ["do this next"], "error": {"what": "what failed", "where": "p.toml:3:1", "hint": "do that first"},
+    "advice": ["do this next"], "signatures": [], "error": {"what": "what failed", "where": "p.toml:3:1", "hint": "do that first"},
     "raw": {"status": 3, "signal": 0}, "environment": {"A": "1", "B": "two words"},
     "checks": [{"id": "machine", "status": "ok", "detail": "fine", "remedy": ""}, {"id": "kvm", "status": "warning", "detail": "slow", "remedy": "x"}],
     "verify": {"ok": True, "missing": []}}
@@ -23,8 +23,8 @@ INPUTS = {
     "profile": {"name": "hello", "expanded": {"name": "hello", "app": {"env": {"A": "1"}}}, "verbatim": "name = \"hello\"\n"},
     "paths": {"profile": "/p/hello.toml", "chain": ["/p/hello.toml", "/d/asahi.toml"], "evidence": "/e", "cache": "/c", "directory": "/w"},
     "launch": None, "command": None, "tools": [{"name": "muvm", "path": "/usr/bin/muvm", "version": "0.4.0 or later"}, {"name": "FEX", "path": None, "version": None}],
-    "host": {"kernel": "6.1.0", "machine": "aarch64", "os": "An OS", "page_size": 16384, "cpus": 8, "memory_bytes": 17179869184, "boot_id": "b"},
-    "environment": {"HOME": "/home/u"}}
+    "host": {"kernel": "6.1.0", "machine": "aarch64", "os": "An OS", "page_size": 16384, "cpus": 8, "memory_bytes": 17179869184, "boot_id": "b", "soc": None, "gpu_drivers": {}},
+    "environment": {"HOME": "/home/u"}, "guest": None, "configuration": [], "redacted": "secrets"}
 
 
 class MadeUp(lib.TestCase):

@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import sys
+import tempfile
 from pathlib import Path
 
 from tests.integration import lib
@@ -49,9 +50,10 @@ class MuvmCase(LaunchCase):
         self.user, self.home = self.as_user()
         self.prefix = passwd_entry(self.home, self.user)
         self.bin = self.home / "bin"
-        self.runtime = self.home / "runtime"
+        self.runtime = Path(tempfile.mkdtemp(prefix="rt-"))  # not below a long name: sockets' names are short
+        self.addCleanup(shutil.rmtree, self.runtime, True)
         self.scratch = self.home / "scratch"
-        for folder in (self.bin, self.runtime, self.scratch):
+        for folder in (self.bin, self.scratch):
             folder.mkdir(mode=0o700)
         install_muvm(self.bin)
         if lib.is_root():

@@ -4,10 +4,12 @@ import fcntl
 import json
 import os
 import shutil
+import signal
 import unittest
 from pathlib import Path
 
 from tests.integration import lib
+from tests.integration.launching import wait_for
 from tests.integration.muvm import MuvmCase
 
 
@@ -25,7 +27,7 @@ class CommandLine(MuvmCase):
             "-e", "FEX_ROOTFS=/run/fex-emu/rootfs", "-e", "TERM=xterm", "-e", f"APPDIR={appdir}",
             "-e", f"APPIMAGE={profile.parent}/Hello.AppImage", "-e", f"ARGV0={profile.parent}/Hello.AppImage",
             "-e", f"OWD={self.home}", "-e", "A=b c", "--", "/bin/sh", "-c",
-            argv[-7], "sh", f"{self.evidence(self.home)}/guest.record", str(self.home), f"{appdir}/AppRun", "x", "y z"])
+            argv[-7], "appimage-orch", f"{self.evidence(self.home)}/guest.record", str(self.home), f"{appdir}/AppRun", "x", "y z"])
         self.assertIn('cd -- "$1" || { echo directory >&4; exit 125; }', argv[-7])
         self.assertEqual(record["terminals"], [True, True, True])
         self.assertEqual(report["launcher"], "muvm")
@@ -109,6 +111,34 @@ class CommandLine(MuvmCase):
         self.assertEqual(diff("one", "two", 0), [])
         self.assertEqual(diff("three", "four", 1), [("report.environment.A", "1", "2")])
         self.assertEqual(diff("one", "three", 1), [("report.environment.A", None, "1")])
+
+    def test_what_shells_and_loaders_print_is_no_signal(self):
+        """Only a line of the shell about its child is; preludes may leave any setting, and messages of their own."""
+        settings = ("set -e", "set -u", "set -x", "export LC_ALL=no_SUCH.UTF-8", "export LD_PRELOAD=/no/where.so", "( exit 4 )")
+        listed = ", ".join(f'"{command}"' for command in settings)
+        profile = self.app('exit "$1"', profile=f"[launch]\nguest_pre = [{listed}]\n")
+        self.running(self.app("echo ready; read line"))
+        for joined in (True, False):
+            for status in (0, 3, 126, 127, 130, 139, 200, 255):
+                self.muvm(profile, "--out-dir", self.home / "run", "--force", "--", str(status), status=status)
+                report = self.report(folder=self.home / "run")
+                self.assertEqual((report["outcome"], report["status"], report["determined_by"]), ("exited", status, "guest record"))
+                self.assertEqual(report["vm_reused"], joined)
+            os.kill(int((self.runtime / "krun/double.pid").read_text()), signal.SIGTERM)
+            wait_for(lambda: not list(self.runtime.glob("*.appimage-orch")), "the end of the VM")
+
+    def test_secrets_are_in_no_document_even_where_words_become_a_script(self):
+        self.muvm(self.app("exit 0"), "--env", "my_token=hunter2 x", "--", "--password=hunter2 horse", "--help", "--token", "hunter2", "TOKEN=it's hunter2")
+        for name in ("inputs.json", "run.report.json"):
+            text = (self.evidence(self.home) / name).read_text()
+            self.assertNotIn("hunter2", text)
+            self.assertNotIn("horse", text)
+
+    def test_options_that_the_tool_passes_itself(self):
+        for word in ("--tty", "--emu=fex", "-f", "--no-such", "--"):
+            ran = self.muvm(self.app("exit 0", profile=f'[launch]\nmuvm_args = ["{word}"]\n'), status=125)
+            self.assertIn(f"'{word}' in [launch] muvm_args", ran.stderr)
+        self.muvm(self.app("exit 0", profile='[launch]\nmuvm_args = ["--mem=100", "--vram", "50"]\n'))
 
     def test_an_emulated_shell_for_apprun(self):
         profile = self.app("echo from $0 with $1", profile='[launch]\nscript_shell = "fexbash"\n')

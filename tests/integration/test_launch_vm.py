@@ -3,6 +3,7 @@
 import os
 import shutil
 import signal
+import time
 import unittest
 
 from tests.integration import lib
@@ -65,6 +66,28 @@ class Sharing(MuvmCase):
         reused = sorted(self.report(folder=self.folder(f"run-{i}"))["vm_reused"] for i in range(6))
         self.assertEqual([r["reused"] for r in self.records()[1:]].count(True), sum(reused))
         self.assertGreaterEqual(sum(reused), 1)
+
+    def test_a_time_limit_counts_for_the_application_alone(self):
+        """Not for the VM, which others still use."""
+        profile = self.app("echo ready; sleep 0.2; exit 5")
+        self.muvm(profile, status=5)
+        one = self.running(profile, "--timeout", "2s", "--out-dir", self.folder("one"))
+        two = self.running(self.app(WAITS))
+        self.assertFalse(wait_for(lambda: b"Waiting for 1 other" in (self.folder("one") / "run.log").read_bytes(), "the wait") is None)
+        time.sleep(2.5)
+        self.end(two)
+        self.assertEqual(one.wait(), 5)
+        self.assertEqual(self.report(folder=self.folder("one"))["outcome"], "exited")
+
+    def test_who_waits_keeps_nobody_from_joining(self):
+        one = self.first()
+        profile = self.app("exit 3")
+        waiting = self.muvm_terminal(self.app("exit 0", profile='[launch]\nvm_wait = "30s"\n'), "--image", self.upper("x"))
+        waiting.read_until(b"waiting for its end")
+        self.muvm(profile, "--out-dir", self.folder("two"), status=3)
+        self.assertTrue(self.report(folder=self.folder("two"))["vm_reused"])
+        self.end(one)
+        self.assertEqual(waiting.wait(), 0)
 
     def test_another_stack_waits_and_is_refused(self):
         one = self.first()

@@ -66,7 +66,7 @@ TEST_CASE("the canonical command line") {
                                "/bin/sh",
                                "-c",
                                k_plain_script,
-                               "sh",
+                               "appimage-orch",
                                "/home/u",
                                "/c/app/AppRun",
                                "a",
@@ -94,10 +94,11 @@ TEST_CASE("what muvm cannot carry goes into the script") {
   LaunchSpec spec = hello();
   spec.args = {"--help", "it's", "\xff\n"};
   const Words words = command(spec);
-  const Words end(words.end() - 3, words.end());
+  const Words end(words.end() - 4, words.end());
   CHECK(end == Words{"/bin/sh", "-c",
                      "set -- /home/u /c/app/AppRun --help 'it'\\''s' \"$(printf '\\377')\"'\n'\n"
-                     "cd -- \"$1\" || exit 125\nshift\nexec \"$@\"\n"});
+                     "cd -- \"$1\" || exit 125\nshift\nexec \"$@\"\n",
+                     "appimage-orch"});
   CHECK_FALSE(has(words, "--help"));
   for (const std::string& word : words) CHECK(orch::base::is_utf8(word));
   spec.args = {"--help=1", "-hv"};
