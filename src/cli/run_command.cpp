@@ -203,7 +203,7 @@ Built build_for(const Session& session, Project& project, const LaunchOverrides&
     out.interrupted = report.interrupted;
     if (!report.error && report.count("failed") > 0) out.shown = AppRun::Shown::yes;
     if (!report.ok()) return fail(build_error(project, report));
-    ORCH_TRY(const plan::Plan plan, project.make_plan());
+    const plan::Plan& plan = report.plan;
     const model::Profile& profile = project.profiles().front();
     ORCH_TRY(out.spec, make_launch_spec(project, profile, plan, overrides));
     ORCH_TRY(out.stack, stack_report(project, profile.name, plan));

@@ -79,10 +79,11 @@ std::vector<std::string> guest_script(const GuestCommand& command) {
     for (const std::string& word : words) script += " " + shell_word(word);
     script += "\n";
   }
+  // Before the record says that the guest has begun: what is typed then must find the terminal as it is to be.
+  if (!command.terminal.empty()) script += fmt::format("stty {} 2>/dev/null\n", command.terminal);
   if (recorded) script += k_open_record;
   script +=
       fmt::format("cd -- \"$1\" || {}\nshift\n", recorded ? "{ echo directory >&4; exit 125; }" : "exit 125");
-  if (!command.terminal.empty()) script += fmt::format("stty {} 2>/dev/null\n", command.terminal);
   script += command.exports + prelude_script(command.prelude, command.prelude_failure, recorded ? 4 : -1);
   script += recorded ? k_run_recorded : "exec \"$@\"\n";
 

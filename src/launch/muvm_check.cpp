@@ -169,10 +169,15 @@ bool is_hidden_in_guest(const std::string& path) {
 }
 
 std::vector<Check> check_muvm(const model::LaunchSpec& spec, const Host& host, const MuvmState& state) {
-  std::vector<Check> out = {
-      check_user(host),  check_runtime_dir(spec, host), check_program(state),        check_stack(spec),
-      check_paths(spec), check_vm(spec, state),   check_gpu_mode(spec, state), check_arguments(spec, state),
-      check_entry(spec)};
+  std::vector<Check> out = {check_user(host),
+                            check_runtime_dir(spec, host),
+                            check_program(state),
+                            check_stack(spec),
+                            check_paths(spec),
+                            check_vm(spec, state),
+                            check_gpu_mode(spec, state),
+                            check_arguments(spec, state),
+                            check_entry(spec)};
   for (Check& check : check_muvm_host(spec, host, state)) out.push_back(std::move(check));
   return out;
 }

@@ -20,8 +20,18 @@ ProgramCall::ProgramCall(std::vector<std::string> argv, const sys::Environment& 
 }
 
 void OutputTail::add(std::string_view bytes) {
-  std::copy_if(bytes.begin(), bytes.end(), std::back_inserter(text_), [](char c) { return c != '\r'; });
-  if (text_.size() > 2 * k_kept) text_.erase(0, text_.size() - k_kept);
+  if (bytes.size() >= k_kept) {
+    bytes_ = bytes.substr(bytes.size() - k_kept);
+    return;
+  }
+  if (bytes_.size() + bytes.size() > 2 * k_kept) bytes_.erase(0, bytes_.size() + bytes.size() - k_kept);
+  bytes_.append(bytes);
+}
+
+std::string OutputTail::text() const {
+  std::string out = bytes_;
+  out.erase(std::remove(out.begin(), out.end(), '\r'), out.end());
+  return out;
 }
 
 void connect(sys::PtyRun& run, const model::LaunchSpec& spec, const RunContext& context, OutputTail& tail) {

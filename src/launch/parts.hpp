@@ -31,11 +31,11 @@ class ProgramCall {
 class OutputTail {
  public:
   void add(std::string_view bytes);
-  const std::string& text() const { return text_; }
+  std::string text() const;
 
  private:
   static constexpr std::size_t k_kept = 64 * 1024;
-  std::string text_;
+  std::string bytes_;  // up to twice as many, so that few are moved
 };
 
 // Fills in the streams, the capture and the time limit of a run. `tail` must outlive it.

@@ -34,8 +34,11 @@ Result<std::string> read_file(const std::string& path) {
   struct stat info {};
   if (::fstat(fd.get(), &info) != 0) return fail(errno_error(errno, "read", path));
   std::string out;
-  // One byte more than the size, so that a regular file ends with a single short read.
-  out.resize(S_ISREG(info.st_mode) ? static_cast<std::size_t>(info.st_size) + 1 : 65536);
+  // One byte more than the size, so that a regular file ends with a single short read. Files of /proc say that they are
+  // empty, and some of /proc/sys give nothing to a second read.
+  const bool sized = S_ISREG(info.st_mode) && info.st_size > 0;
+  constexpr std::size_t k_unknown = 4096;
+  out.resize(sized ? static_cast<std::size_t>(info.st_size) + 1 : k_unknown);
   std::size_t used = 0;
   while (true) {
     if (used == out.size()) out.resize(out.size() * 2);

@@ -7,6 +7,8 @@
 #include <signal.h>
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <sys/wait.h>
 #include <termios.h>
 #include <unistd.h>
@@ -165,6 +167,37 @@ int direct_input(const PtyRun& run) {
   ::_exit(run.child());
 }
 
+// A write to a file or to /dev/null waits for nobody, however much it is.
+bool never_waits(int fd) {
+  struct stat info {};
+  if (::fstat(fd, &info) != 0) return false;
+  constexpr unsigned k_memory_devices = 1;
+  constexpr unsigned k_null = 3;
+  return S_ISREG(info.st_mode) ||
+         (S_ISCHR(info.st_mode) && info.st_rdev == makedev(k_memory_devices, k_null));
+}
+
+// Bytes on their way to a descriptor.
+class Pending {
+ public:
+  bool empty() const { return begin_ == bytes_.size(); }
+  std::size_t size() const { return bytes_.size() - begin_; }
+  const char* data() const { return bytes_.data() + begin_; }
+  void append(std::string_view bytes) { bytes_.append(bytes); }
+  // What is left stays where it is, as long as there is little in front of it.
+  void drop(std::size_t count) {
+    begin_ += count;
+    if (begin_ < size()) return;
+    bytes_.erase(0, begin_);
+    begin_ = 0;
+  }
+  void clear() { drop(size()); }
+
+ private:
+  std::string bytes_;
+  std::size_t begin_ = 0;
+};
+
 class Relay {
  public:
   Relay(const PtyRun& run, SignalSession& signals, Typing typing, Pair pair, pid_t child,
@@ -176,7 +209,9 @@ class Relay {
         child_(child),
         spare_(std::move(spare)),
         start_(Monotonic::now()),
-        reading_(typing != Typing::none) {}
+        piece_(k_buffer, '\0'),
+        reading_(typing != Typing::none),
+        output_waits_(!never_waits(run.output)) {}
 
   PtyEnd to_end() {
     watch();
@@ -236,28 +271,41 @@ class Relay {
     return raw_ != nullptr;
   }
 
+  // The kernel gives no more than 4 KiB at once; carrying on what has come meanwhile as one piece is cheaper.
   void take_output() {
-    std::array<char, k_piece> piece{};
-    const ssize_t got = ::read(pair_.master.get(), piece.data(), piece.size());
-    if (got <= 0) {
-      at_end_ = !(got < 0 && (errno == EAGAIN || errno == EINTR));
-      return;
+    std::size_t filled = 0;
+    while (piece_.size() - filled >= k_piece) {
+      const ssize_t got = ::read(pair_.master.get(), piece_.data() + filled, piece_.size() - filled);
+      if (got <= 0) {
+        at_end_ = !(got < 0 && (errno == EAGAIN || errno == EINTR));
+        break;
+      }
+      filled += static_cast<std::size_t>(got);
     }
-    const std::string_view bytes(piece.data(), static_cast<std::size_t>(got));
+    if (filled == 0) return;
+    const std::string_view bytes = std::string_view(piece_).substr(0, filled);
     bytes_ += bytes.size();
     if (run_.capture) run_.capture(bytes);
-    if (output_open_) shown_.append(bytes);
+    if (!output_open_) return;
+    shown_.append(bytes);
+    while (!output_waits_ && !shown_.empty() && show()) {
+    }
   }
 
-  void show() {
-    const ssize_t put = ::write(run_.output, shown_.data(), std::min(shown_.size(), k_piece));
+  // False if nothing could be written now.
+  bool show() {
+    const std::size_t most = output_waits_ ? k_piece : shown_.size();
+    const ssize_t put = ::write(run_.output, shown_.data(), std::min(shown_.size(), most));
     if (put >= 0) {
-      shown_.erase(0, static_cast<std::size_t>(put));
-    } else if (errno != EAGAIN && errno != EINTR) {
+      shown_.drop(static_cast<std::size_t>(put));
+      return put > 0;
+    }
+    if (errno != EAGAIN && errno != EINTR) {
       output_open_ = false;
       end_.output_lost = true;
       shown_.clear();
     }
+    return false;
   }
 
   void take_input() {
@@ -387,9 +435,11 @@ class Relay {
   std::optional<Monotonic::time_point> kill_at_;
   std::optional<Monotonic::time_point> watch_at_;
   std::unique_ptr<RawTerminal> raw_;
-  std::string shown_;  // on its way to the output
+  std::string piece_;  // room for reading
+  Pending shown_;      // on its way to the output
   std::string typed_;  // on its way to the child
   bool reading_;
+  bool output_waits_;
   bool held_ = false;
   bool over_ = false;
   std::uint64_t bytes_ = 0;

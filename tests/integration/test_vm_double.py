@@ -14,7 +14,7 @@ from tests.integration import erofs_large_blocks
 from tests.integration import jsonschema_mini
 from tests.integration import lib
 from tests.integration import newer_erofs
-from tests.integration.muvm import install_muvm
+from tests.integration.muvm import install_muvm, passwd_entry
 from tests.integration.stacks import StackTestCase
 from tests.support import vm_double
 
@@ -141,7 +141,9 @@ class VmDouble(StackTestCase):
     def refused(self, profile, words, verify="off"):
         """A run does not get as far as muvm."""
         env = {"PATH": f"{self.bin}:{os.environ['PATH']}", "XDG_RUNTIME_DIR": self.home / "runtime"}
-        self.assertIn(words, self.tool("run", profile, "--verify", verify, status=125, env=env).stderr)
+        prefix = passwd_entry(self.home, self.uid)  # which muvm asks for
+        ran = self.orch("run", profile, "--verify", verify, status=125, env=env, home=self.home, prefix=prefix)
+        self.assertIn(words, ran.stderr)
 
     def muvm_words(self, profile, *arguments):
         """What the tool would call muvm with."""

@@ -1,8 +1,10 @@
 // Hands argument vectors to a launcher, for integration tests:
-//   launch-driver native IMAGE APPDIR DIRECTORY   runs APPDIR/AppRun once for each vector; prints what it wrote
-//   launch-driver muvm   IMAGE APPDIR DIRECTORY   prints muvm's argument vector for each
+//   launch-driver native IMAGES APPDIR DIRECTORY  runs APPDIR/AppRun once for each vector; prints what it wrote
+//   launch-driver muvm   IMAGES APPDIR DIRECTORY  prints muvm's argument vector for each
+// IMAGES are the layers, the bottom first, with ':' between them.
 // Vectors come on standard input: a line with the number of words, then the words, each with a NUL at its end. Answers
 // go to standard output: for native a line with the number of bytes, then the bytes; for muvm as the vectors came.
+#include "base/text.hpp"
 #include "launch/launcher.hpp"
 #include "launch/muvm_command.hpp"
 #include "launch/muvm_probe.hpp"
@@ -62,7 +64,8 @@ int run_native(orch::model::LaunchSpec spec, const launch::Host& host) {
 int main(int count, char** arguments) {
   if (count != 5) return 2;
   orch::model::LaunchSpec spec;
-  spec.images = {{arguments[2], "base", ""}};
+  for (const std::string_view image : orch::base::split(arguments[2], ':'))
+    spec.images.push_back({std::string(image), "base", ""});
   spec.appdir = arguments[3];
   spec.directory = arguments[4];
   orch::sys::SystemProcessRunner processes;

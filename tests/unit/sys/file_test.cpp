@@ -8,6 +8,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <string>
+
 using namespace orch;
 using test::TempDir;
 
@@ -47,6 +49,14 @@ TEST_SUITE("file") {
     CHECK((*sys::MappedFile::open(path))->bytes().empty());
     CHECK(sys::MappedFile::open(dir / "none").error().kind == base::ErrorKind::not_found);
     CHECK(!sys::MappedFile::open("/dev/null"));
+  }
+
+  TEST_CASE("a file that has no size is read to its end") {
+    const auto text = sys::read_file("/proc/sys/kernel/pid_max");
+    REQUIRE(text);
+    CHECK(std::stoul(*text) > 300);  // the least that the kernel takes; it gives nothing to a second read
+    CHECK(sys::read_file("/proc/self/maps")->ends_with("\n"));
+    CHECK(sys::read_file("/dev/null")->empty());
   }
 
   TEST_CASE("errors name the path and their kind") {

@@ -1,5 +1,6 @@
 #include "sys/pty.hpp"
 
+#include "support/temp_dir.hpp"
 #include "sys/file.hpp"
 
 #include <doctest/doctest.h>
@@ -22,7 +23,7 @@ struct Ran {
   std::string captured;
 };
 
-// Runs `script` by /bin/sh on a pseudo-terminal; the output is shown nowhere.
+// Runs `script` by /bin/sh on a pseudo-terminal; the output is shown nowhere, unless the options name a place.
 Ran run(const std::string& script, PtyRun options = {}) {
   Ran out;
   auto signals = SignalSession::begin();
@@ -30,7 +31,7 @@ Ran run(const std::string& script, PtyRun options = {}) {
   const Fd input(::open("/dev/null", O_RDONLY | O_CLOEXEC));
   const Fd output(::open("/dev/null", O_WRONLY | O_CLOEXEC));
   if (options.input == 0) options.input = input.get();
-  options.output = output.get();
+  if (options.output == 1) options.output = output.get();
   options.capture = [&out](std::string_view bytes) { out.captured.append(bytes); };
   options.child = [&script] {
     ::execl("/bin/sh", "sh", "-c", script.c_str(), static_cast<char*>(nullptr));
@@ -68,6 +69,41 @@ TEST_CASE("the last bytes of a fast exit are never lost") {
 TEST_CASE("much output arrives completely") {
   const Ran ran = run("i=0; while [ $i -lt 20000 ]; do echo 0123456789abcdef; i=$((i+1)); done");
   CHECK(ran.captured.size() == 20000 * 17);
+}
+
+TEST_CASE("what is shown is what is captured, in a file and in a pipe that is read late") {
+  const orch::test::TempDir dir;
+  const std::string script =
+      "i=0; while [ $i -lt 9000 ]; do echo \"$i some words to fill the line\"; i=$((i+1)); done";
+  for (const bool late : {false, true}) {
+    CAPTURE(late);
+    Fd file(::open((dir / "shown").c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
+    PtyRun options;
+    options.output = file.get();
+    Fd pipe;
+    pid_t reader = 0;
+    if (late) {
+      std::array<int, 2> ends{};
+      REQUIRE(::pipe2(ends.data(), O_CLOEXEC) == 0);
+      reader = ::fork();
+      if (reader == 0) {
+        ::usleep(300'000);
+        ::dup2(ends[0], 0);
+        ::dup2(file.get(), 1);
+        ::execl("/bin/cat", "cat", static_cast<char*>(nullptr));
+        ::_exit(1);
+      }
+      ::close(ends[0]);
+      pipe.reset(ends[1]);
+      options.output = pipe.get();
+    }
+    const Ran ran = run(script, options);
+    pipe.reset();
+    if (reader > 0) ::waitpid(reader, nullptr, 0);
+    CHECK(ran.captured.size() > 250'000);
+    CHECK(read_file(dir / "shown") == ran.captured);
+    CHECK_FALSE(ran.end.output_lost);
+  }
 }
 
 TEST_CASE("a signal that ends the child is told") {
