@@ -69,14 +69,14 @@ class Sharing(MuvmCase):
 
     def test_a_time_limit_counts_for_the_application_alone(self):
         """Not for the VM, which others still use."""
-        profile = self.app("echo ready; sleep 0.2; exit 5")
-        self.muvm(profile, status=5)
-        one = self.running(profile, "--timeout", "2s", "--out-dir", self.folder("one"))
+        began = time.monotonic()
+        one = self.first("--timeout", "5s", "--out-dir", self.folder("one"))
         two = self.running(self.app(WAITS))
-        self.assertFalse(wait_for(lambda: b"Waiting for 1 other" in (self.folder("one") / "run.log").read_bytes(), "the wait") is None)
-        time.sleep(2.5)
+        one.type(b"on\r")
+        one.read_until(b"Waiting for 1 other")
+        time.sleep(max(0, began + 6 - time.monotonic()))
         self.end(two)
-        self.assertEqual(one.wait(), 5)
+        self.assertEqual(one.wait(), 4)
         self.assertEqual(self.report(folder=self.folder("one"))["outcome"], "exited")
 
     def test_who_waits_keeps_nobody_from_joining(self):
