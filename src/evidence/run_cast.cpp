@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 
 namespace orch::evidence {
 
@@ -46,20 +47,41 @@ std::size_t character(std::string_view bytes) {
   return length == 1 || second_byte_fits(bytes[0], bytes[1]) ? length : 0;
 }
 
+// Stands for itself in a JSON string.
+constexpr bool is_plain(unsigned char c) {
+  constexpr unsigned char k_delete = 0x7F;
+  return c >= ' ' && c < k_delete && c != '"' && c != '\\';
+}
+
+constexpr auto k_plain = [] {
+  std::array<bool, 256> out{};
+  for (std::size_t c = 0; c < out.size(); ++c) out[c] = is_plain(static_cast<unsigned char>(c));
+  return out;
+}();
+
+std::size_t plain_length(std::string_view bytes) {
+  std::size_t out = 0;
+  while (out < bytes.size() && k_plain[static_cast<unsigned char>(bytes[out])]) ++out;
+  return out;
+}
+
 }  // namespace
 
 std::string json_text(std::string_view bytes) {
-  constexpr char k_first_plain = 0x20;
-  constexpr char k_delete = 0x7F;
   std::string out = "\"";
-  while (!bytes.empty()) {
+  out.reserve(bytes.size() + bytes.size() / 8 + 2);
+  for (;;) {
+    const std::size_t plain = plain_length(bytes);  // most of it
+    out += bytes.substr(0, plain);
+    bytes.remove_prefix(plain);
+    if (bytes.empty()) break;
     const std::size_t length = character(bytes);
     const char c = bytes[0];
     if (length == 0)
       out += "\xEF\xBF\xBD";
     else if (c == '"' || c == '\\')
       (out += '\\') += c;
-    else if (length == 1 && (c < k_first_plain || c == k_delete))
+    else if (length == 1)
       out += fmt::format("\\u{:04x}", static_cast<unsigned>(c));
     else
       out += bytes.substr(0, length);

@@ -191,6 +191,26 @@ class FirstLaunch(DoubleCase):
         self.assertEqual(self.muvm("-f", self.tmp / "none", "--", "true"),
                          (1, "", "Error: Failed to create the microVM\n\nCaused by:\n    Invalid argument (os error 22)\n"))
 
+    def test_the_merged_view(self):
+        """The images in their order, the last one on top; the host below; nothing where one cannot be mounted."""
+        def image(name, files):
+            return lib.make_erofs(self.tmp / f"{name}.erofs", lib.make_tree(self.tmp / f"tree-{name}", files))
+        low = image("low", {"usr/share/orch-a": "low", "usr/share/orch-b": "low", "lib64": ("link", "usr/lib64"), "usr/lib64/orch": "l"})
+        top = image("top", {"usr/share/orch-b": "top"})
+        bad = self.write("bad.erofs", low.read_bytes()[:1036] + b"\x0e" + low.read_bytes()[1037:])
+
+        def shown(images, script):
+            words = [word for path in images for word in ("-f", path)]
+            return self.at_terminal(*words, "--", "sh", "-c", script)[1].replace("\r\n", "|")
+        both = "cat /run/fex-emu/rootfs/usr/share/orch-[ab] /usr/share/orch-[ab]; ls -1 /run/fex-emu; ls /usr/bin/env"
+        self.assertEqual(shown([low, top], both), "lowtoplowtoprootfs|vda|vdb|/usr/bin/env|")
+        self.assertEqual(shown([top, low], "cat /usr/share/orch-b"), "low")
+        self.assertEqual(shown([low], "readlink /run/fex-emu/rootfs; cat /run/fex-emu/rootfs/lib64/orch"), "/run/fex-emu/vda|l")
+        self.assertTrue(shown([low, bad], "ls -1 /run/fex-emu").endswith("|vda|"))
+        self.assertEqual(shown([], "ls -1 /run/fex-emu; ls -1 /run/user"), f"{self.user}|")
+        directory_over_link = image("over", {"lib64/other": "x"})
+        self.assertEqual(shown([low, directory_over_link], "ls /run/fex-emu/rootfs/lib64"), "other|")
+
     def test_it_can_hang_die_and_print_after_the_end(self):
         self.assertEqual(self.at_terminal("true", MUVM_DOUBLE_TRICK="late|after the end"), (0, "after the end\r\n"))
         self.assertEqual(self.at_terminal("sleep", "100", MUVM_DOUBLE_TRICK="die")[0], -9)
@@ -206,6 +226,33 @@ class Joining(DoubleCase):
         self.assertTrue((self.runtime / "muvm.lock").exists())
         self.muvm("true")
         self.assertFalse(self.last()["reused"])
+
+    def test_with_it_the_command_has_a_terminal_of_its_own(self):
+        first = self.running()
+        script = "tty -s && stty size; read -r _ _ _ _ group _ </proc/$$/stat; [ $$ = $group ] && echo leader; echo err >&2; kill -SEGV $$"
+        terminal = self.terminal("-it", "--", "sh", "-c", script)
+        self.assertEqual(terminal.wait(), 0)  # a signal counts as 0
+        self.assertEqual(terminal.output, b"24 80\r\nleader\r\nerr\r\n")
+        self.assertEqual(terminal.before, terminal.after)
+        self.end(first)
+        self.assertIn(b'"sh" process terminated by signal: 11', first.output)
+
+    def test_a_command_outlives_the_muvm_that_brought_it(self):
+        first = self.running()
+        second = self.terminal("-it", "--", "sh", "-c", "echo begun; sleep 1; echo late > late")
+        second.read_until(b"begun")
+        os.kill(second.pid, signal.SIGKILL)
+        second.wait()
+        wait_for(lambda: (self.home / "late").exists(), "what it does afterwards")
+        self.end(first)
+
+    def test_the_end_of_the_vm_ends_what_joined_it(self):
+        self.running()
+        second = self.terminal("-it", "--", "sh", "-c", "echo begun; sleep 100")
+        second.read_until(b"begun")
+        os.kill(int((self.runtime / "krun/double.pid").read_text()), signal.SIGKILL)
+        self.assertEqual(second.wait(), 1)
+        self.assertIn(b"Error: could not request launch to server", second.output)
 
     def test_a_second_muvm_joins_and_ignores_what_concerns_the_vm(self):
         first = self.running()
