@@ -10,11 +10,6 @@ namespace orch::cli {
 
 namespace {
 
-std::string variable(const sys::Environment& environment, const char* name, const std::string& otherwise) {
-  const auto found = environment.find(name);
-  return found == environment.end() || found->second.empty() ? otherwise : found->second;
-}
-
 std::optional<launch::Configuration> read(const std::string& name, const std::string& path) {
   constexpr off_t k_most_bytes = 1 << 20;
   const sys::Result<struct stat> info = sys::stat_file(path);
@@ -40,18 +35,19 @@ std::optional<launch::Configuration> read(const std::string& name, const std::st
 }  // namespace
 
 std::vector<launch::Configuration> host_configurations(const sys::Environment& environment) {
-  const std::string home = variable(environment, "HOME", "");
+  const std::string home = sys::variable(environment, "HOME", "");
   const std::string config = home + "/.config";
   std::vector<launch::Configuration> out;
   for (const std::string& folder :
-       {variable(environment, "XDG_CONFIG_DIR", config), std::string("/etc"), std::string("/usr/lib")})
+       {sys::variable(environment, "XDG_CONFIG_DIR", config), std::string("/etc"), std::string("/usr/lib")})
     if (auto found = read("muvm", folder + "/muvm/config.json")) {
       out.push_back(*std::move(found));
       break;
     }
-  std::string folder = variable(environment, "XDG_CONFIG_HOME", config) + "/fex-emu";
+  std::string folder = sys::variable(environment, "XDG_CONFIG_HOME", config) + "/fex-emu";
   if (sys::exists(home + "/.fex-emu")) folder = home + "/.fex-emu";
-  if (auto found = read("FEX", variable(environment, "FEX_APP_CONFIG_LOCATION", folder) + "/Config.json"))
+  if (auto found =
+          read("FEX", sys::variable(environment, "FEX_APP_CONFIG_LOCATION", folder) + "/Config.json"))
     out.push_back(*std::move(found));
   return out;
 }

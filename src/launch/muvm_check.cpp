@@ -21,11 +21,6 @@ using Status = Check::Status;
 
 namespace {
 
-std::string variable(const Host& host, const char* name) {
-  const auto found = host.environment.find(name);
-  return found == host.environment.end() ? std::string() : found->second;
-}
-
 Check check_user(const Host& host) {
   if (host.uid == 0)
     return {"user", Status::failed, "muvm does not run as root", "run it as an ordinary user"};
@@ -33,7 +28,7 @@ Check check_user(const Host& host) {
 }
 
 Check check_runtime_dir(const model::LaunchSpec& spec, const Host& host) {
-  const std::string path = variable(host, "XDG_RUNTIME_DIR");
+  const std::string path = sys::variable(host.environment, "XDG_RUNTIME_DIR");
   if (path.empty())
     return {"runtime-dir", Status::failed, "XDG_RUNTIME_DIR is not set",
             "log in through a session manager, or set it to /run/user/UID"};

@@ -19,13 +19,8 @@ using Status = Check::Status;
 
 namespace {
 
-std::string variable(const Host& host, const char* name) {
-  const auto found = host.environment.find(name);
-  return found == host.environment.end() ? std::string() : found->second;
-}
-
 std::optional<std::string> on_path(const Host& host, const char* program) {
-  return sys::find_program(program, variable(host, "PATH"));
+  return sys::find_program(program, sys::variable(host.environment, "PATH"));
 }
 
 bool has_option(const model::LaunchSpec& spec, std::string_view name) {
@@ -72,13 +67,13 @@ Check check_emulator(const Host& host) {
 }
 
 Check check_display(const Host& host) {
-  const std::string display = variable(host, "DISPLAY");
+  const std::string display = sys::variable(host.environment, "DISPLAY");
   if (display.empty()) return {"display", Status::ok, "DISPLAY is not set: no X11 in the guest", ""};
   if (display[0] != ':')
     return {"display", Status::failed,
             fmt::format("DISPLAY is '{}', and muvm forwards local displays only", base::printable(display)),
             "set it to ':N', or unset it"};
-  const std::string authority = variable(host, "XAUTHORITY");
+  const std::string authority = sys::variable(host.environment, "XAUTHORITY");
   if (!authority.empty() && !sys::open_file(authority, O_RDONLY))
     return {
         "display", Status::failed,

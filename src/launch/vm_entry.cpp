@@ -57,11 +57,6 @@ void link_if_there(const std::string& from, const std::string& to) {
 
 constexpr const char* k_gate = "/appimage-orch.lock";
 
-std::string variable(const sys::Environment& environment, const char* name, const char* otherwise) {
-  const auto found = environment.find(name);
-  return found == environment.end() || found->second.empty() ? otherwise : found->second;
-}
-
 // False: the entry says why not.
 Result<bool> take_gate(VmEntry& entry, const RunContext& context, milliseconds patience) {
   const Clock::time_point deadline = Clock::now() + std::max(k_gate_wait, patience);
@@ -86,10 +81,10 @@ Result<bool> take_gate(VmEntry& entry, const RunContext& context, milliseconds p
 Result<PrivateRuntime> PrivateRuntime::make(const std::string& runtime_dir,
                                             const sys::Environment& environment) {
   ORCH_TRY(std::string path, sys::make_temp_dir(runtime_dir + "/aorch-"));
-  const std::string wayland = variable(environment, "WAYLAND_DISPLAY", "wayland-0");
+  const std::string wayland = sys::variable(environment, "WAYLAND_DISPLAY", "wayland-0");
   if (wayland.find('/') == std::string::npos)
     link_if_there(runtime_dir + "/" + wayland, path + "/" + wayland);
-  link_if_there(variable(environment, "PIPEWIRE_RUNTIME_DIR", runtime_dir.c_str()) + "/pipewire-0",
+  link_if_there(sys::variable(environment, "PIPEWIRE_RUNTIME_DIR", runtime_dir.c_str()) + "/pipewire-0",
                 path + "/pipewire-0");
   link_if_there(runtime_dir + "/pulse/native", path + "/pulse/native");
   return PrivateRuntime(std::move(path));
@@ -114,7 +109,7 @@ VmChoice look_for_vm(const model::LaunchSpec& spec, const std::string& runtime_d
 
 Result<VmEntry> enter_vm(const model::LaunchSpec& spec, const Host& host, const RunContext& context) {
   VmEntry out;
-  out.runtime_dir = variable(host.environment, "XDG_RUNTIME_DIR", "");
+  out.runtime_dir = sys::variable(host.environment, "XDG_RUNTIME_DIR", "");
   if (spec.vm == "private") {
     ORCH_TRY(out.own, PrivateRuntime::make(out.runtime_dir, host.environment));
     out.runtime_dir = out.own->path();

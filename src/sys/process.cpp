@@ -29,6 +29,11 @@ using base::errno_error;
 using base::ErrorKind;
 using base::fail;
 
+std::string variable(const Environment& environment, const std::string& name, const std::string& otherwise) {
+  const auto found = environment.find(name);
+  return found == environment.end() || found->second.empty() ? otherwise : found->second;
+}
+
 std::string signal_name(int number) {
   const char* name = ::sigabbrev_np(number);
   if (name != nullptr) return std::string("SIG") + name;

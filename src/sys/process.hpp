@@ -85,6 +85,10 @@ std::optional<std::string> find_program(std::string_view name, std::string_view 
 
 // The process's environment, read once by main and handed down.
 Environment current_environment();
+// The variable's value; `otherwise` where it is not set, or empty.
+std::string variable(const Environment& environment, const std::string& name,
+                     const std::string& otherwise = {});
+
 // "SIGKILL" for 9; "signal 77" where there is no name.
 std::string signal_name(int number);
 // The kernel's boot id (/proc/sys/kernel/random/boot_id), without newline; empty if unreadable.
