@@ -35,8 +35,9 @@ SANITIZER_ENVIRONMENT = {
 }
 # Files whose time goes into other programs (a virtual machine, apt, GTK, the double of muvm, kills at random), and whose paths
 # through the program the other files take, too: the stage of g++ has them.
-NOT_SANITIZED = {"test_auto_deps", "test_examples", "test_finished_images", "test_gui", "test_launch_outcomes", "test_launch_vm",
-                 "test_muvm_double", "test_overlay_determinism", "test_survival", "test_vm_double"}
+NOT_SANITIZED = {"test_auto_deps", "test_capture", "test_examples", "test_finished_images", "test_gui", "test_launch_arguments",
+                 "test_launch_outcomes", "test_launch_vm", "test_muvm_double", "test_overlay_determinism", "test_survival",
+                 "test_vm_double"}
 
 
 class Tally:
