@@ -149,6 +149,9 @@ Result<int> AppRun::finish(int exit_status) {
     report_.warnings.push_back(
         fmt::format("run.log could not be written to its end ({}): it has {} of {} bytes",
                     files_.log().problem(), files_.log().bytes(), files_.log().seen()));
+  if (!files_.cast().problem().empty())
+    report_.warnings.push_back(
+        fmt::format("run.cast could not be written to its end ({})", files_.cast().problem()));
   ORCH_CHECK(files_.finish(to_value(report_)));
   if (session_->verbosity == Verbosity::quiet) return exit_status;
   for (const std::string& warning : report_.warnings) fmt::print(stderr, "warning: {}\n", warning);

@@ -6,14 +6,17 @@
 
 #include <algorithm>
 #include <array>
+#include <iterator>
 
 namespace orch::evidence {
 
 namespace {
 
 constexpr double k_frame = 1.0 / 60;
-constexpr std::size_t k_most_pending = 64 * 1024;
-constexpr std::uint64_t k_most_bytes = 64ULL << 20;
+constexpr double k_pause = 0.25;
+constexpr std::size_t k_most_frames = 4096;
+constexpr std::uint64_t k_most_bytes = 16ULL << 20;
+constexpr std::size_t k_most_of_event = 64 * 1024;
 
 bool continues(char c) {
   return (static_cast<unsigned char>(c) & 0xC0) == 0x80;
@@ -67,9 +70,8 @@ std::size_t plain_length(std::string_view bytes) {
 
 }  // namespace
 
-std::string json_text(std::string_view bytes) {
-  std::string out = "\"";
-  out.reserve(bytes.size() + bytes.size() / 8 + 2);
+void append_json_text(std::string& out, std::string_view bytes) {
+  out += '"';
   for (;;) {
     const std::size_t plain = plain_length(bytes);  // most of it
     out += bytes.substr(0, plain);
@@ -82,12 +84,12 @@ std::string json_text(std::string_view bytes) {
     else if (c == '"' || c == '\\')
       (out += '\\') += c;
     else if (length == 1)
-      out += fmt::format("\\u{:04x}", static_cast<unsigned>(c));
+      fmt::format_to(std::back_inserter(out), "\\u{:04x}", static_cast<unsigned>(c));
     else
       out += bytes.substr(0, length);
     bytes.remove_prefix(std::max<std::size_t>(length, 1));
   }
-  return out + "\"";
+  out += '"';
 }
 
 std::size_t open_character(std::string_view bytes) {
@@ -99,37 +101,60 @@ std::size_t open_character(std::string_view bytes) {
   return 0;
 }
 
-RunCast::RunCast(sys::Fd fd, const Header& header) : fd_(std::move(fd)) {
-  put(fmt::format("{{\"version\": 2, \"width\": {}, \"height\": {}, \"timestamp\": {}, \"title\": {}}}\n",
-                  header.columns, header.rows, header.started, json_text(header.title)));
+RunCast::RunCast(sys::Fd fd, int log, const Header& header) : fd_(std::move(fd)), log_(log) {
+  std::string line = fmt::format(R"({{"version": 2, "width": {}, "height": {}, "timestamp": {}, "title": )",
+                                 header.columns, header.rows, header.started);
+  append_json_text(line, header.title);
+  put(line + "}\n");
 }
 
-void RunCast::write(std::string_view bytes, double seconds) {
-  if (!fd_) return;
-  if (!pending_.empty() && (seconds - since_ > k_frame || pending_.size() >= k_most_pending)) flush(false);
-  if (pending_.empty()) since_ = seconds;
-  pending_ += bytes;
+void RunCast::note(std::uint64_t bytes, double seconds) {
+  if (!fd_ || noted_ == k_most_bytes) return;
+  if (seconds - last_ > k_pause || frames_.size() >= k_most_frames) catch_up(true);
+  last_ = seconds;
+  noted_ = std::min(bytes, k_most_bytes);
+  if (frames_.empty() || seconds - frames_.back().seconds > k_frame)
+    frames_.push_back({seconds, noted_});
+  else
+    frames_.back().end = noted_;
 }
 
-void RunCast::finish() {
-  flush(true);
+void RunCast::finish(std::uint64_t all) {
+  const double seconds = frames_.empty() ? last_ : frames_.back().seconds;
+  catch_up(false);
+  if (noted_ < all && fd_)
+    put(fmt::format("[{:.6f}, \"m\", \"the recording ends here: run.log has the rest\"]\n", seconds));
   fd_.reset();
 }
 
-void RunCast::flush(bool all) {
-  if (!fd_) return;
-  const std::size_t kept = all ? 0 : open_character(pending_);
-  const std::string_view whole = std::string_view(pending_).substr(0, pending_.size() - kept);
-  if (!whole.empty()) put(fmt::format("[{:.6f}, \"o\", {}]\n", since_, json_text(whole)));
-  pending_.erase(0, pending_.size() - kept);
-  if (bytes_ <= k_most_bytes) return;
-  put(fmt::format("[{:.6f}, \"m\", \"the recording ends here: run.log has the rest\"]\n", since_));
-  fd_.reset();
+// With whole characters: the beginning of one is kept for the next frame.
+void RunCast::catch_up(bool whole_characters) {
+  for (const Frame& frame : frames_)
+    while (fd_ && recorded_ < frame.end && put_events(frame, whole_characters)) {
+    }
+  frames_.clear();
+}
+
+// False if nothing of the frame is left that can be written now.
+bool RunCast::put_events(const Frame& frame, bool whole_characters) {
+  const std::size_t wanted = std::min<std::uint64_t>(frame.end - recorded_, k_most_of_event);
+  const sys::Result<std::string> bytes = sys::read_at(log_, recorded_, wanted, "run.log");
+  if (!bytes || bytes->empty()) return false;
+  const bool last = recorded_ + bytes->size() == noted_ && !whole_characters;
+  const std::size_t size = bytes->size() - (last ? 0 : open_character(*bytes));
+  if (size == 0) return false;
+  std::string line = fmt::format("[{:.6f}, \"o\", ", frame.seconds);
+  append_json_text(line, std::string_view(*bytes).substr(0, size));
+  put(line + "]\n");
+  recorded_ += size;
+  return true;
 }
 
 void RunCast::put(std::string_view text) {
-  if (!sys::write_all(fd_.get(), text, "run.cast")) return fd_.reset();
-  bytes_ += text.size();
+  const sys::Result<> written = sys::write_all(fd_.get(), text, "run.cast");
+  if (written) return;
+  problem_ = written.error().what;
+  fd_.reset();
 }
 
 }  // namespace orch::evidence

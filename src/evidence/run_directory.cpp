@@ -110,17 +110,17 @@ void RunDirectory::begin_capture(const Capture& capture, const RunCast::Header& 
   if (!capture.cast) return;
   sys::Result<sys::Fd> file =
       sys::open_file(path_ + "/run.cast", O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_NOFOLLOW);
-  if (file) cast_ = RunCast(*std::move(file), header);
+  if (file) cast_ = RunCast(*std::move(file), log_.fd(), header);
 }
 
 void RunDirectory::capture(std::string_view bytes) {
   log_.write(bytes);
-  cast_.write(bytes, std::chrono::duration<double>(std::chrono::steady_clock::now() - begin_).count());
+  cast_.note(log_.bytes(), std::chrono::duration<double>(std::chrono::steady_clock::now() - begin_).count());
 }
 
 void RunDirectory::end_capture() {
+  cast_.finish(log_.seen());  // before the log gets its end, whose timing is not known
   log_.finish();
-  cast_.finish();
   if (setting_.plain) write_plain();
 }
 

@@ -47,6 +47,7 @@ class RunDirectory {
 
   const std::string& path() const { return path_; }
   const RunLog& log() const { return log_; }
+  const RunCast& cast() const { return cast_; }
   // Before the application starts: which files its output gets. What of them cannot be made is not there.
   void begin_capture(const Capture& capture, const RunCast::Header& header);
   // Every byte of its terminal.

@@ -271,23 +271,26 @@ class Relay {
     return raw_ != nullptr;
   }
 
-  // The kernel gives no more than 4 KiB at once; carrying on what has come meanwhile as one piece is cheaper.
+  // The kernel gives no more than 4 KiB at once, and its worker fetches the next while these are carried on.
   void take_output() {
-    std::size_t filled = 0;
-    while (piece_.size() - filled >= k_piece) {
-      const ssize_t got = ::read(pair_.master.get(), piece_.data() + filled, piece_.size() - filled);
+    for (std::size_t taken = 0; taken < k_buffer && shown_.size() < k_buffer;) {
+      const ssize_t got = ::read(pair_.master.get(), piece_.data(), piece_.size());
       if (got <= 0) {
         at_end_ = !(got < 0 && (errno == EAGAIN || errno == EINTR));
-        break;
+        return;
       }
-      filled += static_cast<std::size_t>(got);
+      taken += static_cast<std::size_t>(got);
+      const std::string_view bytes = std::string_view(piece_).substr(0, static_cast<std::size_t>(got));
+      bytes_ += bytes.size();
+      if (run_.capture) run_.capture(bytes);
+      if (output_open_) show(bytes);
     }
-    if (filled == 0) return;
-    const std::string_view bytes = std::string_view(piece_).substr(0, filled);
-    bytes_ += bytes.size();
-    if (run_.capture) run_.capture(bytes);
-    if (!output_open_) return;
-    shown_.append(bytes);
+  }
+
+  // Without a copy where nothing has to wait.
+  void show(std::string_view bytes) {
+    if (!output_waits_ && shown_.empty()) bytes.remove_prefix(written(bytes));
+    if (output_open_) shown_.append(bytes);
     while (!output_waits_ && !shown_.empty() && show()) {
     }
   }
@@ -295,17 +298,21 @@ class Relay {
   // False if nothing could be written now.
   bool show() {
     const std::size_t most = output_waits_ ? k_piece : shown_.size();
-    const ssize_t put = ::write(run_.output, shown_.data(), std::min(shown_.size(), most));
-    if (put >= 0) {
-      shown_.drop(static_cast<std::size_t>(put));
-      return put > 0;
-    }
+    const std::size_t put = written({shown_.data(), std::min(shown_.size(), most)});
+    shown_.drop(put);
+    return put > 0;
+  }
+
+  // How many bytes the output took now.
+  std::size_t written(std::string_view bytes) {
+    const ssize_t put = ::write(run_.output, bytes.data(), bytes.size());
+    if (put >= 0) return static_cast<std::size_t>(put);
     if (errno != EAGAIN && errno != EINTR) {
       output_open_ = false;
       end_.output_lost = true;
       shown_.clear();
     }
-    return false;
+    return 0;
   }
 
   void take_input() {

@@ -53,7 +53,7 @@ class Survival(LaunchCase):
         return time.monotonic() - began
 
     def test_kill_9_at_any_instant(self):
-        longest, before = self.duration(), 0
+        longest, before, during = self.duration(), 0, 0
         for number in range(self.KILLS):
             folder = self.tmp / f"run-{number}"
             run = self.start(folder)
@@ -62,7 +62,8 @@ class Survival(LaunchCase):
             time.sleep(self.chance.random() * longest)
             run.kill()
             self.assertEqual(run.wait(), -signal.SIGKILL)
-            before += not processes_with(f"sleep\0{self.marker}")
+            printed = (folder / "run.log").read_bytes()
+            before, during = before + (not printed), during + (printed == b"begin\n")
             json.loads(inputs.read_text())
             report = self.report(folder=folder)
             self.assertEqual((report["outcome"], report["exit_status"]), ("running", None))
@@ -71,7 +72,8 @@ class Survival(LaunchCase):
         shutil.rmtree(self.tmp / "probe")
         runs = self.orch_json("evidence", "list", "--dir", self.tmp)["runs"]
         self.assertEqual([(run["state"], run["outcome"]) for run in runs], [("killed", "interrupted")] * self.KILLS)
-        self.note(f"{before} of {self.KILLS} before the application ran")
+        self.note(f"{before} of {self.KILLS} before the application's first output, {during} before its second")
+        self.assertGreater(during, 0)
 
     def test_signals_at_any_instant_at_a_terminal(self):
         longest = self.duration()

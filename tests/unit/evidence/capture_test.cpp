@@ -67,21 +67,54 @@ TEST_CASE("a log within its limit has every byte, one beyond it the beginning an
 TEST_CASE("a cast is one JSON line for each frame, and no character is cut") {
   const orch::test::TempDir folder;
   const std::string path = folder.path() + "/cast";
-  {
-    RunCast cast(*sys::open_file(path, O_WRONLY | O_CREAT), {100, 30, 1234, "a \"name\""});
-    cast.write("one ", 0.5);
-    cast.write("frame\r\n", 0.505);
-    cast.write("\xC3", 1);
-    cast.write("\xA4\x1B[1m\xFF", 2);
-    cast.write("\xF0\x9F\x98", 3);  // never completed
-    cast.finish();
-  }
-  CHECK(
-      *sys::read_file(path) ==
+  const auto recorded = [&](bool with_pauses, std::uint64_t more) {
+    const sys::Fd log = *sys::open_file(folder.path() + "/log", O_RDWR | O_CREAT | O_TRUNC);
+    RunCast cast(*sys::open_file(path, O_WRONLY | O_CREAT | O_TRUNC), log.get(),
+                 {100, 30, 1234, "a \"name\""});
+    std::uint64_t bytes = 0;
+    double time = 0;
+    for (const auto& [text, seconds] :
+         std::vector<std::pair<std::string, double>>{{"one ", 0.5},
+                                                     {"frame\r\n", 0.505},
+                                                     {"\xC3", 1},
+                                                     {"\xA4\x1B[1m\xFF", 2},
+                                                     {"\xF0\x9F\x98", 3}}) {  // never completed
+      REQUIRE(sys::write_all(log.get(), text, "log"));
+      cast.note(bytes += text.size(), time = with_pauses || seconds < 0.6 ? seconds : time + 0.1);
+    }
+    cast.finish(bytes + more);
+    CHECK(cast.problem().empty());
+    return *sys::read_file(path);
+  };
+  const std::string header =
       "{\"version\": 2, \"width\": 100, \"height\": 30, \"timestamp\": 1234, \"title\": \"a \\\"name\\\"\"}\n"
-      "[0.500000, \"o\", \"one frame\\u000d\\u000a\"]\n"
-      "[1.000000, \"o\", \"\xC3\xA4\\u001b[1m\xEF\xBF\xBD\"]\n"
-      "[3.000000, \"o\", \"\xEF\xBF\xBD\xEF\xBF\xBD\xEF\xBF\xBD\"]\n");
+      "[0.500000, \"o\", \"one frame\\u000d\\u000a\"]\n";
+  CHECK(recorded(true, 0) == header +
+                                 "[2.000000, \"o\", \"\xC3\xA4\\u001b[1m\xEF\xBF\xBD\"]\n"
+                                 "[3.000000, \"o\", \"\xEF\xBF\xBD\xEF\xBF\xBD\xEF\xBF\xBD\"]\n");
+  CHECK(recorded(false, 7) == header +
+                                  "[0.705000, \"o\", \"\xC3\xA4\\u001b[1m\xEF\xBF\xBD\"]\n"
+                                  "[0.805000, \"o\", \"\xEF\xBF\xBD\xEF\xBF\xBD\xEF\xBF\xBD\"]\n"
+                                  "[0.805000, \"m\", \"the recording ends here: run.log has the rest\"]\n");
+}
+
+TEST_CASE("a recording ends after 16 MiB, and says so; one that cannot be written says why") {
+  const orch::test::TempDir folder;
+  const sys::Fd log = *sys::open_file(folder.path() + "/log", O_RDWR | O_CREAT);
+  constexpr std::uint64_t k_large = 20 << 20;
+  REQUIRE(::ftruncate(log.get(), k_large) == 0);  // NUL bytes: \u0000
+  const std::string path = folder.path() + "/cast";
+  RunCast cast(*sys::open_file(path, O_WRONLY | O_CREAT), log.get(), {});
+  for (std::uint64_t bytes = 0; bytes <= k_large; bytes += 100'000)
+    cast.note(bytes, static_cast<double>(bytes) / 1e6);
+  cast.finish(k_large);
+  const std::string text = *sys::read_file(path);
+  std::size_t zeros = 0;
+  for (std::size_t at = 0; (at = text.find("\\u0000", at)) != std::string::npos; ++at) ++zeros;
+  CHECK(zeros == 16 << 20);
+  CHECK(text.ends_with("the recording ends here: run.log has the rest\"]\n"));
+  CHECK(RunCast(*sys::open_file("/dev/full", O_WRONLY), log.get(), {}).problem() ==
+        "cannot write 'run.cast': No space left on device");
 }
 
 TEST_CASE("any bytes become a JSON string") {
@@ -89,7 +122,9 @@ TEST_CASE("any bytes become a JSON string") {
   for (int byte = 0; byte < 256; ++byte) all += static_cast<char>(byte);
   for (const std::string& bytes : {all, std::string("\xE0\x80\x80 \xED\xA0\x80 \xF4\x90\x80\x80 \xC0\x80"),
                                    std::string("\xEF\xBF\xBD")}) {
-    const auto value = orch::format::parse_json(json_text(bytes), "text");
+    std::string text;
+    append_json_text(text, bytes);
+    const auto value = orch::format::parse_json(text, "text");
     REQUIRE(value);
     CHECK(value->is_string());
   }
