@@ -24,7 +24,7 @@ from tests.integration import lib
 ROUNDS = int(os.environ.get("ORCH_BENCH_ROUNDS", "40"))
 LOGS = os.environ.get("ORCH_BENCH_LOGS", "/dev/shm")
 MIB = 1 << 20
-SIZE, ROUNDS_OF_OUTPUT, LARGE = 200, 7, 1000  # MiB, and runs
+SIZE, ROUNDS_OF_OUTPUT, LARGE = 200, 21, 1000  # MiB, and runs
 PROGRAMS = ("/bin/sh", "/bin/dd", "/bin/stty", "/bin/true")
 QUIET = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
 
