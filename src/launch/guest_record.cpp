@@ -66,4 +66,9 @@ base::Result<> reserve_guest_record(const std::string& path) {
   return {};
 }
 
+base::Result<> cancel_guest(const std::string& path) {
+  ORCH_TRY(const sys::Fd file, sys::open_file(path, O_WRONLY | O_NOFOLLOW));
+  return sys::write_all(file.get(), "cancelled\n", path);
+}
+
 }  // namespace orch::launch

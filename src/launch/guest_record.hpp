@@ -2,7 +2,8 @@
 // whose own status and messages are silent or ambiguous in several cases. guest_script.hpp has the script.
 //
 // Lines: "started PID GROUP" (of the shell), then one of "directory" (it could not be entered), "pre N" (a command of the
-// prelude failed), "ended N"; before "ended" the shell's words about a signal. Empty lines are reserved space.
+// prelude failed), "ended N"; before "ended" the shell's words about a signal. Empty lines are reserved space. "cancelled" in
+// place of the first is from this side.
 #pragma once
 
 #include "base/result.hpp"
@@ -41,5 +42,7 @@ GuestRecord read_guest_record(const std::string& path);
 // Makes the file, its space reserved; one that is there is made empty where it lies, because a guest may remember which file
 // the name stands for.
 base::Result<> reserve_guest_record(const std::string& path);
+// Writes "cancelled" into it: a guest that begins after that ends at once, with 125.
+base::Result<> cancel_guest(const std::string& path);
 
 }  // namespace orch::launch

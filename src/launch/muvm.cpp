@@ -145,7 +145,10 @@ Result<Outcome> MuvmLauncher::attempt(const model::LaunchSpec& spec, const RunCo
   Outcome out = outcome_of(end);
   const bool cut_off = out.kind == Outcome::Kind::timed_out || out.kind == Outcome::Kind::interrupted;
   if (cut_off && !ended_before) {
-    if (reused) end_in_guest(call.program(), watch, host_, entry.runtime_dir);
+    if (reused) {
+      if (!watch.guest().started) watch.cancel();
+      end_in_guest(call.program(), watch, host_, entry.runtime_dir);
+    }
     out.vm_reused = reused;
   } else {
     const bool status = state(spec).features && state(spec).features->status;
@@ -164,19 +167,30 @@ Result<Outcome> MuvmLauncher::attempt(const model::LaunchSpec& spec, const RunCo
 Result<Outcome> MuvmLauncher::run(const model::LaunchSpec& spec, const RunContext& context) {
   using Clock = std::chrono::steady_clock;
   constexpr std::chrono::seconds k_try_for{10};
-  const Clock::time_point deadline = Clock::now() + k_try_for;
+  constexpr double k_no_wait = 0.05;
+  const Clock::time_point begin = Clock::now();
+  const auto add_wait = [begin](Clock::time_point end, Outcome& out) {
+    const double seconds = std::chrono::duration<double>(end - begin).count();
+    if (seconds > k_no_wait) out.phases.insert(out.phases.begin(), {"vm-wait", seconds});
+  };
   for (int tries = 1;; ++tries) {
     ORCH_TRY(VmEntry entry, enter_vm(spec, host_, context));
-    if (entry.refused) return *std::move(entry.refused);
+    const Clock::time_point entered = Clock::now();
+    if (entry.refused) {
+      add_wait(entered, *entry.refused);
+      return *std::move(entry.refused);
+    }
     OutputTail tail;
     ORCH_TRY(Outcome out, attempt(spec, context, entry, tail));
-    const bool again = may_try_again(out, tail, read_guest_record(spec.record)) && Clock::now() < deadline;
+    const bool again =
+        may_try_again(out, tail, read_guest_record(spec.record)) && Clock::now() < begin + k_try_for;
     if (again && context.signals->end_requested() == 0) {
       std::this_thread::sleep_for(std::chrono::milliseconds(100));
       continue;
     }
     if (tries > 1)
       out.warnings.push_back(fmt::format("the VM was still starting: joined at attempt {}", tries));
+    if (!out.phases.empty()) add_wait(entered, out);
     add_advice(tail.text(), out);
     return out;
   }

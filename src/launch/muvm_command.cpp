@@ -107,7 +107,11 @@ sys::Environment muvm_guest_environment(const model::LaunchSpec& spec, const sys
         std::any_of(given.begin(), given.end(), [name](const auto& p) { return p.first == name; });
     if (!exported) out[name] = value;
   };
-  if (const auto home = host.find("HOME"); home != host.end()) set("HOME", home->second);
+  if (const auto home = host.find("HOME"); home != host.end()) {
+    set("HOME", home->second);
+    if (const std::string firefox = home->second + "/.mozilla/firefox"; sys::exists(firefox))
+      set("XRE_PROFILE_PATH", firefox + "/muvm-profile");
+  }
   out["XDG_RUNTIME_DIR"] = fmt::format("/run/user/{}", uid);
   if (host.count("DISPLAY") != 0) {
     if (!reused) out["DISPLAY"] = ":1";

@@ -32,7 +32,7 @@ MuvmFeatures newest_muvm();
 // The muvm to use: `wanted` (a path or name; empty or "auto" is "muvm" on PATH); nullopt if there is none.
 std::optional<std::string> find_muvm(const std::string& wanted, const sys::Environment& environment);
 
-// What `PATH --help` prints, run to its end, or remembered for a program with these bytes (CACHE/muvm/DIGEST.help). muvm
+// What `PATH --help` prints, run to its end, or remembered for an ELF file with these bytes (CACHE/muvm/DIGEST.help). muvm
 // refuses root before it looks at its options.
 Result<MuvmFeatures> probe_muvm(const std::string& path, const Host& host);
 

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <string_view>
+#include <thread>
 
 namespace orch::launch {
 
@@ -98,6 +99,17 @@ void MuvmWatch::finish() {
   const bool late = !ended_.has_value();
   look_at_guest();
   if (late && ended_) ended_ = finished_;
+}
+
+void MuvmWatch::cancel() {
+  constexpr milliseconds k_moment{300};
+  constexpr milliseconds k_look{20};
+  if (setting_.record.empty() || !cancel_guest(setting_.record)) return;
+  const Time until = Clock::now() + k_moment;
+  while (!guest_.started && Clock::now() < until) {
+    std::this_thread::sleep_for(k_look);
+    guest_ = read_guest_record(setting_.record);
+  }
 }
 
 std::vector<std::pair<std::string, double>> MuvmWatch::phases() const {

@@ -33,6 +33,8 @@ class MuvmWatch {
   sys::PtyRun::Watched look(const sys::PtyRun::Seen& seen);
   // After the end of muvm.
   void finish();
+  // After that, for a command that has not begun: it is not to. Waits a moment for one that begins all the same.
+  void cancel();
 
   // nullopt: the VM was never seen (muvm failed before it took the lock, or it was too fast).
   std::optional<bool> reused() const { return reused_; }

@@ -2,14 +2,17 @@
 
 #include "base/text.hpp"
 #include "launch/parts.hpp"
+#include "launch/vm_lock.hpp"
 
 #include <fmt/format.h>
 
 #include <poll.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <chrono>
+#include <ctime>
 #include <thread>
 
 namespace orch::launch {
@@ -56,23 +59,42 @@ void link_if_there(const std::string& from, const std::string& to) {
 }
 
 constexpr const char* k_gate = "/appimage-orch.lock";
+constexpr const char* k_private = "/aorch-";
 
-// False: the entry says why not.
-Result<bool> take_gate(VmEntry& entry, const RunContext& context, milliseconds patience) {
+// Private runtime directories that killed runs left: nobody holds their lock, and no VM runs there. One that was made just now
+// may not be locked yet.
+void sweep(const std::string& runtime_dir) {
+  constexpr std::time_t k_just_now = 60;
+  const sys::Result<std::vector<std::string>> names = sys::list_dir(runtime_dir);
+  if (!names) return;
+  for (const std::string& name : *names) {
+    const std::string path = runtime_dir + "/" + name;
+    if (("/" + name).rfind(k_private, 0) != 0) continue;
+    const sys::Result<struct stat> info = sys::lstat_file(path);
+    if (!info || !S_ISDIR(info->st_mode) || std::time(nullptr) - info->st_mtime < k_just_now) continue;
+    const auto lock = sys::FileLock::acquire(path + k_gate, sys::FileLock::Wait::no);
+    if (lock && *lock && !running_vm(path)) (void)sys::remove_tree(path);
+  }
+}
+
+// nullopt: the entry says why not.
+Result<std::optional<sys::FileLock>> take_gate(VmEntry& entry, const RunContext& context,
+                                               milliseconds patience) {
   const Clock::time_point deadline = Clock::now() + std::max(k_gate_wait, patience);
   bool told = false;
   for (;;) {
-    ORCH_TRY(entry.gate, sys::FileLock::acquire(entry.runtime_dir + k_gate, sys::FileLock::Wait::no));
-    if (entry.gate) return true;
+    ORCH_TRY(std::optional<sys::FileLock> gate,
+             sys::FileLock::acquire(entry.runtime_dir + k_gate, sys::FileLock::Wait::no));
+    if (gate) return gate;
     if (Clock::now() > deadline) {
       entry.refused = refusal("another run of appimage-orch has been starting a VM all the time");
-      return false;
+      return std::nullopt;
     }
     if (!told && context.notify) context.notify("waiting for another run to start its VM");
     told = true;
     if (pause(context)) continue;
     entry.refused = interrupted(context);
-    return false;
+    return std::nullopt;
   }
 }
 
@@ -80,14 +102,16 @@ Result<bool> take_gate(VmEntry& entry, const RunContext& context, milliseconds p
 
 Result<PrivateRuntime> PrivateRuntime::make(const std::string& runtime_dir,
                                             const sys::Environment& environment) {
-  ORCH_TRY(std::string path, sys::make_temp_dir(runtime_dir + "/aorch-"));
+  sweep(runtime_dir);
+  ORCH_TRY(std::string path, sys::make_temp_dir(runtime_dir + k_private));
+  ORCH_TRY(std::optional<sys::FileLock> lock, sys::FileLock::acquire(path + k_gate, sys::FileLock::Wait::no));
   const std::string wayland = sys::variable(environment, "WAYLAND_DISPLAY", "wayland-0");
   if (wayland.find('/') == std::string::npos)
     link_if_there(runtime_dir + "/" + wayland, path + "/" + wayland);
   link_if_there(sys::variable(environment, "PIPEWIRE_RUNTIME_DIR", runtime_dir.c_str()) + "/pipewire-0",
                 path + "/pipewire-0");
   link_if_there(runtime_dir + "/pulse/native", path + "/pulse/native");
-  return PrivateRuntime(std::move(path));
+  return PrivateRuntime(std::move(path), std::move(lock));
 }
 
 PrivateRuntime::~PrivateRuntime() {
@@ -120,23 +144,26 @@ Result<VmEntry> enter_vm(const model::LaunchSpec& spec, const Host& host, const 
   const Clock::time_point deadline = Clock::now() + patience;
   bool told = false;
   for (;;) {
-    ORCH_TRY(const bool gate, take_gate(out, context, patience));
+    // Not held while this waits: others may be able to join the VM that it waits for.
+    ORCH_TRY(std::optional<sys::FileLock> gate, take_gate(out, context, patience));
     if (!gate) return out;
     out.choice = choose_vm(spec.vm, look_at_vm(out.runtime_dir), wanted);
     const bool wait = out.choice.kind == VmChoice::Kind::wait;
-    if (!wait && out.choice.kind != VmChoice::Kind::refuse) return out;
+    if (!wait && out.choice.kind != VmChoice::Kind::refuse) {
+      out.gate = std::move(gate);
+      return out;
+    }
     if (!wait || Clock::now() >= deadline) {
       const double seconds = static_cast<double>(spec.vm_wait_ms) / 1000;
       const std::string waited = wait && spec.vm_wait_ms > 0
                                      ? fmt::format("; waited {} for its end", base::human_seconds(seconds))
                                      : "";
       out.refused = refusal(out.choice.detail + waited);
-      out.gate.reset();
       return out;
     }
     if (!told && context.notify) context.notify(out.choice.detail + ": waiting for its end");
     told = true;
-    out.gate.reset();  // others may be able to join it
+    gate.reset();
     if (pause(context)) continue;
     out.refused = interrupted(context);
     return out;

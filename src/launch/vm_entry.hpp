@@ -12,21 +12,26 @@
 namespace orch::launch {
 
 // A runtime directory of a run's own: muvm keeps its lock and its sockets there, so a second VM can live beside another.
-// Has links to the sockets of Wayland, PipeWire and PulseAudio that muvm looks for in it. Removed with this.
+// Has links to the sockets of Wayland, PipeWire and PulseAudio that muvm looks for in it. Removed with this; those that killed
+// runs left are removed by the next.
 class PrivateRuntime {
  public:
   static Result<PrivateRuntime> make(const std::string& runtime_dir, const sys::Environment& environment);
-  PrivateRuntime(PrivateRuntime&& other) noexcept : path_(std::exchange(other.path_, {})) {}
+  PrivateRuntime(PrivateRuntime&& other) noexcept
+      : path_(std::exchange(other.path_, {})), lock_(std::move(other.lock_)) {}
   PrivateRuntime& operator=(PrivateRuntime&& other) noexcept {
     std::swap(path_, other.path_);
+    std::swap(lock_, other.lock_);
     return *this;
   }
   ~PrivateRuntime();
   const std::string& path() const { return path_; }
 
  private:
-  explicit PrivateRuntime(std::string path) : path_(std::move(path)) {}
+  PrivateRuntime(std::string path, std::optional<sys::FileLock> lock)
+      : path_(std::move(path)), lock_(std::move(lock)) {}
   std::string path_;
+  std::optional<sys::FileLock> lock_;  // in it: its run lives
 };
 
 // The longest runtime directory that leaves room for muvm's socket names (107 bytes, "/krun/socket/port-50199" of them).

@@ -89,6 +89,16 @@ class Sharing(MuvmCase):
         self.end(one)
         self.assertEqual(waiting.wait(), 0)
 
+    def test_who_is_cut_off_before_it_began_never_begins(self):
+        one = self.first(MUVM_DOUBLE_TRICK="slow|2")
+        began = self.home / "began"
+        self.muvm(self.app(f"touch {began}; exec sleep 5"), "--timeout", "1s", "--out-dir", self.folder("two"), status=124)
+        report = self.report(folder=self.folder("two"))
+        self.assertEqual((report["outcome"], report["vm_reused"]), ("timed_out", True))
+        time.sleep(2)
+        self.assertFalse(began.exists())
+        self.end(one)
+
     def test_another_stack_waits_and_is_refused(self):
         one = self.first()
         other = self.app("exit 0", profile='[launch]\nvm_wait = "300ms"\n')
@@ -107,7 +117,9 @@ class Sharing(MuvmCase):
         two.read_until(b"waiting for its end")
         self.end(one)
         self.assertEqual(two.wait(), 0)
-        self.assertFalse(self.report(folder=self.folder("two"))["vm_reused"])
+        report = self.report(folder=self.folder("two"))
+        self.assertFalse(report["vm_reused"])
+        self.assertIn("vm-wait", [phase["name"] for phase in report["phases"]])
 
     def test_another_mode_is_another_vm(self):
         one = self.first("--gpu-mode", "drm")
@@ -149,6 +161,15 @@ class Sharing(MuvmCase):
         self.assertFalse(report["vm_reused"])
         self.assertEqual([r["reused"] for r in self.records()], [False, False])
         self.assertEqual(list(self.runtime.glob("aorch-*")), [])
+        abandoned, young = self.runtime / "aorch-abandd", self.runtime / "aorch-young1"
+        for folder in (abandoned, young):  # of runs that were killed: long ago, and just now
+            (folder / "krun").mkdir(parents=True)
+            if lib.is_root():
+                os.chown(folder, self.user, self.user)
+                os.chown(folder / "krun", self.user, self.user)
+        os.utime(abandoned, (1, 1))
+        self.muvm(private, "--force", "--out-dir", self.folder("private"), status=3)
+        self.assertEqual(list(self.runtime.glob("aorch-*")), [young])
         os.kill(int((self.runtime / "krun/double.pid").read_text()), signal.SIGTERM)
         foreign.wait()
 
