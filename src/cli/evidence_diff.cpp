@@ -81,6 +81,8 @@ Result<int> compare_runs(const Session& session, const DiffArguments& arguments)
   const std::string document = format::to_json(to_value(diff, a.summary.path, b.summary.path));
   if (!arguments.output.empty()) ORCH_CHECK(write_document(arguments.output, document));
   ORCH_CHECK(print_out(arguments.format == OutputFormat::json ? document : diff_text(diff, a, b)));
+  if (diff.differences.empty() && session.verbosity != Verbosity::quiet)
+    fmt::print(stderr, "no differences\n");
   for (const Run* run : {&a, &b})
     if (run->summary.state == evidence::RunState::running && session.verbosity != Verbosity::quiet)
       fmt::print(stderr, "note: '{}' still runs\n", printable(run->summary.name));

@@ -3,12 +3,14 @@
 #include "cli/evidence_command.hpp"
 #include "cli/options.hpp"
 #include "evidence/prune.hpp"
+#include "evidence/run_list.hpp"
 #include "format/json.hpp"
 #include "sys/clock.hpp"
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <memory>
 
 namespace orch::cli {
@@ -100,6 +102,11 @@ Result<int> prune(const Session& session, const PruneArguments& arguments) {
   ORCH_TRY(const evidence::PruneRule rule, rule_of(arguments, now));
   ORCH_TRY(const std::string root, evidence_place(session, arguments.dir));
   ORCH_TRY(const std::vector<RunSummary> runs, evidence::list_runs(root, now));
+  const auto of_app = [&](const RunSummary& run) { return matches(run, {arguments.app, "", {}}); };
+  if (std::none_of(runs.begin(), runs.end(), of_app) && !arguments.app.empty())
+    return fail(ErrorKind::usage,
+                fmt::format("there is no run of '{}' below '{}'", printable(arguments.app), printable(root)),
+                "'evidence list' shows what there is");
   if (!arguments.dry_run) evidence::remove_leftovers(root);
   std::vector<PrunedRun> all;
   for (const RunSummary& run : to_prune(runs, rule))

@@ -62,7 +62,7 @@ std::string words(const Value& value) {
     for (const Value& item : value.as_array()) parts.push_back(words(item));
   else if (value.is_object())
     for (const Value::Member& member : value.as_object())
-      if (!member.value.is_null()) parts.push_back(printable(member.key) + " " + words(member.value));
+      if (!words(member.value).empty()) parts.push_back(printable(member.key) + " " + words(member.value));
   if (!value.is_array() && !value.is_object()) return std::string(base::trim(format::to_json(value)));
   return base::join(parts, ", ");
 }
@@ -116,6 +116,24 @@ void what_section(std::string& out, const Run& run) {
   field_if(out, "directory", text_at(run.inputs, "paths.directory"));
 }
 
+bool is_true(const Value& value) {
+  return value.is_bool() && value.as_bool();
+}
+
+// As a line for a shell. Of a script among the words, such as the one that muvm's guest gets, only that it is there: the
+// report has it.
+std::string command_of(const Run& run) {
+  std::vector<std::string> argv;
+  for (const Value& word : items(run.report, "argv"))
+    argv.push_back(word.is_string() ? word.as_string() : words(word));
+  std::vector<std::string> out;
+  for (const std::string& word : argv) {
+    const bool script = !out.empty() && out.back() == "-c" && word.find('\n') != std::string::npos;
+    out.push_back(script ? "…" : base::shell_quote(word));
+  }
+  return printable(base::join(out, " "));
+}
+
 void with_section(std::string& out, const Run& run) {
   if (run.report.is_null() && run.inputs.is_null()) return;
   out += "\nwith\n";
@@ -123,17 +141,16 @@ void with_section(std::string& out, const Run& run) {
                                   ? text_at(run.inputs, "tool_version")
                                   : text_at(run.report, "tool_version");
   field_if(out, "launcher", text_at(run.report, "launcher"));
-  if (at(run.report, "vm_reused").is_bool() && at(run.report, "vm_reused").as_bool())
-    field(out, "", "in a VM that was running already");
-  std::vector<std::string> argv;
-  for (const Value& word : items(run.report, "argv"))
-    argv.push_back(word.is_string() ? word.as_string() : words(word));
-  field_if(out, "command", printable(base::shell_join(argv)));
+  if (is_true(at(run.report, "vm_reused"))) field(out, "", "in a VM that was running already");
+  field_if(out, "command", command_of(run));
   std::string_view label = "variables";
-  for (const Value::Member& variable : members(run.report, "environment")) {
-    field(out, label, printable(variable.key) + "=" + words(variable.value));
-    label = "";
-  }
+  if (text_at(run.report, "launcher") != "muvm")  // there they are in the command
+    for (const Value::Member& variable : members(run.report, "environment")) {
+      field(out, label, printable(variable.key) + "=" + words(variable.value));
+      label = "";
+    }
+  const bool others = is_true(at(run.report, "vm_reused")) && text_at(run.inputs, "launch.vm") == "shared";
+  if (others) field(out, "", "its images and GPU mode hold; these were asked for:");
   label = "images";
   for (const Value& image : items(run.report, "images")) {
     out += fmt::format("  {:<12}{:<7} {}\n", label, printable(image.string_or("role", "")),
@@ -147,6 +164,11 @@ void with_section(std::string& out, const Run& run) {
           fmt::format("{} {}{}{}", text_at(tool, "name"), text_at(tool, "version"),
                       text_at(tool, "version").empty() ? "" : ", ",
                       text_at(tool, "path").empty() ? "not found" : text_at(tool, "path")));
+  label = "packages";
+  for (const Value& package : items(run.inputs, "packages")) {
+    field(out, label, fmt::format("{} {}", text_at(package, "name"), text_at(package, "version")));
+    label = "";
+  }
   const Value& host = at(run.inputs, "host");
   if (!host.is_object()) return;
   field_if(out, "host", text_at(host, "os"));
@@ -163,7 +185,7 @@ void end_section(std::string& out, const Run& run) {
   field(out, "outcome", sentence(summary));
   if (summary.exit_status) field(out, "status", fmt::format("'run' ended with {}", *summary.exit_status));
   field_if(out, "known by", text_at(run.report, "determined_by"));
-  field_if(out, "seen", text_at(run.report, "raw"));
+  if (summary.outcome != "exited") field_if(out, "seen", text_at(run.report, "raw"));
   if (summary.started) field(out, "began", evidence::local_time(*summary.started));
   if (summary.seconds) field(out, "took", base::human_seconds(*summary.seconds));
   std::vector<std::string> phases;
@@ -173,11 +195,9 @@ void end_section(std::string& out, const Run& run) {
       phases.push_back(text_at(phase, "name") + " " + base::human_seconds(seconds->as_double()));
   }
   field_if(out, "phases", base::join(phases, ", "));
-  for (const Value& check : items(run.report, "checks"))
-    if (check.string_or("status", "") != "ok" && check.string_or("status", "") != "skipped")
-      field(
-          out, "check",
-          fmt::format("{} {}: {}", text_at(check, "id"), text_at(check, "status"), text_at(check, "detail")));
+  for (const Value& check : items(run.report, "checks"))  // warnings have a section of their own
+    if (check.string_or("status", "") == "failed")
+      field(out, "check", fmt::format("{} failed: {}", text_at(check, "id"), text_at(check, "detail")));
   const Value& error = at(run.report, "error");
   if (!error.is_object()) return;
   field_if(out, "error", text_at(error, "what"));

@@ -5,6 +5,7 @@
 #include "cli/stack_report.hpp"
 #include "evidence/host_facts.hpp"
 #include "launch/guest_check.hpp"
+#include "launch/host_packages.hpp"
 #include "launch/muvm_check.hpp"
 #include "sys/clock.hpp"
 #include "sys/file.hpp"
@@ -39,6 +40,13 @@ Value tools_value(const std::vector<launch::Tool>& tools) {
   return out;
 }
 
+Value packages_value(const std::vector<launch::HostPackage>& packages) {
+  Value out = Value::array();
+  for (const launch::HostPackage& package : packages)
+    out.push(Value::object({{"name", package.name}, {"version", package.version}}));
+  return out;
+}
+
 constexpr const char* k_redaction =
     "values of variables and options whose names look like secrets (TOKEN, SECRET, PASSWORD, KEY, …), and "
     "passwords in "
@@ -58,6 +66,17 @@ Value environment_value(const sys::Environment& environment) {
   Value out = Value::object();
   for (const auto& [name, value] : environment) out.set(name, value);
   return out;
+}
+
+// What the terminal does not show by itself, and a status of this tool's own could mean as well.
+std::string end_in_words(const evidence::RunReport& report) {
+  constexpr int k_first_own_status = 124;
+  const std::string name = base::printable(report.profile);
+  if (report.outcome == "signaled" && report.signal)
+    return fmt::format("'{}' was ended by {}", name, sys::signal_name(*report.signal));
+  if (report.outcome == "exited" && report.status && *report.status >= k_first_own_status)
+    return fmt::format("'{}' ended with status {}", name, *report.status);
+  return {};
 }
 
 }  // namespace
@@ -112,6 +131,7 @@ Result<> AppRun::write_inputs(const model::LaunchSpec* spec, launch::Launcher* l
                                 {"launch", nullptr},
                                 {"command", nullptr},
                                 {"tools", Value::array()},
+                                {"packages", Value::array()},
                                 {"host", evidence::host_facts()},
                                 {"environment", environment_value(session_->environment)},
                                 {"guest", nullptr},
@@ -123,7 +143,10 @@ Result<> AppRun::write_inputs(const model::LaunchSpec* spec, launch::Launcher* l
     inputs.set("tools", tools_value(launcher->tools(*spec)));
     inputs.set("guest",
                Value::object({{"environment", environment_value(launcher->guest_environment(*spec))}}));
-    if (spec->launcher == "muvm") inputs.set("configuration", configuration_value(host->configurations));
+    if (spec->launcher == "muvm") {
+      inputs.set("configuration", configuration_value(host->configurations));
+      inputs.set("packages", packages_value(launch::host_packages(*host)));
+    }
   }
   return files_.write_inputs(inputs);
 }
@@ -153,12 +176,23 @@ Result<int> AppRun::finish(int exit_status) {
     report_.warnings.push_back(
         fmt::format("run.cast could not be written to its end ({})", files_.cast().problem()));
   ORCH_CHECK(files_.finish(to_value(report_)));
-  if (session_->verbosity == Verbosity::quiet) return exit_status;
-  for (const std::string& warning : report_.warnings) fmt::print(stderr, "warning: {}\n", warning);
-  if (!report_.error)  // an error's hint was shown with it
-    for (const std::string& advice : report_.advice) fmt::print(stderr, "hint: {}\n", advice);
-  fmt::print(stderr, "evidence: {}\n", base::printable(files_.path()));
+  if (session_->verbosity != Verbosity::quiet) say_the_rest();
   return exit_status;
+}
+
+void AppRun::say_warnings() {
+  if (session_->verbosity == Verbosity::quiet) return;
+  for (; said_ < report_.warnings.size(); ++said_)
+    fmt::print(stderr, "warning: {}\n", report_.warnings[said_]);
+}
+
+void AppRun::say_the_rest() {
+  say_warnings();
+  if (const std::string words = end_in_words(report_); !words.empty()) fmt::print(stderr, "{}\n", words);
+  for (const std::string& advice : report_.advice)
+    if (!report_.error || advice != report_.error->hint)  // that one was shown with the error
+      fmt::print(stderr, "hint: {}\n", advice);
+  fmt::print(stderr, "evidence: {}\n", base::printable(files_.path()));
 }
 
 Result<int> AppRun::build_failed(const base::Error& error, Shown shown) {
@@ -201,7 +235,7 @@ void AppRun::take_outcome(const launch::Outcome& outcome) {
   report_.raw = outcome.raw;
   report_.vm_reused = outcome.vm_reused;
   report_.error = outcome.error;
-  report_.warnings.insert(report_.warnings.end(), outcome.warnings.begin(), outcome.warnings.end());
+  warn(outcome.warnings);
   report_.advice.insert(report_.advice.end(), outcome.advice.begin(), outcome.advice.end());
   report_.signatures = Value::array();
   for (const launch::Advice& advice : outcome.signatures)
@@ -224,7 +258,11 @@ void AppRun::set_profile(const model::Profile& profile) {
 }
 
 void AppRun::warn(const std::vector<std::string>& warnings) {
-  report_.warnings.insert(report_.warnings.end(), warnings.begin(), warnings.end());
+  for (const std::string& warning : warnings) {
+    const auto known = [&warning](const std::string& other) { return other.starts_with(warning); };
+    if (std::none_of(report_.warnings.begin(), report_.warnings.end(), known))
+      report_.warnings.push_back(warning);
+  }
 }
 
 void AppRun::set_stack(const Value& report, const std::string& mode) {
@@ -253,11 +291,20 @@ std::optional<base::Error> AppRun::preflight(const model::LaunchSpec& spec, laun
 }
 
 std::optional<base::Error> AppRun::take_checks(const std::vector<launch::Check>& checks) {
+  using Status = launch::Check::Status;
   for (const launch::Check& check : checks) {
     report_.checks.push(to_value(check));
-    if (check.status == launch::Check::Status::warning) report_.warnings.push_back(check.detail);
+    if (check.status == Status::warning)
+      warn({check.remedy.empty() ? check.detail : check.detail + ": " + check.remedy});
   }
-  return first_failure(checks);
+  std::optional<base::Error> refused = first_failure(checks);
+  for (const launch::Check& check : checks) {
+    if (check.status != Status::failed || !check.needed || !start_.force) continue;
+    refused = {base::ErrorKind::unsupported, check.detail,
+               check.remedy + "; --force cannot go on without it"};
+    for_good_ = true;
+  }
+  return refused;
 }
 
 bool AppRun::wants_guest_check() const {
@@ -276,7 +323,7 @@ Result<std::optional<base::Error>> AppRun::guest_check(const model::LaunchSpec& 
 
 // A failed check ends the run, or with --force becomes a warning.
 std::optional<base::Error> AppRun::unless_forced(std::optional<base::Error> refused) {
-  if (!refused || !start_.force) return refused;
+  if (!refused || !start_.force || for_good_) return refused;
   report_.forced = true;
   report_.warnings.push_back("the preflight failed, and --force went on: " + base::one_line(*refused));
   return std::nullopt;
@@ -337,6 +384,7 @@ Result<int> AppRun::launch(model::LaunchSpec spec) {
     return finish(k_tool_failed);
   }
 
+  say_warnings();
   launch::RunContext context;
   context.signals = &signals;
   context.capture = [this](std::string_view bytes) { files_.capture(bytes); };

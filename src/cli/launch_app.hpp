@@ -74,6 +74,8 @@ class AppRun {
   std::optional<base::Error> preflight(const model::LaunchSpec& spec, launch::Launcher& launcher);
   void begin_capture();
   void add_launch_phases(const launch::Outcome& outcome);
+  void say_warnings();
+  void say_the_rest();
   base::Error time_is_up(std::int64_t timeout_ms) const;
   void say(const base::Error& error) const;
 
@@ -83,6 +85,8 @@ class AppRun {
   evidence::RunReport report_;
   std::chrono::steady_clock::time_point phase_start_;
   std::optional<base::Error> stack_problem_;
+  std::size_t said_ = 0;   // of the report's warnings
+  bool for_good_ = false;  // refused, and --force cannot go on
 };
 
 }  // namespace orch::cli

@@ -62,7 +62,7 @@ Result<load::AppFacts> facts_of(const std::string& path) {
   ORCH_TRY(const std::shared_ptr<image::FileAccess> file, image::FileAccess::open(path));
   ORCH_TRY(const elf::Inspection inspection, elf::inspect(file, path));
   if (inspection.identity.kind != image::FileKind::appimage)
-    return fail(ErrorKind::usage, fmt::format("'{}' is no AppImage", base::printable(path)),
+    return fail(ErrorKind::usage, fmt::format("'{}' is not an AppImage", base::printable(path)),
                 "name an AppImage, or a profile (a .toml file, or a name)");
   load::AppFacts facts;
   facts.path = path;
@@ -141,7 +141,7 @@ Result<LaunchOverrides> launch_overrides(const Session& session, const RunArgume
   out.timeout_ms = load::parse_duration(arguments.timeout);
   if (!out.timeout_ms)
     return fail(ErrorKind::usage,
-                fmt::format("--timeout '{}' is no duration", base::printable(arguments.timeout)),
+                fmt::format("--timeout '{}' is not a duration", base::printable(arguments.timeout)),
                 "write it as '90s', '500ms' or '1h30m'");
   return out;
 }
@@ -171,6 +171,10 @@ Result<int> dry_run(const Session& session, Project& project, const LaunchOverri
   Value document = Value::object({{"schema", "appimage-orch/launch/1"}});
   for (const Value::Member& member : shown.as_object()) document.set(member.key, member.value);
   ORCH_CHECK(print_out(format == OutputFormat::json ? format::to_json(document) : launch_text(shown)));
+  for (const launch::Check& check : launcher->check(spec))
+    if (check.status == launch::Check::Status::failed)
+      fmt::print(stderr, "warning: the launch would be refused: {}{}{}\n", check.detail,
+                 check.remedy.empty() ? "" : ": ", check.remedy);
   return 0;
 }
 
@@ -244,6 +248,9 @@ Built build_again(const Session& session, const ProjectOptions& options, const L
 }
 
 Result<int> run_profile(const Session& session, const RunArguments& arguments) {
+  if (arguments.format == OutputFormat::json && !arguments.dry_run)
+    return fail(ErrorKind::usage, "--format json is for --dry-run: standard output is the application's",
+                "'evidence show --format json' has what a run leaves");
   ORCH_TRY(const LaunchOverrides overrides, launch_overrides(session, arguments));
   ORCH_TRY(ProjectOptions options, project_options(session, arguments, overrides));
   const ProjectOptions again = options;

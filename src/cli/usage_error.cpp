@@ -62,7 +62,9 @@ Error unknown_option(const std::string& word, const CLI::App& command, const std
 
 Error usage_error(const CLI::App& app, const CLI::ParseError& error, const std::vector<std::string>& words) {
   const CLI::App* command = chosen(app, words);
-  const std::string path = command == &app ? std::string() : command->get_name() + " ";
+  std::string path;
+  for (const CLI::App* level = command; level != &app && level != nullptr; level = level->get_parent())
+    path = level->get_name() + " " + path;
   const std::string help = fmt::format("'appimage-orch {}--help' says what there is", path);
   const bool takes_commands = !command_names(*command).empty();
   const auto known = option_names(*command);
@@ -78,6 +80,9 @@ Error usage_error(const CLI::App& app, const CLI::ParseError& error, const std::
   if (takes_commands && error.get_name() == "RequiredError")
     return Error(ErrorKind::usage, "a command is missing",
                  fmt::format("the commands are: {}", base::join(command_names(*command), ", ")));
+  if (const auto extra = command->remaining(); error.get_name() == "ExtrasError" && !extra.empty())
+    return Error(ErrorKind::usage, fmt::format("unexpected argument '{}'", base::printable(extra.front())),
+                 command->get_name() == "run" ? "arguments of the application come after '--'" : help);
   std::string what = error.what();
   // "PROFILE: At most …" begins with a name.
   const auto is_upper = [&](std::size_t at) {

@@ -22,7 +22,7 @@ constexpr std::array k_ignored = {
     IgnoreRule{"report.started", "when it ran"},
     IgnoreRule{"report.ended", "when it ran"},
     IgnoreRule{"inputs.started", "when it ran"},
-    IgnoreRule{"report.phases", "how long it took: 'bench' compares times"},
+    IgnoreRule{"report.phases", "how long it took"},
     IgnoreRule{"report.pid", "another process each time"},
     IgnoreRule{"report.boot_id", "another one since each start of the machine"},
     IgnoreRule{"inputs.host.boot_id", "another one since each start of the machine"},
@@ -196,7 +196,7 @@ const Value* argv_of(const Value& run) {
 // The paths of the images and of muvm, which are compared as what they are.
 std::set<std::string> known_paths(const Value& run) {
   std::set<std::string> out;
-  for (const char* field : {"report.images", "inputs.tools"})
+  for (const char* field : {"report.images", "inputs.tools", "inputs.packages"})
     if (const Value* list = run.find_path(field); list != nullptr && list->is_array())
       for (const Value& item : list->as_array()) out.insert(item.string_or("path", ""));
   return out;

@@ -55,7 +55,8 @@ struct Check {
   std::string id;
   Status status = Status::ok;
   std::string detail;
-  std::string remedy;  // an action; empty where ok
+  std::string remedy;   // an action; empty where ok
+  bool needed = false;  // where it failed nothing can be started, --force or not
 };
 std::string_view to_string(Check::Status status);
 Value to_value(const Check& check);

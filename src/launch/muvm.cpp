@@ -116,7 +116,7 @@ bool may_try_again(const Outcome& outcome, const OutputTail& tail, const GuestRe
 void add_reuse_warning(const MuvmWatch& watch, const VmChoice& choice, Outcome& out) {
   if (!out.vm_reused) return;
   if (choice.kind == VmChoice::Kind::join)
-    out.warnings.push_back(choice.detail);
+    out.warnings.push_back(choice.detail);  // the user has seen it before the start, where the checks said so
   else
     out.warnings.push_back(
         fmt::format("another muvm (process {}) took the lock at the same moment: the application ran in its "

@@ -58,7 +58,7 @@ Check check_runtime_dir(const model::LaunchSpec& spec, const Host& host) {
 
 Check check_program(const MuvmState& state) {
   if (!state.path)
-    return {"muvm", Status::failed, "muvm was not found", "install muvm, or name it with --muvm"};
+    return {"muvm", Status::failed, "muvm was not found", "install muvm, or name it with --muvm", true};
   if (!state.features)
     return {"muvm", Status::failed, base::one_line(state.features.error()), state.features.error().hint};
   if (!state.features->ordered_images)
@@ -109,7 +109,7 @@ Check check_vm(const model::LaunchSpec& spec, const MuvmState& state) {
     case Kind::refuse:
       break;
   }
-  return {"vm", Status::failed, detail, k_vm_remedy};
+  return {"vm", Status::failed, detail, state.vm.remedy(), true};
 }
 
 Check check_gpu_mode(const model::LaunchSpec& spec, const MuvmState& state) {
@@ -129,10 +129,11 @@ constexpr std::array k_own_options = {"--interactive", "--tty", "--emu",  "--gpu
 constexpr std::array k_once_options = {"--mem", "--vram", "--passt-socket", "--merged-rootfs",
                                        "--privileged"};
 
-Check bad_argument(const std::string& word, const char* why) {
+Check bad_argument(
+    const std::string& word, const char* why,
+    const char* remedy = "take it out; images, GPU mode and variables have keys of their own") {
   return {"muvm-args", Status::failed,
-          fmt::format("'{}' in [launch] muvm_args: {}", base::printable(word), why),
-          "take it out of [launch] muvm_args; images, GPU mode and variables have keys of their own"};
+          fmt::format("'{}' in [launch] muvm_args: {}", base::printable(word), why), remedy};
 }
 
 Check check_arguments(const model::LaunchSpec& spec, const MuvmState& state) {
@@ -147,7 +148,8 @@ Check check_arguments(const model::LaunchSpec& spec, const MuvmState& state) {
     if (word.substr(0, 2) != "--") return bad_argument(word, "only long options are known here");
     if (is_one_of(k_own_options)) return bad_argument(word, "appimage-orch sets it by itself");
     if (!state.features->has(name))
-      return bad_argument(word, "this muvm has no such option, it would go to the application");
+      return bad_argument(word, "this muvm has no such option, it would go to the application",
+                          "take it out, or update muvm");
     if (is_one_of(k_once_options) && is_one_of(seen))
       return bad_argument(word, "muvm takes it once, the second would go to the application");
     seen.push_back(name);

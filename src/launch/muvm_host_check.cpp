@@ -11,7 +11,11 @@
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
+#include <cstring>
 #include <optional>
+#include <string>
+#include <vector>
 
 namespace orch::launch {
 
@@ -124,14 +128,25 @@ Check check_fex_config(const model::LaunchSpec& spec, const Host& host) {
   return {"fex-config", Status::ok, "none", ""};
 }
 
+Check check_kvm() {
+  if (::access("/dev/kvm", R_OK | W_OK) == 0) return {"kvm", Status::ok, "", ""};
+  if (errno == ENOENT)
+    return {"kvm", Status::warning, "/dev/kvm does not exist: this kernel offers no virtual machines",
+            "use a kernel with KVM, started at EL2"};
+  return {"kvm", Status::warning, fmt::format("/dev/kvm cannot be opened: {}", std::strerror(errno)),
+          "add yourself to the group that it belongs to (mostly kvm), and log in again"};
+}
+
 Check check_kernel_library() {
-  constexpr std::array k_folders = {"/usr/lib64", "/usr/lib", "/usr/local/lib64", "/usr/local/lib",
-                                    "/usr/lib/aarch64-linux-gnu"};
+  const std::vector<std::string> k_folders = {"/usr/lib64", "/usr/lib", "/usr/local/lib64", "/usr/local/lib",
+                                              "/usr/lib/aarch64-linux-gnu"};
   const bool found = std::any_of(k_folders.begin(), k_folders.end(), [](const std::string& folder) {
     return sys::exists(folder + "/libkrunfw.so.5") || sys::exists(folder + "/libkrunfw.so.4");
   });
-  return warn_unless(found, "libkrunfw", "libkrunfw, the guest's kernel, is in none of the usual folders",
-                     "install libkrunfw");
+  return warn_unless(
+      found, "libkrunfw",
+      fmt::format("libkrunfw.so.5, the guest's kernel, is in none of {}", base::join(k_folders, ", ")),
+      "install libkrunfw");
 }
 
 Check check_memory() {
@@ -159,8 +174,7 @@ std::vector<Check> check_muvm_host(const model::LaunchSpec& spec, const Host& ho
   const auto add = [&out](const char* id, bool ok, const char* detail, const char* remedy) {
     out.push_back(warn_unless(ok, id, detail, remedy));
   };
-  add("kvm", ::access("/dev/kvm", R_OK | W_OK) == 0, "/dev/kvm cannot be opened",
-      "add yourself to the group kvm");
+  out.push_back(check_kvm());
   out.push_back(check_kernel_library());
   add("passt", on_path(host, "passt") || has_option(spec, "--passt-socket"), "'passt' is not on PATH",
       "install passt");
@@ -168,7 +182,9 @@ std::vector<Check> check_muvm_host(const model::LaunchSpec& spec, const Host& ho
       "install all of muvm");
   add("fex-server", on_path(host, "FEXServer").has_value(), "'FEXServer' is not on PATH",
       "install all of FEX");
-  add("fex-data", sys::exists("/usr/share/fex-emu") || sys::exists("/usr/local/share/fex-emu"),
+  // muvm tells FEX of the stack there; FEX_ROOTFS tells it as well.
+  add("fex-data",
+      !spec.images.empty() || sys::exists("/usr/share/fex-emu") || sys::exists("/usr/local/share/fex-emu"),
       "neither /usr/share/fex-emu nor /usr/local/share/fex-emu exists: FEX is told of no root image",
       "install FEX's data files");
   add("udevd", ::access("/usr/lib/systemd/systemd-udevd", X_OK) == 0 || udevd_elsewhere,

@@ -71,6 +71,8 @@ std::optional<Message> last_message(const MuvmEnd& end) {
   return out;
 }
 
+constexpr std::string_view k_mount_failed = "Failed to mount FEX rootfs, carrying on without";
+
 bool says(const MuvmEnd& end, std::string_view text) {
   return end.output.find(text) != std::string::npos;
 }
@@ -86,10 +88,16 @@ std::optional<Outcome> fex_failure(const MuvmEnd& end, int status) {
     return failed_outcome(0, {ErrorKind::not_found, "FEX could not start FEXServer",
                               "install the whole of FEX: FEXServer belongs beside the emulator or on PATH"});
   if (status != k_fex_refused) return std::nullopt;
-  if (says(end, "RootFS path doesn't exist") || says(end, "Current RootFS path set to ''"))
+  const char* const k_images =
+      says(end, k_mount_failed)
+          ? "check that each image is EROFS with 4 KiB blocks, and LZ4 or no compression"
+          : "check the images with 'inspect', and FEX's configuration";
+  if (says(end, "RootFS path doesn't exist"))
     return failed_outcome(
-        0, {ErrorKind::not_found, "FEX found no root image: the stack did not reach it",
-            "see run.log for 'Failed to mount FEX rootfs', and check the images with 'inspect'"});
+        0, {ErrorKind::not_found, "FEX's root image, the stack, is not where FEX was told", k_images});
+  if (says(end, "Current RootFS path set to ''"))
+    return failed_outcome(
+        0, {ErrorKind::not_found, "FEX was told of no root image: the stack did not reach it", k_images});
   if (says(end, "Invalid or Unsupported elf file"))
     return failed_outcome(
         k_not_executable,
@@ -174,6 +182,12 @@ std::string exec_message(const std::string& output) {
     const bool own = begins_with(line, shell + "guest-pre") || begins_with(line, k_no_record);
     if (begins_with(line, shell) && !own) out = std::string(line.substr(shell.size()));
   }
+  // dash: "17: exec: PROGRAM: why", bash: "line 17: PROGRAM: why".
+  for (const std::string_view prefix : {"line ", "", "exec: "}) {
+    if (begins_with(out, prefix)) out.erase(0, prefix.size());
+    const std::size_t digits = std::min(out.find_first_not_of("0123456789"), out.size());
+    if (digits > 0 && out.compare(digits, 2, ": ") == 0) out.erase(0, digits + 2);
+  }
   return out;
 }
 
@@ -212,8 +226,8 @@ std::optional<Outcome> recorded(const MuvmEnd& end) {
 }
 
 Outcome muvm_failed(const std::string& text) {
-  return failed(ErrorKind::tool, "muvm failed: " + text, "see run.log; 'doctor' checks what muvm needs",
-                "muvm status");
+  return failed(ErrorKind::tool, "muvm failed: " + text,
+                "see the warnings of the checks before the start, and run.log", "muvm status");
 }
 
 Outcome decide(const MuvmEnd& end) {
@@ -248,10 +262,17 @@ Outcome muvm_outcome(const MuvmEnd& end) {
                                         {"ended", end.guest.ended ? Value(*end.guest.ended) : Value()},
                                         {"message", base::printable(end.guest.message)}}));
   out.vm_reused = end.reused;
-  if (says(end, "Failed to mount FEX rootfs, carrying on without")) {
-    out.warnings.emplace_back("the VM could not mount the stack: no x86_64 libraries were there");
-    out.advice.emplace_back("check that each image is EROFS with 4 KiB blocks and LZ4 or no compression");
-  }
+  constexpr int k_fex_refused = 248;
+  if (out.kind == Outcome::Kind::exited && out.status == k_fex_refused)
+    out.advice.emplace_back(
+        "248 is the status of FEX, too, where it cannot start a program: [preflight] guest_check = true "
+        "looks "
+        "whether the stack works");
+  // Where it failed the table of known failures has more to say.
+  if (out.kind == Outcome::Kind::exited && out.status == 0 && says(end, k_mount_failed))
+    out.warnings.emplace_back(
+        "the VM could not mount the stack: no x86_64 libraries were there; look at each image with "
+        "'inspect'");
   return out;
 }
 

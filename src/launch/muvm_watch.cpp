@@ -1,7 +1,10 @@
 #include "launch/muvm_watch.hpp"
 
 #include "launch/guest_script.hpp"
+#include "sys/file.hpp"
 #include "sys/process_tree.hpp"
+
+#include <sys/stat.h>
 
 #include <algorithm>
 #include <string_view>
@@ -55,7 +58,19 @@ void MuvmWatch::look_at_guest() {
     started_ = Clock::now();
   if (!guest_.started && started_)
     guest_ = {};  // the guest could not write it: messages and status have to do
-  if (guest_.ended || guest_.prelude || guest_.no_directory) ended_ = Clock::now();
+  if (guest_.ended || guest_.prelude || guest_.no_directory) ended_ = written(setting_.record);
+}
+
+// When the record was last written, which may be some time before this looks; not before the guest began.
+MuvmWatch::Time MuvmWatch::written(const std::string& record) const {
+  using std::chrono::system_clock;
+  const Time now = Clock::now();
+  const sys::Result<struct stat> info = sys::stat_file(record);
+  if (!info) return now;
+  const auto since_epoch =
+      std::chrono::seconds(info->st_mtim.tv_sec) + std::chrono::nanoseconds(info->st_mtim.tv_nsec);
+  const auto age = system_clock::now().time_since_epoch() - since_epoch;
+  return std::clamp(now - std::chrono::duration_cast<Clock::duration>(age), started_.value_or(begin_), now);
 }
 
 // muvm#123. Not while its output has nobody to take it, nor while it waits for other commands of its VM.
@@ -96,9 +111,7 @@ sys::PtyRun::Watched MuvmWatch::look(const sys::PtyRun::Seen& seen) {
 void MuvmWatch::finish() {
   finished_ = Clock::now();
   setting_.gate.reset();
-  const bool late = !ended_.has_value();
   look_at_guest();
-  if (late && ended_) ended_ = finished_;
 }
 
 void MuvmWatch::cancel() {

@@ -48,6 +48,7 @@ class MuvmWatch {
   using Time = std::chrono::steady_clock::time_point;
   void look_at_lock(pid_t child);
   void look_at_guest();
+  Time written(const std::string& record) const;
   bool stays_behind(const sys::PtyRun::Seen& seen);
 
   Setting setting_;

@@ -45,8 +45,8 @@ Outcome interrupted(const RunContext& context) {
   return out;
 }
 
-Outcome refusal(std::string what) {
-  Outcome out = failed_outcome(0, {ErrorKind::unsupported, std::move(what), k_vm_remedy});
+Outcome refusal(std::string what, std::string remedy) {
+  Outcome out = failed_outcome(0, {ErrorKind::unsupported, std::move(what), std::move(remedy)});
   out.raw = Value::object();
   return out;
 }
@@ -87,7 +87,8 @@ Result<std::optional<sys::FileLock>> take_gate(VmEntry& entry, const RunContext&
              sys::FileLock::acquire(entry.runtime_dir + k_gate, sys::FileLock::Wait::no));
     if (gate) return gate;
     if (Clock::now() > deadline) {
-      entry.refused = refusal("another run of appimage-orch has been starting a VM all the time");
+      entry.refused = refusal("another run of appimage-orch has been starting a VM all the time",
+                              "'evidence list --outcome running' names it: end it, or try again");
       return std::nullopt;
     }
     if (!told && context.notify) context.notify("waiting for another run to start its VM");
@@ -158,7 +159,7 @@ Result<VmEntry> enter_vm(const model::LaunchSpec& spec, const Host& host, const 
       const std::string waited = wait && spec.vm_wait_ms > 0
                                      ? fmt::format("; waited {} for its end", base::human_seconds(seconds))
                                      : "";
-      out.refused = refusal(out.choice.detail + waited);
+      out.refused = refusal(out.choice.detail + waited, out.choice.remedy());
       return out;
     }
     if (!told && context.notify) context.notify(out.choice.detail + ": waiting for its end");

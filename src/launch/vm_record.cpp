@@ -125,6 +125,13 @@ void remove_vm_record(const std::string& runtime_dir, pid_t holder) {
   if (record && record->pid == holder) ::unlink(path.c_str());
 }
 
+std::string VmChoice::remedy() const {
+  constexpr const char* k_other_ways =
+      "[launch] vm = \"private\" (a second VM) or \"shared\" (join it, with its images)";
+  if (kind == Kind::refuse) return fmt::format("end it, or set {}", k_other_ways);
+  return fmt::format("end what runs in it, wait longer with [launch] vm_wait, or set {}", k_other_ways);
+}
+
 VmChoice choose_vm(std::string_view policy, const VmState& state, const VmRecord& wanted) {
   if (!state.holder) return {VmChoice::Kind::start, "no VM is running"};
   const std::string name = holder_name(state);

@@ -57,12 +57,10 @@ struct VmChoice {
     refuse,  // a foreign one
   } kind = Kind::start;
   std::string detail;  // which VM, and why
+  // What to do about a VM that cannot be joined.
+  std::string remedy() const;
 };
 // `policy`: "auto", "shared"; "private" has a runtime directory, and so a state, of its own.
-// What to do about a VM that cannot be joined.
-inline constexpr const char* k_vm_remedy =
-    "end what runs in it, wait longer with [launch] vm_wait, or set vm = \"private\" (a second VM) or "
-    "\"shared\" (join it)";
 VmChoice choose_vm(std::string_view policy, const VmState& state, const VmRecord& wanted);
 
 }  // namespace orch::launch

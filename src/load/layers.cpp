@@ -206,8 +206,11 @@ Error no_base(const model::Profile& profile, const Host& host, const Value& laye
   for (const std::string& root : host.image_roots)
     looked += fmt::format("{}'{}/RootFS/default.erofs'", looked.empty() ? "" : " or ", root);
   return profile_error(
-      fmt::format("no base image found: there is no {}", looked), layer.span,
-      "install the FEX RootFS image (Fedora: fex-emu-rootfs-fedora), or name one in [stack]: base = \"…\"");
+      fmt::format("no base image found for '{}': there is no {}", profile.name, looked), layer.span,
+      fmt::format(
+          "install the FEX RootFS image (Fedora: fex-emu-rootfs-fedora), or name one in '{}': [stack] base = "
+          "\"FILE.erofs\"",
+          printable(profile.path)));
 }
 
 // The images that stand for an "auto" layer of that role; muvm takes GPU overlays beside its default base.

@@ -213,10 +213,10 @@ class Checker {
     if (!value.is_string()) return wrong_type(value, "a string", path);
     const std::string& text = value.as_string();
     if (key.type == KeyType::duration && !parse_duration(text))
-      return base::fail(profile_error(fmt::format("'{}' is no duration", printable(text)), value.span,
+      return base::fail(profile_error(fmt::format("'{}' is not a duration", printable(text)), value.span,
                                       "write for example \"90s\", \"2m\", \"1h30m\", or \"0s\" for none"));
     if (key.type == KeyType::compressor && !is_compressor(text))
-      return base::fail(profile_error(fmt::format("'{}' is no compressor of mkfs.erofs", printable(text)),
+      return base::fail(profile_error(fmt::format("'{}' is not a compressor of mkfs.erofs", printable(text)),
                                       value.span, "write for example \"lz4\", \"lz4hc,9\", or \"none\""));
     if (key.type == KeyType::text && !key.allowed.empty() && !allows(key.allowed, text))
       return base::fail(bad_choice(value, key, path));

@@ -86,6 +86,18 @@ class CommandLine(MuvmCase):
                 seen.pop(name, None)
             self.assertEqual(told, seen, mode)
 
+    def test_versions_of_the_host_s_packages_are_recorded(self):
+        lines = {"dpkg-query": "muvm\\t0.6.0-1\\tinstalled\\nfex-emu\\t2510-2\\tinstalled\\nlibkrun1\\t1.9\\tconfig-files\\n",
+                 "rpm": "muvm\\t0.6.0-1\\nfex-emu\\t2510-2\\n"}
+        for name, text in lines.items():
+            (self.bin / name).write_text(f"#!/bin/sh\nprintf '{text}'\nexit 1\n")
+            (self.bin / name).chmod(0o755)
+        self.muvm(self.app("exit 0"))
+        inputs = json.loads((self.evidence(self.home) / "inputs.json").read_text())
+        self.assertEqual(inputs["packages"], [{"name": "fex-emu", "version": "2510-2"}, {"name": "muvm", "version": "0.6.0-1"}])
+        page = self.orch("evidence", "show", "hello", home=self.home).stdout
+        self.assertRegex(page, "packages +fex-emu 2510-2\n +muvm 0.6.0-1\n")
+
     def test_a_guest_pre_that_fails(self):
         warn = self.app("echo hello", profile='[launch]\nguest_pre = ["echo before", "exit 3", "false"]\n')
         ran = self.muvm(warn, status=125)  # who calls exit asks for it

@@ -230,7 +230,7 @@ TEST_SUITE("load/layers") {
     const orch::load::Host host{"muvm", {place.dir / "none", place.dir / "fex"}};
     const auto missing = orch::load::resolve_auto_layers(profile, host);
     REQUIRE_FALSE(missing.has_value());
-    CHECK(missing.error().what.find("no base image found") == 0);
+    CHECK(missing.error().what.find("no base image found for 'p': there is no") == 0);
     CHECK(missing.error().hint.find("fex-emu-rootfs-fedora") != std::string::npos);
 
     place.dir.write("fex/RootFS/default.erofs", "");
