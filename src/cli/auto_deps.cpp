@@ -3,6 +3,7 @@
 #include "base/text.hpp"
 #include "cli/auto_packages.hpp"
 #include "cli/paths.hpp"
+#include "cli/say.hpp"
 #include "cli/stack_report.hpp"
 #include "load/user_profile.hpp"
 #include "package/lock_file.hpp"
@@ -34,8 +35,7 @@ bool has_terminal() {
 
 // One line of the terminal; anything but a yes is a no.
 bool ask(const std::string& question) {
-  fmt::print(stderr, "{} [y/N] ", question);
-  std::fflush(stderr);
+  cli::say("{} [y/N] ", question);
   std::string line;
   for (int c = std::getchar(); c != EOF && c != '\n'; c = std::getchar()) line += static_cast<char>(c);
   return line == "y" || line == "Y" || line == "yes";

@@ -2,6 +2,7 @@
 #include "base/text.hpp"
 #include "cli/evidence_command.hpp"
 #include "cli/options.hpp"
+#include "cli/say.hpp"
 #include "evidence/run_diff.hpp"
 #include "evidence/run_list.hpp"
 #include "format/json.hpp"
@@ -81,14 +82,13 @@ Result<int> compare_runs(const Session& session, const DiffArguments& arguments)
   const std::string document = format::to_json(to_value(diff, a.summary.path, b.summary.path));
   if (!arguments.output.empty()) ORCH_CHECK(write_document(arguments.output, document));
   ORCH_CHECK(print_out(arguments.format == OutputFormat::json ? document : diff_text(diff, a, b)));
-  if (diff.differences.empty() && session.verbosity != Verbosity::quiet)
-    fmt::print(stderr, "no differences\n");
+  if (diff.differences.empty() && session.verbosity != Verbosity::quiet) cli::say("no differences\n");
   for (const Run* run : {&a, &b})
     if (run->summary.state == evidence::RunState::running && session.verbosity != Verbosity::quiet)
-      fmt::print(stderr, "note: '{}' still runs\n", printable(run->summary.name));
+      cli::say("note: '{}' still runs\n", printable(run->summary.name));
   if (session.verbosity == Verbosity::verbose)
     for (const evidence::Ignored& item : diff.ignored)
-      fmt::print(stderr, "not compared: {} ({})\n", printable(item.field), item.reason);
+      cli::say("not compared: {} ({})\n", printable(item.field), item.reason);
   return diff.differences.empty() ? k_equal : k_different;
 }
 
@@ -97,7 +97,7 @@ Result<int> diff(const Session& session, const DiffArguments& arguments) {
   if (status) return status;
   const std::string text =
       render(status.error(), session.colour ? "\x1b[1;31m" : "", session.colour ? "\x1b[0m" : "");
-  std::fputs(text.c_str(), stderr);
+  cli::say(std::string_view(text));
   return k_trouble;  // 1 says that the runs differ
 }
 

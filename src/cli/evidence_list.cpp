@@ -2,6 +2,7 @@
 #include "base/text.hpp"
 #include "cli/evidence_command.hpp"
 #include "cli/options.hpp"
+#include "cli/say.hpp"
 #include "evidence/moments.hpp"
 #include "evidence/run_list.hpp"
 #include "format/json.hpp"
@@ -115,9 +116,9 @@ Result<int> list(const Session& session, const ListArguments& arguments) {
   } else if (!runs.empty()) {
     ORCH_CHECK(print_out(list_text(root, runs)));
   } else if (session.verbosity != Verbosity::quiet) {
-    fmt::print(stderr, "no runs below '{}'{}\n", printable(root),
-               all == 0 ? "; where a profile sets [evidence] dir, name that with --dir"
-                        : fmt::format(" are like that, of {} in all", all));
+    cli::say("no runs below '{}'{}\n", printable(root),
+             all == 0 ? "; where a profile sets [evidence] dir, name that with --dir"
+                      : fmt::format(" are like that, of {} in all", all));
   }
   return 0;
 }

@@ -2,6 +2,7 @@
 #include "base/text.hpp"
 #include "cli/evidence_command.hpp"
 #include "cli/options.hpp"
+#include "cli/say.hpp"
 #include "evidence/prune.hpp"
 #include "evidence/run_list.hpp"
 #include "format/json.hpp"
@@ -119,7 +120,7 @@ Result<int> prune(const Session& session, const PruneArguments& arguments) {
   for (const PrunedRun& item : all) {
     if (is_removed(item)) continue;
     complete = complete && item.result.result != evidence::Pruned::Result::failed;
-    fmt::print(stderr, "warning: '{}' stays: {}\n", printable(item.run.path), printable(item.result.reason));
+    cli::say("warning: '{}' stays: {}\n", printable(item.run.path), printable(item.result.reason));
   }
   return complete ? 0 : 1;
 }

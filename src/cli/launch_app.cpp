@@ -2,8 +2,10 @@
 
 #include "base/text.hpp"
 #include "cli/launch_spec.hpp"
+#include "cli/say.hpp"
 #include "cli/stack_report.hpp"
 #include "evidence/host_facts.hpp"
+#include "evidence/last_words.hpp"
 #include "launch/guest_check.hpp"
 #include "launch/host_packages.hpp"
 #include "launch/muvm_check.hpp"
@@ -17,6 +19,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <csignal>
 #include <cstdio>
 
 namespace orch::cli {
@@ -26,6 +29,7 @@ using base::Value;
 namespace {
 
 constexpr int k_tool_failed = 125;
+constexpr int k_signal_base = 128;
 
 Value or_null(const std::string& text) {
   if (text.empty()) return {};
@@ -101,12 +105,31 @@ Result<AppRun> AppRun::begin(const Session& session, const RunStart& start) {
   place.out_dir = start.out_dir;
   if (start.force) place.occupied = evidence::Place::Occupied::replace;
   place.now = sys::SystemClock().now();
+  const evidence::HeldSignals held;  // no directory without a report and inputs.json
   ORCH_TRY(evidence::RunDirectory files, evidence::RunDirectory::create(place));
   AppRun out(session, std::move(files), start);
   // In this order: whoever finds inputs.json finds a report.
   ORCH_CHECK(out.files_.write_report(to_value(out.report_)));
   ORCH_CHECK(out.write_inputs(nullptr, nullptr, nullptr));
+  out.prepare_for_signals();
   return out;
+}
+
+// For the time in which nothing waits for signals.
+void AppRun::prepare_for_signals() {
+  using Tell = evidence::RunDirectory::Tell;
+  const auto report = [this](int signal) {
+    evidence::RunReport out = report_;
+    out.outcome = "interrupted";
+    out.signal = signal;
+    out.determined_by = "signal";
+    out.exit_status = k_signal_base + signal;
+    out.ended = evidence::k_ended_mark;
+    return to_value(out);
+  };
+  // Nor does a standard error that nobody reads any more end a run.
+  std::signal(SIGPIPE, SIG_IGN);
+  files_.prepare_last_words(report, session_->verbosity == Verbosity::quiet ? Tell::no : Tell::yes);
 }
 
 void AppRun::end_phase(const std::string& name) {
@@ -154,7 +177,7 @@ Result<> AppRun::write_inputs(const model::LaunchSpec* spec, launch::Launcher* l
 void AppRun::say(const base::Error& error) const {
   const std::string text =
       render(error, session_->colour ? "\x1b[1;31m" : "", session_->colour ? "\x1b[0m" : "");
-  std::fputs(text.c_str(), stderr);
+  cli::say(std::string_view(text));
 }
 
 Result<int> AppRun::finish(int exit_status) {
@@ -182,17 +205,16 @@ Result<int> AppRun::finish(int exit_status) {
 
 void AppRun::say_warnings() {
   if (session_->verbosity == Verbosity::quiet) return;
-  for (; said_ < report_.warnings.size(); ++said_)
-    fmt::print(stderr, "warning: {}\n", report_.warnings[said_]);
+  for (; said_ < report_.warnings.size(); ++said_) cli::say("warning: {}\n", report_.warnings[said_]);
 }
 
 void AppRun::say_the_rest() {
   say_warnings();
-  if (const std::string words = end_in_words(report_); !words.empty()) fmt::print(stderr, "{}\n", words);
+  if (const std::string words = end_in_words(report_); !words.empty()) cli::say("{}\n", words);
   for (const std::string& advice : report_.advice)
     if (!report_.error || advice != report_.error->hint)  // that one was shown with the error
-      fmt::print(stderr, "hint: {}\n", advice);
-  fmt::print(stderr, "evidence: {}\n", base::printable(files_.path()));
+      cli::say("hint: {}\n", advice);
+  cli::say("evidence: {}\n", base::printable(files_.path()));
 }
 
 Result<int> AppRun::build_failed(const base::Error& error, Shown shown) {
@@ -208,7 +230,6 @@ Result<int> AppRun::build_failed(const base::Error& error, Shown shown) {
 }
 
 Result<int> AppRun::interrupted(int signal) {
-  constexpr int k_signal_base = 128;
   report_.outcome = "interrupted";
   report_.signal = signal;
   report_.determined_by = "signal";
@@ -390,7 +411,7 @@ Result<int> AppRun::launch(model::LaunchSpec spec) {
   context.capture = [this](std::string_view bytes) { files_.capture(bytes); };
   begin_capture();
   context.notify = [this](const std::string& text) {
-    if (session_->verbosity != Verbosity::quiet) fmt::print(stderr, "{}\n", text);
+    if (session_->verbosity != Verbosity::quiet) cli::say("{}\n", text);
   };
   const Result<launch::Outcome> outcome = launcher->run(spec, context);
   if (!outcome) {

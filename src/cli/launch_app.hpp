@@ -74,6 +74,7 @@ class AppRun {
   std::optional<base::Error> preflight(const model::LaunchSpec& spec, launch::Launcher& launcher);
   void begin_capture();
   void add_launch_phases(const launch::Outcome& outcome);
+  void prepare_for_signals();
   void say_warnings();
   void say_the_rest();
   base::Error time_is_up(std::int64_t timeout_ms) const;

@@ -7,6 +7,7 @@
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
+#include <fcntl.h>
 #include <unistd.h>
 
 #include <array>
@@ -143,11 +144,19 @@ int run(int argc, char** argv) {
   return result ? *result : report(session, result.error());
 }
 
+// A file that is opened later must not get the number of a standard stream that was closed: what is printed would land in it.
+// For reading only, so that writing fails as it does to one that is closed.
+void hold_standard_streams() {
+  for (const int fd : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO})
+    if (::fcntl(fd, F_GETFD) < 0) ::open("/dev/null", O_RDONLY);
+}
+
 }  // namespace
 
 }  // namespace orch::cli
 
 int main(int argc, char** argv) {
+  orch::cli::hold_standard_streams();
   try {
     return orch::cli::run(argc, argv);
   } catch (const std::bad_alloc&) {

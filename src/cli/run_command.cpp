@@ -6,6 +6,7 @@
 #include "cli/launch_app.hpp"
 #include "cli/launch_spec.hpp"
 #include "cli/options.hpp"
+#include "cli/say.hpp"
 #include "cli/stack_report.hpp"
 #include "cli/unfinished.hpp"
 #include "elf/inspection.hpp"
@@ -91,7 +92,7 @@ Result<std::string> profile_of(const Session& session, const load::AppFacts& fac
   if (arguments.dry_run) return extends;
   ORCH_TRY(std::string path, load::write_user_profile(facts, extends, around));
   if (session.verbosity != Verbosity::quiet)
-    fmt::print(stderr, "wrote the profile '{}' for this application\n", base::printable(path));
+    cli::say("wrote the profile '{}' for this application\n", base::printable(path));
   return path;
 }
 
@@ -173,8 +174,8 @@ Result<int> dry_run(const Session& session, Project& project, const LaunchOverri
   ORCH_CHECK(print_out(format == OutputFormat::json ? format::to_json(document) : launch_text(shown)));
   for (const launch::Check& check : launcher->check(spec))
     if (check.status == launch::Check::Status::failed)
-      fmt::print(stderr, "warning: the launch would be refused: {}{}{}\n", check.detail,
-                 check.remedy.empty() ? "" : ": ", check.remedy);
+      cli::say("warning: the launch would be refused: {}{}{}\n", check.detail,
+               check.remedy.empty() ? "" : ": ", check.remedy);
   return 0;
 }
 
@@ -294,7 +295,7 @@ Result<int> run(const Session& session, const RunArguments& arguments) {
   if (status) return status;
   const std::string text =
       render(status.error(), session.colour ? "\x1b[1;31m" : "", session.colour ? "\x1b[0m" : "");
-  std::fputs(text.c_str(), stderr);
+  cli::say(std::string_view(text));
   return k_tool_failed;
 }
 

@@ -1,6 +1,7 @@
 #include "evidence/run_directory.hpp"
 
 #include "base/text.hpp"
+#include "evidence/last_words.hpp"
 #include "evidence/plain_text.hpp"
 #include "evidence/redact.hpp"
 #include "format/json.hpp"
@@ -152,7 +153,14 @@ Result<> RunDirectory::write_report(const Value& report) {
   return sys::write_atomic(path_ + "/run.report.json", format::to_json(redact(report)));
 }
 
+void RunDirectory::prepare_last_words(const std::function<Value(int)>& report, Tell tell) {
+  const std::string message = tell == Tell::yes ? "evidence: " + base::printable(path_) + "\n" : "";
+  evidence::prepare_last_words({reserve_.get(), path_ + k_reserve, path_ + "/run.report.json", message,
+                                [&report](int signal) { return format::to_json(redact(report(signal))); }});
+}
+
 Result<> RunDirectory::finish(const Value& report) {
+  forget_last_words();
   const std::string text = format::to_json(redact(report));
   const std::string reserve = path_ + k_reserve;
   // Written over the reserved blocks first, cut afterwards: cutting first would give them back.

@@ -8,6 +8,7 @@
 #include "sys/fd.hpp"
 
 #include <chrono>
+#include <functional>
 #include <string>
 
 namespace orch::evidence {
@@ -53,6 +54,10 @@ class RunDirectory {
   // Every byte of its terminal.
   void capture(std::string_view bytes);
   void end_capture();
+  // Until finish(): the report that a signal leaves where no SignalSession takes it (last_words.hpp), `report` for each. With
+  // `tell` the directory is named on standard error then. finish() and what follows it ignore these signals.
+  enum class Tell { no, yes };
+  void prepare_last_words(const std::function<Value(int signal)>& report, Tell tell);
   // Each replaces the file atomically; secrets are redacted here.
   Result<> write_inputs(const Value& inputs);
   Result<> write_report(const Value& report);  // while it runs

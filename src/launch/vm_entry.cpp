@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include <poll.h>
+#include <signal.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -24,15 +25,17 @@ using std::chrono::milliseconds;
 namespace {
 
 constexpr milliseconds k_pause{50};
-// Another run of this tool starts its VM; it holds the gate until muvm has its lock.
+// Another run of this tool starts its VM; it holds the gate until its guest has begun.
 constexpr milliseconds k_gate_wait{30'000};
+// Between the lock of a VM and its record, which is left in the same moment.
+constexpr milliseconds k_record_wait{1'000};
 
 // False: the user asks for the end.
 bool pause(const RunContext& context) {
   pollfd polled{context.signals->fd(), POLLIN, 0};
   ::poll(&polled, 1, static_cast<int>(k_pause.count()));
-  while (context.signals->next()) {
-  }
+  while (const std::optional<int> number = context.signals->next())
+    if (*number == SIGTSTP) ::kill(::getpid(), SIGSTOP);
   return context.signals->end_requested() == 0;
 }
 
@@ -120,7 +123,7 @@ PrivateRuntime::~PrivateRuntime() {
 }
 
 VmChoice look_for_vm(const model::LaunchSpec& spec, const std::string& runtime_dir) {
-  const Clock::time_point deadline = Clock::now() + k_gate_wait;
+  const Clock::time_point deadline = Clock::now() + k_record_wait;
   for (;;) {
     VmChoice out = choose_vm(spec.vm, look_at_vm(runtime_dir), vm_record_of(spec));
     if (out.kind != VmChoice::Kind::refuse || Clock::now() > deadline) return out;

@@ -62,6 +62,13 @@ RawTerminal::RawTerminal(int fd) : fd_(fd) {
   ::tcsetattr(fd, TCSANOW, &raw);
 }
 
+void RawTerminal::renew() const {
+  if (!active_) return;
+  termios raw = g_saved.settings;
+  ::cfmakeraw(&raw);
+  ::tcsetattr(fd_, TCSANOW, &raw);
+}
+
 RawTerminal::~RawTerminal() {
   if (!active_) return;
   ::tcsetattr(fd_, TCSANOW, &g_saved.settings);
@@ -230,7 +237,7 @@ class Relay {
   static constexpr milliseconds k_quiet{100};
 
   void step() {
-    const bool background = typing_ == Typing::raw && !take_terminal();
+    const bool background = is_background();
     std::array<pollfd, 4> polled = {
         pollfd{signals_.fd(), POLLIN, 0},
         pollfd{pair_.master.get(), 0, 0},
@@ -263,12 +270,15 @@ class Relay {
     return left ? static_cast<int>(std::min<milliseconds::rep>(left->count(), 60'000)) : -1;
   }
 
-  bool take_terminal() {
-    if (!raw_ && in_foreground(run_.input)) {
+  // The user's terminal is in use by others: nothing is read from it.
+  bool is_background() {
+    if (typing_ == Typing::none || ::isatty(run_.input) != 1) return false;
+    if (!in_foreground(run_.input)) return true;
+    if (typing_ == Typing::raw && !raw_) {
       raw_ = std::make_unique<RawTerminal>(run_.input);
       copy_window(run_, pair_.master.get());
     }
-    return raw_ != nullptr;
+    return false;
   }
 
   // The kernel gives no more than 4 KiB at once, and its worker fetches the next while these are carried on.
@@ -321,11 +331,16 @@ class Relay {
     if (got > 0) {
       typed_.append(piece.data(), static_cast<std::size_t>(got));
       open_line_ = piece[static_cast<std::size_t>(got) - 1] != '\n';
-    } else if (got == 0 || (errno != EAGAIN && errno != EINTR)) {
+    } else if (got == 0 || (errno != EAGAIN && errno != EINTR && !lost_terminal())) {
       reading_ = false;
       constexpr char k_end_of_file = 0x04;
       typed_.append(open_line_ ? 2 : 1, k_end_of_file);
     }
+  }
+
+  // EIO, and somebody else has become the foreground since the last look.
+  bool lost_terminal() const {
+    return errno == EIO && ::isatty(run_.input) == 1 && !in_foreground(run_.input);
   }
 
   void type() {
@@ -337,6 +352,7 @@ class Relay {
     while (const std::optional<int> number = signals_.next()) {
       if (*number == SIGCHLD) look_at_child();
       if (*number == SIGWINCH || *number == SIGCONT) copy_window(run_, pair_.master.get());
+      if (*number == SIGCONT && raw_ && in_foreground(run_.input)) raw_->renew();
       if (*number == SIGTSTP) stop();
       if (is_request_to_end(*number)) interrupt(*number);
     }
@@ -410,25 +426,33 @@ class Relay {
   }
 
   // The child is gone: nobody but a process that could not be ended holds the other side, so its end comes by
-  // itself. While the user's terminal takes no output (Ctrl-S) this waits, until a signal says not to.
+  // itself. While nobody takes the output this waits, until a signal says not to.
   void drain() {
     pair_.slave.reset();
     reading_ = false;
     bool given_up = false;
+    const Monotonic::time_point limit =
+        kill_at_ ? Monotonic::now() + run_.grace : Monotonic::time_point::max();
     while ((!at_end_ || !shown_.empty()) && !given_up) {
       std::array<pollfd, 3> polled = {
           pollfd{signals_.fd(), POLLIN, 0},
           pollfd{at_end_ || shown_.size() >= k_buffer ? -1 : pair_.master.get(), POLLIN, 0},
           pollfd{shown_.empty() ? -1 : run_.output, POLLOUT, 0},
       };
-      const int ready =
-          ::poll(polled.data(), polled.size(), at_end_ ? -1 : static_cast<int>(k_quiet.count()));
+      const bool waits = at_end_ && !kill_at_;
+      const int ready = ::poll(polled.data(), polled.size(), waits ? -1 : static_cast<int>(k_quiet.count()));
       if (ready == 0 && polled[1].fd >= 0) at_end_ = true;
+      given_up |= Monotonic::now() >= limit;
       if (polled[1].revents != 0) take_output();
       if (polled[2].revents != 0) show();
       while (const std::optional<int> number = signals_.next()) given_up |= is_request_to_end(*number);
     }
     end_.output_lost |= !shown_.empty();
+    output_open_ = false;
+    shown_.clear();
+    // What was not read because nothing more could be shown still belongs in the capture.
+    pollfd rest{pair_.master.get(), POLLIN, 0};
+    while (!at_end_ && ::poll(&rest, 1, static_cast<int>(k_quiet.count())) > 0) take_output();
   }
 
   const PtyRun& run_;

@@ -68,7 +68,8 @@ struct PtyEnd {
 //  returns.
 //  - SIGINT, SIGTERM, SIGHUP, SIGQUIT: sent on to the child's session, SIGKILL after `grace` or at the second
 //  signal.
-//  - When the child has ended, its remaining descendants are ended and the output is read to its end.
+//  - When the child has ended, its remaining descendants are ended and the output is read to its end. Where nobody takes it
+//    (Ctrl-S, a pipe that is not read) this waits, unless the child was asked to end: then `grace`, and some may be lost.
 Result<PtyEnd> run_on_pty(const PtyRun& run, SignalSession& signals);
 
 struct WindowSize {
@@ -86,6 +87,8 @@ class RawTerminal {
   RawTerminal& operator=(const RawTerminal&) = delete;
   ~RawTerminal();
   bool active() const { return active_; }
+  // Raw again, after somebody else (the shell of a stopped job) has changed the settings.
+  void renew() const;
 
  private:
   int fd_;

@@ -77,12 +77,14 @@ class Survival(LaunchCase):
 
     def test_signals_at_any_instant_at_a_terminal(self):
         longest = self.duration()
-        for number in range(24):
+        for number in range(32):
             kind = (signal.SIGHUP, signal.SIGTERM, signal.SIGINT)[number % 3]
             folder = self.tmp / f"run-{number}"
             terminal = Terminal([lib.shared_copy()[0], "run", self.profile, "--out-dir", folder], self.environment(), self.tmp)
-            wait_for((folder / "run.report.json").exists, "the report")
-            time.sleep(self.chance.random() * longest)
+            while not (folder / "run.report.json").exists():  # without a pause: the first moments count
+                pass
+            if number >= 8:
+                time.sleep(self.chance.random() * longest)
             os.kill(terminal.pid, kind)
             status = terminal.wait()
             report = self.report(folder=folder)
@@ -90,6 +92,50 @@ class Survival(LaunchCase):
             self.assertTrue(report["ended"])
             self.assertEqual(terminal.before, terminal.after, "the terminal's settings")
             self.nothing_left()
+
+
+@NATIVE
+class Streams(LaunchCase):
+    """What is not open, or takes nothing, changes neither the status nor the report."""
+
+    def run_with(self, profile, redirections, *words, folder="run"):
+        line = 'exec "$0" run "$@" ' + redirections
+        return subprocess.run(["sh", "-c", line, lib.shared_copy()[0], profile, "--out-dir", self.tmp / folder, *words], env=self.environment(),
+                              cwd=self.tmp, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, timeout=60)
+
+    def test_a_standard_error_that_takes_nothing(self):
+        profile = self.app("echo hi; exit 4", profile='[verify]\nmode = "warn"\n')
+        for i, redirections in enumerate(("2>/dev/full", "2>&-", "2>&1 >/dev/null | true", "<&- 2>&-")):
+            ran = self.run_with(profile, redirections, folder=f"run-{i}")
+            if "|" not in redirections:
+                self.assertEqual((ran.returncode, ran.stdout), (4, b"hi\n"), redirections)
+            report = self.report(folder=self.tmp / f"run-{i}")
+            self.assertEqual((report["outcome"], report["exit_status"]), ("exited", 4), redirections)
+            self.assertEqual((self.tmp / f"run-{i}/run.log").read_bytes(), b"hi\n", redirections)
+
+    def test_a_standard_output_that_is_closed(self):
+        profile = self.app("echo hi; exit 4")
+        for i, redirections in enumerate((">&-", "<&- >&- 2>&-")):
+            self.assertEqual(self.run_with(profile, redirections, folder=f"run-{i}").returncode, 4, redirections)
+            self.assertEqual((self.tmp / f"run-{i}/run.log").read_bytes(), b"hi\n", redirections)
+            self.assertEqual(self.report(folder=self.tmp / f"run-{i}")["exit_status"], 4)
+
+    def test_an_end_that_was_asked_for_waits_for_no_reader(self):
+        profile = self.app("while :; do echo something to read; done")
+        self.orch("build", profile)
+        for number, words in ((124, ("--timeout", "300ms")), (128 + signal.SIGTERM, ())):
+            folder = self.tmp / f"run-{number}"
+            run = subprocess.Popen([lib.shared_copy()[0], "run", profile, "--out-dir", folder, *words], env=self.environment(), cwd=self.tmp,
+                                   stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+            with run:
+                if not words:
+                    wait_for(lambda: (folder / "run.log").exists() and (folder / "run.log").stat().st_size > 65536, "output")
+                    run.terminate()
+                self.assertEqual(run.wait(30), number)
+            report = self.report(folder=folder)
+            self.assertEqual(report["exit_status"], number)
+            self.assertIn("standard output took not all", " ".join(report["warnings"]))
+            self.assertGreater((folder / "run.log").stat().st_size, 65536)
 
 
 if __name__ == "__main__":
