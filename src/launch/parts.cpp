@@ -69,6 +69,11 @@ Outcome outcome_of(const sys::PtyEnd& end) {
           fmt::format("processes that still ran at the end were ended, as a VM's end does it: {}",
                       base::join(names, ", ")));
   }
+  if (end.input_changed)
+    out.warnings.emplace_back(
+        "standard input reaches a VM as if it were typed: its control characters, or lines of more than 4095 "
+        "bytes, did not "
+        "arrive as they are; name a file to the application instead");
   if (end.output_lost)
     out.warnings.emplace_back("standard output took not all of the output; run.log has it");
   return out;

@@ -331,10 +331,22 @@ class Relay {
     if (got > 0) {
       typed_.append(piece.data(), static_cast<std::size_t>(got));
       open_line_ = piece[static_cast<std::size_t>(got) - 1] != '\n';
+      if (typing_ == Typing::lines) look_at_input({piece.data(), static_cast<std::size_t>(got)});
     } else if (got == 0 || (errno != EAGAIN && errno != EINTR && !lost_terminal())) {
       reading_ = false;
       constexpr char k_end_of_file = 0x04;
       typed_.append(open_line_ ? 2 : 1, k_end_of_file);
+    }
+  }
+
+  // n_tty(4): what is special to a terminal, and lines of more than its buffer, do not arrive as they are.
+  void look_at_input(std::string_view bytes) {
+    constexpr std::size_t k_longest_line = 4095;
+    constexpr char k_delete = 0x7F;
+    for (const char c : bytes) {
+      line_length_ = c == '\n' ? 0 : line_length_ + 1;
+      const bool special = (c >= 0 && c < ' ' && c != '\n' && c != '\t') || c == k_delete;
+      end_.input_changed |= special || line_length_ > k_longest_line;
     }
   }
 
@@ -475,6 +487,7 @@ class Relay {
   bool over_ = false;
   std::uint64_t bytes_ = 0;
   bool open_line_ = false;
+  std::size_t line_length_ = 0;
   bool output_open_ = true;
   bool at_end_ = false;
   bool ended_ = false;

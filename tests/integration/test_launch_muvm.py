@@ -4,10 +4,12 @@ import fcntl
 import json
 import os
 import shutil
+import time
 import unittest
 from pathlib import Path
 
 from tests.integration import lib
+from tests.integration.launching import Terminal, wait_for
 from tests.integration.muvm import MuvmCase
 
 
@@ -59,6 +61,27 @@ class CommandLine(MuvmCase):
     def test_piped_input_is_typed(self):
         ran = self.muvm(self.app("cat"), status=0, stdin=b"a line\nno end")
         self.assertEqual(ran.stdout, "a line\nno end")
+
+    def test_input_that_a_terminal_changes_is_told(self):
+        for given in (b"a\x1bb\n", b"x" * 5000 + b"\n", b"bell\x07\n"):
+            ran = self.muvm(self.app("cat >/dev/null"), status=0, stdin=given)
+            self.assertIn("standard input reaches a VM as if it were typed", ran.stderr)
+
+    def test_in_the_background_the_terminal_s_lines_are_the_shell_s(self):
+        out = self.scratch / "out"
+        script = f'set -m; "$@" >{out} 2>&1 & read line; echo "shell got $line"; fg >/dev/null; echo over'
+        argv = [*self.prefix, "/bin/sh", "-c", script, "sh", lib.shared_copy()[0], "run",
+                self.app('echo ready; read line; echo "application got $line"'), "--launcher", "muvm"]
+        terminal = Terminal([os.fspath(a) for a in argv], self.environment(self.home, **self.muvm_env()), self.home)
+        wait_for(lambda: out.exists() and b"ready" in out.read_bytes(), "the application")
+        terminal.type(b"one\n")
+        terminal.read_until(b"shell got one")
+        time.sleep(0.5)
+        self.assertNotIn(b"application got", out.read_bytes())
+        terminal.type(b"two\n")
+        terminal.read_until(b"over")
+        self.assertIn(b"application got two", out.read_bytes())
+        terminal.wait()
 
     def test_portable_home_reaches_the_application(self):
         """muvm sets HOME itself, whatever -e says."""

@@ -97,6 +97,20 @@ class AtATerminal(LaunchCase):
         terminal.type(b"x\r")
         self.assertEqual(terminal.wait(), 0)
 
+    def test_stopped_in_raw_mode_by_force(self):
+        """SIGSTOP leaves no time to restore anything; the shell sets the terminal as it wants it, until the job goes on."""
+        terminal = self.terminal("echo ready; read line; echo got:$line")
+        terminal.read_until(b"ready")
+        wait_for(lambda: self.is_raw(terminal), "raw mode")
+        os.kill(terminal.pid, signal.SIGSTOP)
+        os.waitpid(terminal.pid, os.WUNTRACED)
+        termios.tcsetattr(terminal.slave, termios.TCSANOW, terminal.before)
+        os.kill(terminal.pid, signal.SIGCONT)
+        wait_for(lambda: self.is_raw(terminal), "raw mode again")
+        terminal.type(b"x\r")
+        self.assertEqual(terminal.wait(), 0)
+        self.assertEqual(terminal.after, terminal.before)
+
     def test_kill_9_leaves_a_report_that_says_running(self):
         mark = f"95{os.getpid() % 1000}"
         terminal = self.terminal(f"echo ready; sleep {mark}")

@@ -106,7 +106,8 @@ class Sharing(MuvmCase):
         self.assertEqual(report["outcome"], "launch_failed")
         self.assertIn("with another stack; waited 300 ms for its end", report["error"]["what"])
         at_once = self.app("exit 0", profile='[launch]\nvm_wait = "0s"\n')
-        self.assertEqual(self.refused("with another stack", at_once, "--image", self.upper("x"), "--force")["outcome"], "launch_failed")
+        self.assertEqual(self.refused("with another stack", at_once, "--image", self.upper("x"), "--force")["outcome"], "preflight_failed")
+        self.assertIn("--force cannot go on without it", self.report(folder=self.folder("refused"))["error"]["hint"])
         self.end(one)
         self.assertEqual(len(self.records()), 1)
 
