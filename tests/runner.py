@@ -377,15 +377,19 @@ def dist(tally, pattern):
 def aarch64(tally, native, pattern, jobs):
     """The cross build for aarch64. Its unit tests run under qemu-user, and it must answer as the build `native` does."""
     absent = [tool for tool in ("aarch64-linux-gnu-g++", "qemu-aarch64", "apt-get") if not shutil.which(tool)]
-    if absent or platform.machine() == "aarch64":
-        tally.skip("aarch64", "not here: " + ", ".join(absent) if absent else "every other stage builds for it")
+    lacks = tally.fail if os.environ.get("CI") else tally.skip  # CI has what tests/run.sh installs
+    if platform.machine() == "aarch64":
+        tally.skip("aarch64", "every other stage builds for it")
+        return
+    if absent:
+        lacks("aarch64", "not here: " + ", ".join(absent))
         return
     place, started = WORK / "aarch64-sysroot", time.monotonic()
     made_of = place / "made-of"
     before = made_of.stat().st_mtime_ns if made_of.exists() else None
     status, output = run(["tools/aarch64/sysroot.sh", place])
     if status == 77:
-        tally.skip("aarch64", output.strip())
+        lacks("aarch64", output.strip())
         return
     if status != 0:
         tally.fail("aarch64 sysroot", last_lines(output), f"tools/aarch64/sysroot.sh {shlex.quote(str(place))}")

@@ -48,7 +48,7 @@ Result<std::vector<LaunchInput>> inputs_of(const model::StepSpec& spec, const st
 
 Result<int> preflight(const model::LaunchSpec& launch_spec, const Session& session) {
   sys::SystemProcessRunner processes;
-  const launch::Host host = launch_host(session, processes);
+  const launch::Host host = launch_host(session, processes, launch_spec);
   ORCH_TRY(const std::unique_ptr<launch::Launcher> launcher,
            launch::make_launcher(launch_spec.launcher, host));
   int status = 0;

@@ -3,6 +3,7 @@
 #include "format/json.hpp"
 #include "sys/file.hpp"
 
+#include <algorithm>
 #include <optional>
 #include <string>
 
@@ -32,9 +33,25 @@ std::optional<launch::Configuration> read(const std::string& name, const std::st
   return out;
 }
 
+void add_fex(const sys::Environment& guest, std::vector<launch::Configuration>& out) {
+  const std::string home = sys::variable(guest, "HOME", "");
+  std::string folder = sys::variable(guest, "XDG_CONFIG_HOME", home + "/.config") + "/fex-emu";
+  if (sys::exists(home + "/.fex-emu")) folder = home + "/.fex-emu";
+  folder = sys::variable(guest, "FEX_APP_CONFIG_LOCATION", folder);
+  std::vector<std::string> paths = {folder + "/Config.json"};
+  std::vector<std::string> names = sys::list_dir(folder + "/AppConfig").value_or(std::vector<std::string>());
+  std::sort(names.begin(), names.end());
+  for (const std::string& name : names)
+    if (name.ends_with(".json")) paths.push_back(folder + "/AppConfig/" + name);
+  if (const std::string own = sys::variable(guest, "FEX_APP_CONFIG"); !own.empty()) paths.push_back(own);
+  for (const std::string& path : paths)
+    if (auto found = read("FEX", path)) out.push_back(*std::move(found));
+}
+
 }  // namespace
 
-std::vector<launch::Configuration> host_configurations(const sys::Environment& environment) {
+std::vector<launch::Configuration> host_configurations(
+    const sys::Environment& environment, const std::vector<std::pair<std::string, std::string>>& given) {
   const std::string home = sys::variable(environment, "HOME", "");
   const std::string config = home + "/.config";
   std::vector<launch::Configuration> out;
@@ -44,11 +61,9 @@ std::vector<launch::Configuration> host_configurations(const sys::Environment& e
       out.push_back(*std::move(found));
       break;
     }
-  std::string folder = sys::variable(environment, "XDG_CONFIG_HOME", config) + "/fex-emu";
-  if (sys::exists(home + "/.fex-emu")) folder = home + "/.fex-emu";
-  if (auto found =
-          read("FEX", sys::variable(environment, "FEX_APP_CONFIG_LOCATION", folder) + "/Config.json"))
-    out.push_back(*std::move(found));
+  sys::Environment guest = {{"HOME", home}};
+  for (const auto& [name, value] : given) guest[name] = value;
+  add_fex(guest, out);
   return out;
 }
 

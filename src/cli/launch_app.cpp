@@ -380,7 +380,7 @@ Result<int> AppRun::launch_failed(const base::Error& error) {
 
 Result<int> AppRun::launch(model::LaunchSpec spec) {
   sys::SystemProcessRunner processes;
-  const launch::Host host = launch_host(*session_, processes);
+  const launch::Host host = launch_host(*session_, processes, spec);
   spec.record = guest_record(spec);
   ORCH_TRY(const std::unique_ptr<launch::Launcher> launcher, launch::make_launcher(spec.launcher, host));
   ORCH_TRY(sys::SignalSession signals, sys::SignalSession::begin());

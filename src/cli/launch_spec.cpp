@@ -165,9 +165,10 @@ model::LaunchSpec without_secrets(model::LaunchSpec spec) {
   return spec;
 }
 
-launch::Host launch_host(const Session& session, sys::ProcessRunner& processes) {
+launch::Host launch_host(const Session& session, sys::ProcessRunner& processes,
+                         const model::LaunchSpec& spec) {
   launch::Host out = launch::this_host(session.environment, session.cache_dir, processes);
-  out.configurations = host_configurations(session.environment);
+  out.configurations = host_configurations(session.environment, spec.environment);
   out.file_digest = [](const std::string& path) -> Result<std::string> {
     ORCH_TRY(const sys::Fd file, sys::open_file(path, O_RDONLY));
     ORCH_TRY(const hash::Digest digest, hash::digest_fd(file.get(), path));
@@ -182,7 +183,7 @@ Result<std::vector<Value>> launch_objects(const Session& session, Project& proje
     ORCH_TRY(const std::vector<LaunchInput> inputs, project.inputs_of(profile.name, "launch", plan));
     if (inputs.empty()) continue;
     ORCH_TRY(const model::LaunchSpec spec, make_launch_spec(project, profile, plan, {}));
-    const launch::Host host = launch_host(session, project.processes());
+    const launch::Host host = launch_host(session, project.processes(), spec);
     ORCH_TRY(const std::unique_ptr<launch::Launcher> launcher, launch::make_launcher(spec.launcher, host));
     out.push_back(launcher->describe(without_secrets(spec)));
   }

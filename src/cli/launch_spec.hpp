@@ -30,8 +30,9 @@ Result<model::LaunchSpec> make_launch_spec(Project& project, const model::Profil
 Result<model::LaunchSpec> launch_spec_from(const base::Value& profile, const std::vector<LaunchInput>& inputs,
                                            const LaunchOverrides& overrides);
 
-// The host that launchers of this session work on. `processes` outlives it.
-launch::Host launch_host(const Session& session, sys::ProcessRunner& processes);
+// The host that launchers of this session work on, for that launch. `processes` outlives it.
+launch::Host launch_host(const Session& session, sys::ProcessRunner& processes,
+                         const model::LaunchSpec& spec);
 
 // The same with evidence::k_redacted for secrets among arguments, variables and commands: for what is shown. Once words have
 // become the text of a script, nothing can tell any more where a secret ends.

@@ -166,7 +166,7 @@ Result<int> dry_run(const Session& session, Project& project, const LaunchOverri
   ORCH_TRY(const plan::Plan plan, project.make_plan());
   ORCH_TRY(const model::LaunchSpec spec,
            make_launch_spec(project, project.profiles().front(), plan, overrides));
-  const launch::Host host = launch_host(session, project.processes());
+  const launch::Host host = launch_host(session, project.processes(), spec);
   ORCH_TRY(const std::unique_ptr<launch::Launcher> launcher, launch::make_launcher(spec.launcher, host));
   const Value shown = evidence::redact(launcher->describe(without_secrets(spec)));
   Value document = Value::object({{"schema", "appimage-orch/launch/1"}});
@@ -306,7 +306,8 @@ void add_run(CLI::App& app, Session& session) {
   CLI::App* command = app.add_subcommand("run", "build, check, launch the application, and leave evidence");
   command->footer(
       "Arguments of the application come after '--'. The exit status is the application's; 128+N if signal N "
-      "ended it,\n126 not executable, 127 not found, 125 the tool itself failed, 124 timed out.");
+      "ended it,\n126 not executable, 127 not found, 125 the tool itself failed, 124 timed out; 130, 143 or "
+      "129 the tool was told to end\n(SIGINT, SIGTERM, SIGHUP).");
   command->add_option(
       "PROFILE|APPIMAGE", arguments->target,
       "a profile (.toml file, or name; default: ./profile.toml), or an AppImage: its own profile is "

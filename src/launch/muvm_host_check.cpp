@@ -36,6 +36,11 @@ Check warn_unless(bool ok, const char* id, std::string detail, const char* remed
   return {id, ok ? Status::ok : Status::warning, ok ? "" : std::move(detail), ok ? "" : remedy};
 }
 
+// muvm ends without these, before it has a VM.
+Check fail_unless(bool ok, const char* id, const char* detail, const char* remedy) {
+  return {id, ok ? Status::ok : Status::failed, ok ? "" : detail, ok ? "" : remedy};
+}
+
 Check check_account(const Host& host) {
   const passwd* entry = ::getpwuid(host.uid);
   if (entry == nullptr)
@@ -176,10 +181,10 @@ std::vector<Check> check_muvm_host(const model::LaunchSpec& spec, const Host& ho
   };
   out.push_back(check_kvm());
   out.push_back(check_kernel_library());
-  add("passt", on_path(host, "passt") || has_option(spec, "--passt-socket"), "'passt' is not on PATH",
-      "install passt");
-  add("muvm-guest", on_path(host, "muvm-guest").has_value(), "'muvm-guest' is not on PATH",
-      "install all of muvm");
+  out.push_back(fail_unless(on_path(host, "passt") || has_option(spec, "--passt-socket"), "passt",
+                            "'passt' is not on PATH", "install passt"));
+  out.push_back(fail_unless(on_path(host, "muvm-guest").has_value(), "muvm-guest",
+                            "'muvm-guest' is not on PATH", "install all of muvm"));
   add("fex-server", on_path(host, "FEXServer").has_value(), "'FEXServer' is not on PATH",
       "install all of FEX");
   // muvm tells FEX of the stack there; FEX_ROOTFS tells it as well.

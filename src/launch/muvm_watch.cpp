@@ -128,9 +128,9 @@ void MuvmWatch::cancel() {
 std::vector<std::pair<std::string, double>> MuvmWatch::phases() const {
   if (!started_ || !finished_) return {};
   const auto seconds = [](Time from, Time to) { return std::chrono::duration<double>(to - from).count(); };
-  const Time ended = ended_.value_or(*finished_);
+  const Time ended = std::clamp(ended_.value_or(*finished_), std::min(*started_, *finished_), *finished_);
   return {{"boot", seconds(begin_, *started_)},
-          {"application", seconds(*started_, std::max(ended, *started_))},
+          {"application", seconds(std::min(*started_, ended), ended)},
           {"shutdown", seconds(ended, *finished_)}};
 }
 

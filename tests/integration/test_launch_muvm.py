@@ -202,6 +202,10 @@ class CommandLine(MuvmCase):
         self.assertEqual(checks["guest-stack"][1], "2 images, and their overlay at /run/fex-emu/rootfs")
         self.assertEqual([r["reused"] for r in self.records()], [False, False])  # a VM of its own
 
+    def configurations(self):
+        inputs = json.loads((self.evidence(self.home) / "inputs.json").read_text())
+        return [configuration["path"] for configuration in inputs["configuration"]]
+
     def test_files_of_muvm_and_fex_are_inputs(self):
         profile = self.app("exit 0")
         config = self.home / ".config"
@@ -215,6 +219,14 @@ class CommandLine(MuvmCase):
                          [("muvm", {"execute_pre": "/bin/true"}), ("FEX", {"Config": {"RootFS": "Fedora"}})])
         details = {check["id"]: check["detail"] for check in self.report(self.home)["checks"]}
         self.assertIn("names the root image 'Fedora'; FEX_ROOTFS is set over it", details["fex-config"])
+        # muvm hands on neither of these, so FEX in the VM does not follow them; what the launch sets, it does.
+        self.muvm(profile, env={"XDG_CONFIG_HOME": "/no/where", "FEX_APP_CONFIG_LOCATION": "/no/where"})
+        self.assertEqual(self.configurations()[-1:], [str(config / "fex-emu/Config.json")])
+        other = self.home / "other/AppConfig"
+        other.mkdir(parents=True)
+        (other / "hello.json").write_text('{"Config": {"TSOEnabled": "0"}}')
+        self.muvm(profile, "--env", f"FEX_APP_CONFIG_LOCATION={other.parent}", env=env)
+        self.assertEqual(self.configurations()[-1:], [str(other / "hello.json")])
         (config / "muvm/config.json").write_text('{"execute_pre": "/no/where"}')
         self.assertIn("names '/no/where', which cannot be run", self.muvm(profile, status=125, env=env).stderr)
         (config / "muvm/config.json").write_text("{")
