@@ -143,4 +143,5 @@ TEST_CASE("a setting in a comment is taken out, too") {
   CHECK(redact_toml("a = 1 # \"GITHUB_TOKEN\" = x\r\n") == "a = 1 # \"GITHUB_TOKEN\" = [redacted]\r\n");
   CHECK(redact_toml("a = '#' # --token x y\n") == "a = '#' # --token [redacted] y\n");
   CHECK(redact_toml("# a = b: c\n") == "# a = b: c\n");
+  CHECK(redact_toml("a = '# token: b'\n") == "a = '# token: b'\n");
 }
