@@ -262,7 +262,7 @@ class Evidence(LaunchCase):
         profile = self.app("i=0; while [ $i -lt 160000 ]; do echo 'a line of the log'; i=$((i+1)); done; exit 9")
         self.orch("build", profile)
         ran, kept = self.run_on_a_small_disk(profile, size, *arguments)
-        self.assertEqual(ran.status, 9, ran)
+        self.assertEqual(ran.status, 9, ran.stderr)
         report = self.report(folder=kept)
         self.assertEqual((report["outcome"], report["status"]), ("exited", 9))
         log = (kept / "run.log").read_bytes()
