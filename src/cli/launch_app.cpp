@@ -198,7 +198,8 @@ Result<int> AppRun::finish(int exit_status) {
   if (!files_.cast().problem().empty())
     report_.warnings.push_back(
         fmt::format("run.cast could not be written to its end ({})", files_.cast().problem()));
-  ORCH_CHECK(files_.finish(to_value(report_)));
+  // How the application ended is not lost with the report.
+  if (const Result<> written = files_.finish(to_value(report_)); !written) say(written.error());
   if (session_->verbosity != Verbosity::quiet) say_the_rest();
   return exit_status;
 }

@@ -53,30 +53,64 @@ std::size_t assignment(std::string_view text) {
   return plain && is_secret_name(name) ? equals + 1 : 0;
 }
 
-std::size_t value_end(const std::string& text, std::size_t begin) {
-  const char quote = begin < text.size() ? text[begin] : '\0';
-  if (quote == '"' || quote == '\'') {
-    const std::size_t close = text.find(quote, begin + 1);
-    return close == std::string::npos ? text.size() : close + 1;
+bool is_quote(char c) {
+  return c == '"' || c == '\'';
+}
+
+// Behind the quote that ends what `quote` began before `begin`; in double quotes a backslash takes its meaning from it.
+std::size_t quoted_end(std::string_view text, std::size_t begin, std::string_view quote) {
+  for (std::size_t at = begin; at < text.size(); ++at) {
+    if (text[at] == '\\' && quote[0] == '"')
+      ++at;
+    else if (text.substr(at).starts_with(quote))
+      return at + quote.size();
   }
+  return text.size();
+}
+
+// Where the quote is that ends what `quote` began before `begin`; the end of the text without one.
+std::size_t closing_quote(std::string_view text, std::size_t begin, char quote) {
+  const std::size_t end = quoted_end(text, begin, std::string_view(&quote, 1));
+  return end > begin && text[end - 1] == quote ? end - 1 : end;
+}
+
+// The quote at `at`, tripled or not; empty where there is none.
+std::string_view quote_at(std::string_view text, std::size_t at) {
+  if (at >= text.size() || !is_quote(text[at])) return {};
+  const bool tripled = text.size() >= at + 3 && text[at + 1] == text[at] && text[at + 2] == text[at];
+  return text.substr(at, tripled ? 3 : 1);
+}
+
+std::size_t word_end(std::string_view text, std::size_t begin) {
   return std::min(text.find_first_of(" \t\r\n,;}]\"'", begin), text.size());
 }
 
-// NAME = VALUE inside of a longer text.
+// NAME = VALUE inside of a longer text; NAME may be in quotes.
 void redact_assignments(std::string& text) {
   for (std::size_t equals = text.find('='); equals != std::string::npos;
        equals = text.find('=', equals + 1)) {
-    const std::size_t end = text.find_last_not_of(" \t", equals == 0 ? 0 : equals - 1);
+    std::size_t end = text.find_last_not_of(" \t", equals == 0 ? 0 : equals - 1);
     if (equals == 0 || end == std::string::npos) continue;
+    if (end > 0 && is_quote(text[end])) --end;
     std::size_t begin = end + 1;
     while (begin > 0 && is_name_char(text[begin - 1])) --begin;
     const std::string_view name = std::string_view(text).substr(begin, end + 1 - begin);
     const std::size_t value = text.find_first_not_of(" \t", equals + 1);
     if (name.empty() || has_lower(name) || !is_secret_name(name) || value == std::string::npos) continue;
-    const bool quoted = text[value] == '"' || text[value] == '\'';
-    const std::string mask = quoted ? text[value] + std::string(k_redacted) + text[value] : k_redacted;
-    text.replace(value, value_end(text, value) - value, mask);
+    const std::string quote(quote_at(text, value));
+    if (std::string_view(text).substr(value + quote.size()).starts_with(k_redacted)) continue;
+    const std::size_t last =
+        quote.empty() ? word_end(text, value) : quoted_end(text, value + quote.size(), quote);
+    text.replace(value, last - value, quote + k_redacted + quote);
   }
+}
+
+// Where the value of an option ends: one whose quotes begin with it or with the option has blanks and commas, too.
+std::size_t option_end(std::string_view text, std::size_t option, std::size_t value) {
+  for (const std::size_t at : {value, option})
+    if (at > 0 && is_quote(text[at - 1]) && (at == value || text.substr(at, value - at).ends_with('=')))
+      return closing_quote(text, value, text[at - 1]);
+  return word_end(text, value);
 }
 
 // --name=VALUE, --name VALUE and "--name", "VALUE" inside of a longer text.
@@ -88,7 +122,8 @@ void redact_options(std::string& text) {
     if (!is_secret_name(std::string_view(text).substr(at + 2, end - at - 2)) || value == end) continue;
     if (value == std::string::npos || text[value] == '-' || text[value] == '\n' || text[value] == ']')
       continue;
-    text.replace(value, value_end(text, value) - value, k_redacted);
+    if (std::string_view(text).substr(value).starts_with(k_redacted)) continue;
+    text.replace(value, option_end(text, at, value) - value, k_redacted);
   }
 }
 

@@ -9,6 +9,7 @@
 //  - in longer texts, the word or quoted text that follows a secret NAME and '=', NAME without lower-case
 //  letters;
 //  - user and password in a URL.
+// What is redacted stays the same when it is redacted again.
 #pragma once
 
 #include "base/value.hpp"
@@ -23,5 +24,8 @@ inline constexpr const char* k_redacted = "[redacted]";
 bool is_secret_name(std::string_view name);
 std::string redact_text(std::string text);
 base::Value redact(const base::Value& value);
+// TOML in which those strings are replaced that redact() replaces in its meaning, however they and their keys are spelled;
+// and comments from the value of a secret name on. The rest stays as it is. What is no TOML becomes k_redacted as a whole.
+std::string redact_toml(const std::string& text);
 
 }  // namespace orch::evidence

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <thread>
 
 namespace orch::evidence {
 
@@ -26,7 +27,8 @@ using base::fail;
 namespace {
 
 constexpr const char* k_reserve = "/.run.report.json.reserve";
-constexpr off_t k_reserved_bytes = 128 * 1024;
+constexpr std::uint64_t k_reserved_bytes = 128 * 1024;
+constexpr std::uint64_t k_slack = 64 * 1024;  // by which a report grows while the application runs
 
 std::string folder_name(const std::string& app) {
   std::string out = app.empty() ? "app" : app;
@@ -63,11 +65,37 @@ Result<std::string> use_out_dir(const Place& place) {
   if (!names.empty() && place.occupied == Place::Occupied::refuse)
     return fail(ErrorKind::usage, fmt::format("the directory '{}' is not empty", base::printable(path)),
                 "name another with --out-dir, or add --force to replace the files of an earlier run");
+  if (is_running(path))
+    return fail(
+        ErrorKind::usage, fmt::format("the run in '{}' is under way", base::printable(path)),
+        "name another directory with --out-dir, or wait for that run's end (--force replaces the files "
+        "of a run that is over)");
   for (const char* name :
        {"/inputs.json", "/run.log", "/run.report.json", "/run.cast", "/run.txt", "/guest.record",
         "/diff.json", "/run.log.tail-0", "/run.log.tail-1", "/.run.report.json.reserve"})
     ORCH_CHECK(sys::remove_tree(path + name));
   return path;
+}
+
+// Whoever looks at the lock (is_running) holds it for an instant: that must not leave this run without it, which would
+// look dead for as long as it lives. A file system without locks costs the difference between a live run and a dead one,
+// not the run.
+Result<> lock_for_life(int log, const std::string& path) {
+  constexpr std::chrono::milliseconds k_pause(5);
+  constexpr int k_attempts = 200;
+  for (int i = 0; i < k_attempts; ++i) {
+    if (::flock(log, LOCK_EX | LOCK_NB) == 0) return {};
+    if (errno != EWOULDBLOCK && errno != EINTR) return {};
+    std::this_thread::sleep_for(k_pause);
+  }
+  return fail(ErrorKind::io, fmt::format("another process holds the lock of '{}'", base::printable(path)),
+              "end that process ('lslocks' names it), or name another place with --out-dir");
+}
+
+bool is_same_file(int fd, const std::string& path) {
+  struct stat mine = {};
+  const sys::Result<struct stat> there = sys::lstat_file(path);
+  return there && ::fstat(fd, &mine) == 0 && mine.st_dev == there->st_dev && mine.st_ino == there->st_ino;
 }
 
 }  // namespace
@@ -93,14 +121,19 @@ Result<RunDirectory> RunDirectory::create(const Place& place) {
 Result<> RunDirectory::open_files() {
   ORCH_TRY(sys::Fd log,
            sys::open_file(path_ + "/run.log", O_RDWR | O_CREAT | O_TRUNC | O_APPEND | O_NOFOLLOW));
-  // A file system without locks costs the difference between a live run and a dead one, not the run.
-  (void)::flock(log.get(), LOCK_EX | LOCK_NB);
+  ORCH_CHECK(lock_for_life(log.get(), path_ + "/run.log"));
   log_ = RunLog(std::move(log), path_ + "/run.log");
   ORCH_TRY(reserve_, sys::open_file(path_ + k_reserve, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW));
-  const int number = ::posix_fallocate(reserve_.get(), 0, k_reserved_bytes);
+  return reserve(k_reserved_bytes);
+}
+
+Result<> RunDirectory::reserve(std::uint64_t bytes) {
+  if (bytes <= reserved_) return {};
+  const int number = ::posix_fallocate(reserve_.get(), 0, static_cast<off_t>(bytes));
   if (number != 0)
     return fail(errno_error(number, "reserve the space of", path_ + "/run.report.json")
                     .with_hint("free some space, or name another place with --out-dir"));
+  reserved_ = bytes;
   return {};
 }
 
@@ -142,15 +175,22 @@ void RunDirectory::write_plain() {
 }
 
 RunDirectory::~RunDirectory() {
-  if (reserve_) ::unlink((path_ + k_reserve).c_str());
+  if (reserve_ && is_same_file(reserve_.get(), path_ + k_reserve)) ::unlink((path_ + k_reserve).c_str());
 }
 
 Result<> RunDirectory::write_inputs(const Value& inputs) {
-  return sys::write_atomic(path_ + "/inputs.json", format::to_json(redact(inputs)));
+  Value document = redact(inputs);
+  // As TOML: the rule for texts does not know all of its spellings.
+  if (const Value* verbatim = inputs.find_path("profile.verbatim");
+      verbatim != nullptr && verbatim->is_string())
+    document.find("profile")->set("verbatim", redact_toml(verbatim->as_string()));
+  return sys::write_atomic(path_ + "/inputs.json", format::to_json(document));
 }
 
 Result<> RunDirectory::write_report(const Value& report) {
-  return sys::write_atomic(path_ + "/run.report.json", format::to_json(redact(report)));
+  const std::string text = format::to_json(redact(report));
+  ORCH_CHECK(reserve(text.size() + k_slack));
+  return sys::write_atomic(path_ + "/run.report.json", text);
 }
 
 void RunDirectory::prepare_last_words(const std::function<Value(int)>& report, Tell tell) {
@@ -163,13 +203,26 @@ Result<> RunDirectory::finish(const Value& report) {
   forget_last_words();
   const std::string text = format::to_json(redact(report));
   const std::string reserve = path_ + k_reserve;
+  const std::string path = path_ + "/run.report.json";
+  if (!is_same_file(reserve_.get(), reserve)) return finish_without_reserve(text);
   // Written over the reserved blocks first, cut afterwards: cutting first would give them back.
-  ORCH_CHECK(sys::write_all(reserve_.get(), text, reserve));
+  ORCH_CHECK(sys::write_all(reserve_.get(), text, path));
   if (::ftruncate(reserve_.get(), static_cast<off_t>(text.size())) != 0)
-    return fail(errno_error(errno, "write", reserve));
-  ORCH_CHECK(sys::rename_file(reserve, path_ + "/run.report.json"));
+    return fail(errno_error(errno, "write", path));
+  ORCH_CHECK(sys::rename_file(reserve, path));
   reserve_.reset();
   return {};
+}
+
+// Somebody removed the file, or put others in the place of this run's: what is another's stays as it is.
+Result<> RunDirectory::finish_without_reserve(const std::string& text) {
+  const std::string path = path_ + "/run.report.json";
+  if (!is_same_file(log_.fd(), path_ + "/run.log"))
+    return fail(
+        ErrorKind::io,
+        fmt::format("cannot write '{}': the files of this run are no longer there", base::printable(path)),
+        "leave a run's directory as it is until the run is over");
+  return sys::write_atomic(path, text);
 }
 
 bool is_running(const std::string& run_directory) {

@@ -8,6 +8,7 @@
 #include "sys/fd.hpp"
 
 #include <chrono>
+#include <cstdint>
 #include <functional>
 #include <string>
 
@@ -25,7 +26,8 @@ struct Place {
   std::string root;     // evidence_root(); unused with `out_dir`
   std::string app;      // becomes a folder name; bytes other than A-Z a-z 0-9 . _ - become '_'
   std::string out_dir;  // the run's files directly in it; empty: not asked for
-  enum class Occupied { refuse, replace } occupied = Occupied::refuse;  // of an out_dir that is not empty
+  // An out_dir that is not empty; that of a run that is under way is refused all the same.
+  enum class Occupied { refuse, replace } occupied = Occupied::refuse;
   std::chrono::system_clock::time_point now;
 };
 
@@ -40,7 +42,7 @@ struct Capture {
 class RunDirectory {
  public:
   // Makes the directory exclusively (NAME, NAME-2, NAME-3, …), an empty run.log, and reserves the report's
-  // space.
+  // space. Fails if another process keeps the lock for a second.
   static Result<RunDirectory> create(const Place& place);
   RunDirectory(RunDirectory&&) noexcept = default;
   RunDirectory& operator=(RunDirectory&&) = delete;
@@ -60,12 +62,17 @@ class RunDirectory {
   void prepare_last_words(const std::function<Value(int signal)>& report, Tell tell);
   // Each replaces the file atomically; secrets are redacted here.
   Result<> write_inputs(const Value& inputs);
-  Result<> write_report(const Value& report);  // while it runs
-  Result<> finish(const Value& report);        // the last one, into the reserved space: works on a full disk
+  // While it runs; reserves space for a last one that is up to 64 KiB larger.
+  Result<> write_report(const Value& report);
+  // The last one, into the reserved space: works on a full disk. Fails if the files of the run are gone, and leaves those
+  // alone that another run put in their place.
+  Result<> finish(const Value& report);
 
  private:
   explicit RunDirectory(std::string path) : path_(std::move(path)) {}
   Result<> open_files();
+  Result<> reserve(std::uint64_t bytes);
+  Result<> finish_without_reserve(const std::string& text);
   void write_plain();
   std::string path_;
   RunLog log_;
@@ -73,6 +80,7 @@ class RunDirectory {
   Capture setting_;
   std::chrono::steady_clock::time_point begin_;
   sys::Fd reserve_;
+  std::uint64_t reserved_ = 0;  // bytes
 };
 
 // True while the process that made this run directory lives.

@@ -25,12 +25,14 @@ class RunLog {
   // Writes all of it. After the first failure the file is cut behind its last complete line, and the rest is
   // dropped.
   void write(std::string_view bytes);
-  // After the last write.
+  // After the last write. What cannot be put behind the first half stays in PATH.tail-0 and -1, and the file is cut as above.
   void finish();
 
-  std::uint64_t bytes() const { return bytes_; }  // in the file, without the line about what was left out
-  std::uint64_t seen() const { return seen_; }    // given to write()
-  bool truncated() const { return bytes_ != seen_; }
+  std::uint64_t bytes() const {
+    return size_ - note_;
+  }                                             // in the file, without the line about what was left out
+  std::uint64_t seen() const { return seen_; }  // given to write()
+  bool truncated() const { return bytes() != seen_; }
   std::uint64_t left_out() const { return left_out_; }  // because of the limit
   // Why it was cut; empty if it was not.
   const std::string& problem() const { return problem_; }
@@ -43,13 +45,17 @@ class RunLog {
   };
   std::string_view write_head(std::string_view bytes);
   void write_tail(std::string_view bytes);
+  bool put(std::string_view bytes);
+  bool put_note();
   bool append(const Segment& segment);
+  void lose_tail(std::size_t bytes, std::string why);
   void cut(std::string why);
 
   sys::Fd fd_;
   std::string path_;
   std::uint64_t limit_ = 0;
-  std::uint64_t bytes_ = 0;
+  std::uint64_t size_ = 0;  // of the file
+  std::uint64_t note_ = 0;  // of it: the line about what was left out
   std::uint64_t seen_ = 0;
   std::uint64_t left_out_ = 0;
   std::uint64_t line_end_ = 0;  // behind the last newline in the file
@@ -57,6 +63,7 @@ class RunLog {
   unsigned current_ = 0;  // of the segments: the one that is written
   std::string problem_;
   bool tail_lost_ = false;  // a part of the tail could not be written
+  std::uint64_t lost_ = 0;  // bytes: that part, and all that came after it
 };
 
 }  // namespace orch::evidence

@@ -257,6 +257,25 @@ Result<Value> parse_toml_text(std::string path, std::string text) {
   return parse_toml(std::make_shared<const SourceFile>(SourceFile{std::move(path), std::move(text)}));
 }
 
+std::size_t toml_string_end(std::string_view text, std::size_t begin) {
+  constexpr std::size_t k_tripled = 3;
+  const char quote = begin < text.size() ? text[begin] : '\0';
+  const std::string three(k_tripled, quote);
+  const bool several_lines = text.substr(begin).starts_with(three);
+  for (std::size_t at = begin + (several_lines ? k_tripled : 1); at < text.size(); ++at) {
+    if (text[at] == '\\' && quote == '"') {
+      ++at;
+    } else if (!several_lines && text[at] == quote) {
+      return at + 1;
+    } else if (several_lines && text.substr(at).starts_with(three)) {
+      at += k_tripled;  // up to two more quotes belong to the string
+      for (int more = 0; more < 2 && at < text.size() && text[at] == quote; ++more) ++at;
+      return at;
+    }
+  }
+  return text.size();
+}
+
 std::string toml_string(std::string_view text) {
   std::string out = "\"";
   for (const char c : text) {

@@ -6,6 +6,7 @@
 
 #include <memory>
 #include <string>
+#include <string_view>
 
 namespace orch::format {
 
@@ -16,6 +17,9 @@ using base::Value;
 Result<Value> parse_toml(std::shared_ptr<const base::SourceFile> file);
 // Reads the file first.
 Result<Value> parse_toml_text(std::string path, std::string text);
+
+// Behind the string whose opening quotes are at `begin`: basic or literal, on one line or several. The text is valid TOML.
+std::size_t toml_string_end(std::string_view text, std::size_t begin);
 
 // A string as TOML writes it, quotes included (basic string).
 std::string toml_string(std::string_view text);

@@ -27,6 +27,7 @@ SOURCE = Path(__file__).resolve().parents[2]
 BINARY = Path(os.environ.get("ORCH_BINARY", SOURCE / "build/src/cli/appimage-orch")).resolve()
 GOLDEN = SOURCE / "tests/golden"
 ORDINARY_USER = 61234  # a uid that no account has
+DOCUMENTS = {"inputs.json": "inputs", "run.report.json": "run-report", "diff.json": "diff"}  # of a run
 TIMEOUT = 600  # seconds; a hang is a failure, speed is not judged
 
 
@@ -120,6 +121,8 @@ class TestCase(unittest.TestCase):
         name = self.id().split(".")[-1][:40]
         self.tmp = Path(tempfile.mkdtemp(prefix=f"orch-{name}-")).resolve()
         self.tmp.chmod(0o755)
+        self.damaged = set()
+        self.addCleanup(self.check_written_documents)  # the first, so it comes last
         super().run(result)
         if len(result.failures) + len(result.errors) == before:
             remove_tree(self.tmp)
@@ -173,6 +176,19 @@ class TestCase(unittest.TestCase):
         self.assertEqual(jsonschema_mini.check_document(document, name), [])
         return document
 
+    def check_written_documents(self):
+        """Holds the documents that runs left below self.tmp against their schemas, but those that the test damaged on
+        purpose: it has put their paths into `self.damaged`."""
+        wrong = []
+        for folder, folders, files in os.walk(self.tmp):
+            if Path(folder) == self.tmp:
+                folders[:] = [name for name in folders if name != "cache"]  # large, and no run is there
+            for name in sorted(DOCUMENTS.keys() & set(files)):
+                path = Path(folder, name)
+                if path not in self.damaged:
+                    wrong += [f"{path}: {problem}" for problem in problems_of(path, DOCUMENTS[name])]
+        self.assertEqual(wrong, [])
+
     def orch_json(self, *args, **options):
         """Runs the program with `--format json` and gives the document."""
         ran = self.orch(*args, "--format", "json", **options)
@@ -216,6 +232,14 @@ class TestCase(unittest.TestCase):
             path.write_text(text)
         self.assertTrue(path.exists(), f"no golden {path}: write it with ORCH_ACCEPT=1\n{text}")
         self.assertEqual(path.read_text(), text, f"{path} differs; ORCH_ACCEPT=1 rewrites it")
+
+
+def problems_of(path, name):
+    """What is wrong with a file that has to be the document `name`."""
+    try:
+        return jsonschema_mini.check_document(json.loads(path.read_text()), name)
+    except ValueError as error:
+        return [f"not JSON: {error}"]
 
 
 def steps_by_id(document):

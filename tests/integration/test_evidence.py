@@ -63,6 +63,27 @@ class Evidence(LaunchCase):
             shown = self.orch("plan", profile, "--format", form).stdout
             self.assertNotIn("hunter2", shown)
 
+    def test_secrets_of_a_profile_are_in_no_document_however_they_are_spelled(self):
+        for number, settings in enumerate((
+                'env = { my_token = "hunter2", "GITHUB_TOKEN" = "x\\"hunter2" }', 'env."my_token" = \'hunter2\'',
+                'env.B_TOKEN = """\nhunter2\n"hunter2"""', "env.'B_TOKEN' = \'\'\'hunter2\nhunter2\'\'\'", 'env."\\u0042_TOKEN" = "hu\\u006eter2 hunter2"',
+                'args = ["--api-key=a,hunter2"]', 'args = ["--token",\n  "hunter2 hunter2"] # --token hunter2',
+                '# my_token = "hunter2"')):
+            with self.subTest(settings):
+                profile = self.app("true")
+                text = profile.read_text().replace("[stack]", f"{settings}\n[stack]")
+                profile.write_text(text)
+                out = self.tmp / f"out-{number}"
+                self.orch("run", profile, "--out-dir", out)
+                self.report(folder=out)
+                for path in out.iterdir():
+                    self.assertNotIn(b"hunter2", path.read_bytes(), path)
+                    self.assertNotIn(b"006eter2", path.read_bytes(), path)
+                verbatim = json.loads((out / "inputs.json").read_text())["profile"]["verbatim"]
+                before, after = text.split(settings)
+                self.assertTrue(verbatim.startswith(before) and verbatim.endswith(after), verbatim)
+                self.assertIn("[redacted]", verbatim)
+
     def test_bytes_that_are_no_text_are_base64(self):
         self.orch("run", self.app("printf '%s' \"$1\""), "--", b"\xff\xfe", status=0)
         self.assertEqual(self.report()["argv"][1], {"base64": "//4="})
@@ -77,6 +98,40 @@ class Evidence(LaunchCase):
         self.assertIn("--force", ran.stderr)
         self.orch("run", profile, "--out-dir", out, "--force")
         self.assertEqual(sorted(os.listdir(out)), ["inputs.json", "run.cast", "run.log", "run.report.json"])
+
+    def under_way(self, script, *options):
+        """A run that has printed "ready"; its standard error is kept in a file."""
+        self.orch("build", profile := self.app(script))
+        with open(self.tmp / "stderr", "wb") as stderr:
+            run = subprocess.Popen([lib.shared_copy()[0], "run", profile, *options], env=self.environment(), cwd=self.tmp,
+                                   stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=stderr)
+        for stream in (run.stdin, run.stdout):
+            self.addCleanup(stream.close)
+        self.addCleanup(run.kill)
+        self.assertEqual(run.stdout.readline().strip(), b"ready")
+        return run
+
+    def test_a_run_that_is_under_way_is_not_replaced(self):
+        out = self.tmp / "out"
+        run = self.under_way("echo ready; read line; exit 7", "--out-dir", out)
+        before = (out / "inputs.json").read_bytes()
+        ran = self.orch("run", self.app("echo x"), "--out-dir", out, "--force", status=125)
+        self.golden("evidence/out-dir-under-way.txt", ran.stderr)
+        self.assertEqual((self.report(folder=out)["outcome"], (out / "inputs.json").read_bytes()), ("running", before))
+        run.stdin.write(b"\n")
+        run.stdin.flush()
+        self.assertEqual(run.wait(), 7)
+        self.assertEqual((self.report(folder=out)["outcome"], self.report(folder=out)["status"]), ("exited", 7))
+
+    def test_the_application_keeps_its_status_where_its_report_is_lost(self):
+        out = self.tmp / "out"
+        run = self.under_way("echo ready; read line; exit 7", "--out-dir", out)
+        out.rename(self.tmp / "moved")
+        run.stdin.write(b"\n")
+        run.stdin.flush()
+        self.assertEqual(run.wait(), 7)
+        self.golden("evidence/report-lost.txt", (self.tmp / "stderr").read_text())
+        self.assertFalse(out.exists())
 
     def test_the_output_with_its_timing_without_escapes_and_with_a_limit(self):
         profile = self.app("printf 'one\\r\\n'; sleep 0.2; printf '\\033[1mtwo\\303\\244\\033[0m\\r\\n'; printf '%500s\\n' last",
@@ -192,26 +247,39 @@ class Evidence(LaunchCase):
             ran = self.orch("run", *options, status=125)
             self.assertIn(word, ran.stderr)
 
-    @lib.needs_root
-    def test_a_full_disk_cuts_the_log_at_a_line_and_the_application_goes_on(self):
-        profile = self.app("i=0; while [ $i -lt 40000 ]; do echo 'a line of the log'; i=$((i+1)); done; exit 9")
-        self.orch("build", profile)
+    def run_on_a_small_disk(self, profile, size, *arguments):
+        """Runs on a tmpfs of that size; gives how it ended, and a copy of what it left."""
         out = self.tmp / "small"
         out.mkdir()
-        command = (f"mount -t tmpfs -o size=300k small {out} && {lib.shared_copy()[0]} run {profile} --out-dir {out}/e > /dev/null; "
-                   f"status=$?; cp -r {out}/e {self.tmp}/kept; exit $status")
-        ran = lib.run_command(["unshare", "-m", "--propagation", "private", "sh", "-c", command], env=self.environment(),
-                              cwd=self.tmp)
+        command = f'mount -t tmpfs -o size={size} small {out} && "$@" > /dev/null; status=$?; cp -r {out}/e {self.tmp}/kept; exit $status'
+        ran = lib.run_command(["unshare", "-m", "--propagation", "private", "sh", "-c", command, "sh", lib.shared_copy()[0], "run", profile,
+                               "--out-dir", out / "e", *arguments], env=self.environment(), cwd=self.tmp)
         if "mount:" in ran.stderr:
             self.skipTest("may not mount a tmpfs")
-        self.assertEqual(ran.status, 9, ran)
-        report = self.report(folder=self.tmp / "kept")
+        return ran, self.tmp / "kept"
+
+    def full_disk(self, size, *arguments):
+        profile = self.app("i=0; while [ $i -lt 160000 ]; do echo 'a line of the log'; i=$((i+1)); done; exit 9")
+        self.orch("build", profile)
+        ran, kept = self.run_on_a_small_disk(profile, size, *arguments)
+        self.assertEqual(ran.status, 9, ran.stderr)
+        report = self.report(folder=kept)
         self.assertEqual((report["outcome"], report["status"]), ("exited", 9))
-        log = (self.tmp / "kept/run.log").read_bytes()
+        log = (kept / "run.log").read_bytes()
         self.assertTrue(report["log"]["truncated"])
         self.assertEqual(report["log"]["bytes"], len(log))
         self.assertEqual(set(log.splitlines(keepends=True)), {b"a line of the log\n"})
         self.assertIn("No space left", report["warnings"][-1])
+        return kept
+
+    @lib.needs_root
+    def test_a_full_disk_cuts_the_log_at_a_line_and_the_application_goes_on(self):
+        self.full_disk("300k")
+
+    @lib.needs_root
+    def test_a_full_disk_has_room_for_a_large_report(self):
+        kept = self.full_disk("2500k", "--", "x" * 120_000, "y" * 50_000)
+        self.assertGreater((kept / "run.report.json").stat().st_size, 160_000)
 
 
 if __name__ == "__main__":

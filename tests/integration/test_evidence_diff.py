@@ -17,10 +17,10 @@ class Diff(MadeUp):
     def diff(self, *options, status):
         return self.orch("evidence", "diff", "hello/20260102", "hello/20260103", *options, status=status)
 
-    def test_equal_runs_say_nothing(self):
+    def test_equal_runs_have_no_differences(self):
         self.pair(started="2026-01-03T00:00:00.000Z", pid=9, phases=[])
         ran = self.diff(status=0)
-        self.assertEqual((ran.stdout, ran.stderr), ("", ""))
+        self.assertEqual((ran.stdout, ran.stderr), ("", "no differences\n"))
         document = self.diff("--format", "json", status=0).json
         self.assertEqual((document["differences"], document["ignored"][:2]), ([], ["report.pid", "report.started"]))
         self.golden("evidence/diff-verbose.txt", self.orch("-v", "evidence", "diff", "hello/20260102", "hello/20260103").stderr)

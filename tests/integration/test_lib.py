@@ -1,5 +1,6 @@
 """The helpers themselves: what they make has the form that the tests rely on."""
 
+import contextlib
 import io
 import json
 import os
@@ -7,6 +8,7 @@ import sys
 import unittest
 
 from tests.integration import lib
+from tests.integration import made_up_runs
 from tests.runner import Recorder
 
 
@@ -61,6 +63,31 @@ class Helpers(lib.TestCase):
         Noting().run(Recorder(log))
         result, _, text, _ = json.loads(log.getvalue().splitlines()[-1])
         self.assertEqual((result, text), ("ok", "seed 7; 9 images"))
+
+    def test_a_document_of_a_run_that_is_not_as_its_schema_says_fails(self):
+        class Writing(lib.TestCase):
+            documents = {}
+            damaged_ones = ()
+
+            def runTest(self):
+                for name, text in self.documents.items():
+                    self.write(name, text)
+                self.damaged |= {self.tmp / name for name in self.damaged_ones}
+
+            def fails(self, documents, damaged=()):
+                self.documents, self.damaged_ones = documents, damaged
+                result = unittest.TestResult()
+                with contextlib.redirect_stderr(io.StringIO()):
+                    self.run(result)
+                if self.tmp.exists():
+                    lib.remove_tree(self.tmp)
+                return [text.splitlines()[-1] for _, text in [*result.failures, *result.errors]]
+
+        good = json.dumps(made_up_runs.REPORT)
+        self.assertEqual(Writing().fails({"a/b/run.report.json": good, "x.json": "{", "cache/diff.json": "{"}), [])
+        for name, text in (("a/b/run.report.json", good.replace('"pid"', '"bid"')), ("inputs.json", good), ("out/diff.json", "{")):
+            self.assertEqual(len(Writing().fails({name: text})), 1, name)
+            self.assertEqual(Writing().fails({name: text}, damaged=[name]), [])
 
     def test_a_golden_that_is_absent_fails(self):
         if os.environ.get("ORCH_ACCEPT") == "1":

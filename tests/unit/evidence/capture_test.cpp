@@ -8,7 +8,9 @@
 #include <doctest/doctest.h>
 
 #include <fcntl.h>
+#include <sys/resource.h>
 
+#include <csignal>
 #include <string>
 
 using namespace orch::evidence;
@@ -25,6 +27,27 @@ std::string some_bytes(std::size_t count) {
   for (std::size_t i = 0; out.size() < count; ++i) out += std::to_string(i) + "\n";
   return out.substr(0, count);
 }
+
+// No file of this process grows beyond so many bytes.
+class LargestFile {
+ public:
+  explicit LargestFile(rlim_t bytes) {
+    REQUIRE(::getrlimit(RLIMIT_FSIZE, &before_) == 0);
+    const struct rlimit wanted = {bytes, before_.rlim_max};
+    before_handler_ = ::signal(SIGXFSZ, SIG_IGN);
+    REQUIRE(::setrlimit(RLIMIT_FSIZE, &wanted) == 0);
+  }
+  LargestFile(const LargestFile&) = delete;
+  LargestFile& operator=(const LargestFile&) = delete;
+  ~LargestFile() {
+    (void)::setrlimit(RLIMIT_FSIZE, &before_);
+    (void)::signal(SIGXFSZ, before_handler_);
+  }
+
+ private:
+  struct rlimit before_ = {};
+  void (*before_handler_)(int) = nullptr;
+};
 
 std::string plain(std::string_view bytes, std::size_t piece) {
   PlainText text;
@@ -61,6 +84,66 @@ TEST_CASE("a log within its limit has every byte, one beyond it the beginning an
       CHECK(sys::list_dir(folder.path())->size() == 1);
       CHECK(sys::remove_tree(path).has_value());
     }
+  }
+}
+
+TEST_CASE("a log whose end cannot be put behind it ends with a whole line, and its end is kept") {
+  const orch::test::TempDir folder;
+  const std::string path = folder.path() + "/log";
+  const std::string bytes = some_bytes(1002);    // whole lines
+  const std::string head = bytes.substr(0, 62);  // the lines of 64 bytes
+  for (rlim_t most = 64; most < 200; ++most) {
+    CAPTURE(most);
+    RunLog log = make_log(path, 128);
+    log.write(bytes);
+    {
+      const LargestFile limit(most);
+      log.finish();
+    }
+    const std::string text = *sys::read_file(path);
+    CAPTURE(text);
+    CHECK(text.ends_with('\n'));
+    CHECK(log.truncated());
+    const bool whole = !sys::exists(path + ".tail-0") && !sys::exists(path + ".tail-1");
+    CHECK(whole == log.problem().empty());
+    CHECK(whole == (bytes.substr(bytes.size() - 4) == text.substr(text.size() - 4)));
+    const std::size_t note = text.find("\n[appimage-orch: ");
+    CHECK((note == std::string::npos) == (log.left_out() == 0));
+    if (note == std::string::npos) {
+      CHECK(text == head);
+      CHECK(log.bytes() == text.size());
+    } else {
+      const std::size_t behind = text.find("]\n") + 2;
+      CHECK(log.bytes() == text.size() - (behind - note));
+      CHECK(bytes.substr(64 + log.left_out()).starts_with(text.substr(behind)));
+    }
+    CHECK(sys::remove_tree(path).has_value());
+    for (const char* tail : {".tail-0", ".tail-1"}) CHECK(sys::remove_tree(path + tail).has_value());
+  }
+}
+
+TEST_CASE("a log whose tail cannot be written ends with the last whole line before that") {
+  const orch::test::TempDir folder;
+  const std::string path = folder.path() + "/log";
+  const std::string bytes = some_bytes(2000);
+  for (rlim_t most = 1; most < 300; most += 3) {
+    CAPTURE(most);
+    RunLog log = make_log(path, 1200);  // 600 bytes, and two tails of 300
+    log.write(std::string_view(bytes).substr(0, 600));
+    {
+      const LargestFile limit(most);
+      for (std::size_t at = 600; at < bytes.size(); at += 50)
+        log.write(std::string_view(bytes).substr(at, 50));
+    }
+    log.finish();
+    const std::string text = *sys::read_file(path);
+    CHECK(text == bytes.substr(0, bytes.rfind('\n', 600 + most - 1) + 1));
+    CHECK(log.bytes() == text.size());
+    CHECK(log.seen() == bytes.size());
+    CHECK(log.left_out() == 0);
+    CHECK_FALSE(log.problem().empty());
+    CHECK(sys::list_dir(folder.path())->size() == 1);
+    CHECK(sys::remove_tree(path).has_value());
   }
 }
 

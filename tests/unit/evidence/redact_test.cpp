@@ -26,6 +26,16 @@ TEST_CASE("secrets are taken out of texts") {
   CHECK(redact_text("args = [\"--password=x\", \"--token\", \"y\", \"--token\", \"--v\"]\n") ==
         "args = [\"--password=[redacted]\", \"--token\", \"[redacted]\", \"--token\", \"--v\"]\n");
   CHECK(redact_text("https://u:p@host/x?y") == "https://[redacted]@host/x?y");
+  CHECK(redact_text(R"(x "GITHUB_TOKEN" = "a\"b, c" y)") == R"(x "GITHUB_TOKEN" = "[redacted]" y)");
+  CHECK(redact_text("x\nA_TOKEN = \"\"\"a\n\"b\"\"\"\nB_TOKEN = '''a\n'b'''\n") ==
+        "x\nA_TOKEN = \"\"\"[redacted]\"\"\"\nB_TOKEN = '''[redacted]'''\n");
+  CHECK(redact_text(R"(["--api-key=a,b c", "--token", "y z", '--pass=a\'])") ==
+        R"(["--api-key=[redacted]", "--token", "[redacted]", '--pass=[redacted]'])");
+  CHECK(redact_text(R"(run --token="a b" --api-key 'c d' "--pass=e\")") ==
+        R"(run --token="[redacted]" --api-key '[redacted]' "--pass=[redacted]")");
+  for (const char* text :
+       {"a --token=[redacted] b", "a A_TOKEN=[redacted] b", "a A_TOKEN = \"[redacted]\" b"})
+    CHECK(redact_text(text) == text);
   for (const char* text :
        {"https://host/a@b:c", "key = \"plain\"", "PATH=/bin", "=", "a = ", "://@", "x=y=z"})
     CHECK(redact_text(text) == text);

@@ -121,3 +121,14 @@ TEST_SUITE("format/toml") {
     CHECK(parsed("x = " + toml_string(text)).find("x")->as_string() == text);
   }
 }
+
+TEST_CASE("where a string ends") {
+  using orch::format::toml_string_end;
+  for (const std::string text : {R"("")", R"('')", R"("a\"b")", R"('a\')", R"("""a""b\"""")", R"("""a""""")",
+                                 R"('''a\'''')", R"("""""")", R"("a\\")", "\"\"\"a\n\"b\"\"\""}) {
+    CAPTURE(text);
+    CHECK(parsed("x = " + text).find("x") != nullptr);
+    CHECK(toml_string_end("x = " + text + " # \"", 4) == 4 + text.size());
+  }
+  CHECK(toml_string_end("\"", 0) == 1);
+}
