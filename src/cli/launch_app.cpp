@@ -323,7 +323,7 @@ std::optional<base::Error> AppRun::take_checks(const std::vector<launch::Check>&
   for (const launch::Check& check : checks) {
     if (check.status != Status::failed || !check.needed || !start_.force) continue;
     refused = {base::ErrorKind::unsupported, check.detail,
-               check.remedy + "; --force cannot go on without it"};
+               check.remedy + "; --force does not help here"};
     for_good_ = true;
   }
   return refused;

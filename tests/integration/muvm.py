@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import sys
 import tempfile
@@ -73,6 +74,13 @@ class MuvmCase(LaunchCase):
         """The same on a terminal, left running."""
         argv = [*self.prefix, lib.shared_copy()[0], "run", profile, "--launcher", "muvm", *words]
         return Terminal([os.fspath(a) for a in argv], self.environment(self.home, **self.muvm_env(**env)), self.home, size)
+
+    def message_golden(self, stderr, name=None):
+        """Holds the error and its hint, as the user reads them, against tests/golden/launch/NAME."""
+        lines = [line for line in stderr.splitlines() if line.startswith(("error: ", "  hint: "))]
+        words = {str(self.runtime): "RUNTIME", self.tmp.name: "NAME", f"process {os.getpid()}": "process PID", f"uid {self.user}": "uid UID"}
+        text = re.sub(r"process [0-9]+", "process PID", "".join(line + "\n" for line in lines))
+        self.golden(f"launch/{name or self._testMethodName.removeprefix('test_')}.txt", text, words)
 
     def records(self):
         path = self.home / "record"

@@ -237,7 +237,7 @@ class Refusals(MuvmCase):
     def refused(self, words, *options, profile=None, env=None, **more):
         ran = self.muvm(profile or self.app("exit 0"), *options, status=125, env=env, **more)
         self.assertIn(words, ran.stderr)
-        self.assertIn("hint:", ran.stderr)
+        self.message_golden(ran.stderr)
         self.assertFalse(self.started())
         report = self.report(self.home)
         self.assertEqual(report["outcome"], "preflight_failed")

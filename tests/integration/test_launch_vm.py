@@ -14,6 +14,8 @@ WAITS = 'echo ready; read line; echo "got $line"; exit 4'
 
 
 class Sharing(MuvmCase):
+    refusals = 0
+
     def upper(self, text):
         tree = lib.make_tree(self.tmp / f"tree-{text}", {"etc/a": text})
         return lib.make_erofs(self.tmp / f"{text}.erofs", tree)
@@ -36,6 +38,8 @@ class Sharing(MuvmCase):
         ran = self.muvm(profile, "--out-dir", self.folder("refused"), "--force" if more.pop("force", False) else "--quiet",
                         *options, status=125, **more)
         self.assertIn(words, ran.stderr)
+        self.refusals += 1
+        self.message_golden(ran.stderr, f"{self._testMethodName.removeprefix('test_')}-{self.refusals}")
         report = self.report(folder=self.folder("refused"))
         self.assertFalse(report["vm_reused"])
         return report
@@ -107,7 +111,7 @@ class Sharing(MuvmCase):
         self.assertIn("with another stack; waited 300 ms for its end", report["error"]["what"])
         at_once = self.app("exit 0", profile='[launch]\nvm_wait = "0s"\n')
         self.assertEqual(self.refused("with another stack", at_once, "--image", self.upper("x"), "--force")["outcome"], "preflight_failed")
-        self.assertIn("--force cannot go on without it", self.report(folder=self.folder("refused"))["error"]["hint"])
+        self.assertIn("--force does not help here", self.report(folder=self.folder("refused"))["error"]["hint"])
         self.end(one)
         self.assertEqual(len(self.records()), 1)
 
