@@ -322,8 +322,7 @@ std::optional<base::Error> AppRun::take_checks(const std::vector<launch::Check>&
   std::optional<base::Error> refused = first_failure(checks);
   for (const launch::Check& check : checks) {
     if (check.status != Status::failed || !check.needed || !start_.force) continue;
-    refused = {base::ErrorKind::unsupported, check.detail,
-               check.remedy + "; --force does not help here"};
+    refused = {base::ErrorKind::unsupported, check.detail, check.remedy + "; --force does not help here"};
     for_good_ = true;
   }
   return refused;

@@ -57,7 +57,7 @@ struct PtyEnd {
   int interrupted = 0;             // the signal by which this process was asked to end
   std::vector<ProcessName> ended;  // descendants that still ran when the child had ended
   bool output_lost = false;        // `output` could not be written to its end (the capture has it all)
-  bool input_changed = false;      // a typed input had bytes or lines that a terminal does not carry as they are
+  bool input_changed = false;  // a typed input had bytes or lines that a terminal does not carry as they are
 };
 
 // Runs it to its end. An Error only if no child could be started.
