@@ -385,8 +385,9 @@ Result<int> AppRun::launch(model::LaunchSpec spec) {
   ORCH_TRY(const std::unique_ptr<launch::Launcher> launcher, launch::make_launcher(spec.launcher, host));
   ORCH_TRY(sys::SignalSession signals, sys::SignalSession::begin());
   describe(spec, *launcher);
-  ORCH_CHECK(write_inputs(&spec, launcher.get(), &host));
-  ORCH_CHECK(files_.write_report(to_value(report_)));
+  Result<> written = write_inputs(&spec, launcher.get(), &host);
+  if (written) written = files_.write_report(to_value(report_));
+  if (!written) return launch_failed(written.error());
 
   std::optional<base::Error> refused = preflight(spec, *launcher);
   end_phase("preflight");
