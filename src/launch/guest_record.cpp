@@ -41,6 +41,8 @@ GuestRecord parse_guest_record(std::string_view text) {
       out.group = numbers.size() > 1 ? numbers[1] : 0;
     } else if (line == "directory") {
       out.no_directory = true;
+    } else if (line == "prelude" || line == "application") {
+      out.preparing = line == "prelude";
     } else if (word == "pre" && numbers.size() == 1) {
       out.prelude = numbers[0];
     } else if (word == "ended" && numbers.size() == 1) {
