@@ -4,6 +4,7 @@ import fcntl
 import json
 import os
 import shutil
+import tempfile
 import time
 import unittest
 from pathlib import Path
@@ -14,6 +15,16 @@ from tests.integration.muvm import MuvmCase
 
 
 class CommandLine(MuvmCase):
+    def unseen(self):
+        """A folder for evidence that the guest does not see: no record of its own."""
+        if not os.access("/dev/shm", os.W_OK):
+            self.skipTest("/dev/shm is not writable")
+        folder = Path(tempfile.mkdtemp(prefix="orch-unseen-", dir="/dev/shm"))
+        self.addCleanup(shutil.rmtree, folder, True)
+        if lib.is_root():
+            os.chown(folder, self.user, self.user)
+        return folder / "run"
+
     def test_the_whole_line(self):
         upper = lib.make_erofs(self.tmp / "upper.erofs", lib.make_tree(self.tmp / "u", {"etc/a": "a"}))
         profile = self.app("exit 0")
@@ -123,10 +134,8 @@ class CommandLine(MuvmCase):
 
     def test_a_guest_pre_that_fails(self):
         warn = self.app("echo hello", profile='[launch]\nguest_pre = ["echo before", "exit 3", "false"]\n')
-        ran = self.muvm(warn, status=125)  # who calls exit asks for it
-        self.assertTrue(ran.stdout.startswith("before\n"))
-        self.assertNotIn("hello", ran.stdout)
-        self.assertIn("a guest_pre command ended with status 3", self.report(self.home)["error"]["what"])
+        self.assertEqual(self.muvm(warn).stdout,
+                         "before\nappimage-orch: guest-pre called exit with status 3: the commands after it do not run\nhello\n")
         warn = self.app("echo hello", profile='[launch]\nguest_pre = ["echo before", "( exit 3 )"]\n')
         self.assertEqual(self.muvm(warn).stdout, "before\nappimage-orch: guest-pre ended with status 3\nhello\n")
         stop = self.app("echo hello", profile='[launch]\nguest_pre = ["( exit 3 )", "echo not this"]\nguest_pre_failure = "stop"\n')
@@ -136,6 +145,34 @@ class CommandLine(MuvmCase):
         report = self.report(self.home)
         self.assertEqual(report["outcome"], "launch_failed")
         self.assertIn("a guest_pre command ended with status 3", report["error"]["what"])
+
+    def test_guest_pre_has_no_hold_on_the_application(self):
+        """Also where the guest cannot write a record; who replaces the shell is told so where it can."""
+        def run(command, *words, **more):
+            options = ["--guest-pre", command, *(words or ("--out-dir", self.home / "run")), "--force"]
+            return self.muvm(self.app('echo "got $#: $*"; exit 4'), *options, "--", "a", "b c", **more)
+        for command in ("set -- /bin/echo hijacked", "shift", "exit 3", "exec 2>&-"):
+            for words in ((), ("--out-dir", self.unseen())):
+                with self.subTest(command, words=words):
+                    ran = run(command, *words, status=4)
+                    self.assertIn("got 2: a b c\n", ran.stdout)
+                    self.assertNotIn("hijacked", ran.stdout)
+        ran = run("exec /bin/true", status=125)
+        self.assertIn("a guest_pre command replaced the shell", ran.stderr)
+        report = self.report(folder=self.home / "run")
+        self.assertEqual((report["outcome"], report["determined_by"]), ("launch_failed", "guest record"))
+        script = self.app("#!/no/interpreter\n", profile='[launch]\nguest_pre = ["exec 2>&-"]\n')
+        self.muvm(script, "--verify", "off", status=127)
+        self.assertEqual(self.report(self.home)["outcome"], "launch_failed")
+
+    def test_another_command_of_the_vm_does_not_end_this_one(self):
+        """All are /bin/sh to muvm, and the messages about all stand on the first one's console."""
+        first = self.running(self.app("echo ready; read line"), "--out-dir", self.unseen())
+        self.muvm(self.app("exit 3"), status=3)
+        self.assertEqual([r["reused"] for r in self.records()], [False, True])
+        first.type(b"\r")
+        self.assertEqual(first.wait(), 0, first.output)
+        self.assertIn(b"process exited with status code: 3", first.output)
 
     def test_two_equal_runs_differ_in_nothing_and_others_in_what_was_changed(self):
         profile = self.app("exit 0")
