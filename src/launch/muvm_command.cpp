@@ -1,6 +1,7 @@
 #include "launch/muvm_command.hpp"
 
 #include "base/text.hpp"
+#include "base/variable_name.hpp"
 #include "launch/exec_error.hpp"
 #include "launch/guest_script.hpp"
 #include "sys/file.hpp"
@@ -131,7 +132,8 @@ std::vector<std::string> muvm_command(const model::LaunchSpec& spec, const std::
     if (name != "HOME" && base::is_utf8(name + value)) {
       out.emplace_back("-e");
       out.push_back(fmt::format("{}={}", name, value));
-    } else {
+    } else if (base::is_variable_name(
+                   name)) {  // a profile and --env have no other; it would be text of the script
       guest.exports += fmt::format("export {}={}\n", name, shell_word(value));
     }
   }
