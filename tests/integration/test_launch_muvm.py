@@ -209,11 +209,27 @@ class CommandLine(MuvmCase):
             self.assertNotIn("hunter2", text)
             self.assertNotIn("horse", text)
 
-    def test_options_that_the_tool_passes_itself(self):
-        for word in ("--tty", "--emu=fex", "-f", "--no-such", "--"):
-            ran = self.muvm(self.app("exit 0", profile=f'[launch]\nmuvm_args = ["{word}"]\n'), status=125)
-            self.assertIn(f"'{word}' in [launch] muvm_args", ran.stderr)
-        self.muvm(self.app("exit 0", profile='[launch]\nmuvm_args = ["--mem=100", "--vram", "50"]\n'))
+    def test_options_that_the_tool_passes_itself_and_words_that_muvm_would_hand_on(self):
+        """The double's parser agrees: each of them reaches the application, or ends muvm."""
+        for words in (["--tty"], ["--emu=fex"], ["-f"], ["--no-such"], ["--"], ["/bin/echo"], ["--privileged=yes"],
+                      ["--merged-rootfs", "x"], [""], ["--mem=4G"], ["--mem"], ["--mem=1", "--mem=2"]):
+            with self.subTest(words):
+                profile = self.app("exit 0", profile=f"[launch]\nmuvm_args = {json.dumps(words)}\n")
+                ran = self.muvm(profile, status=125)
+                self.assertIn(f"'{words[-1]}' in [launch] muvm_args", ran.stderr)
+                self.assertIn("hint: ", ran.stderr)
+                self.assertEqual(self.report(self.home)["outcome"], "preflight_failed")
+        self.assertFalse(self.started())
+        self.muvm(self.app("exit 0", profile='[launch]\nmuvm_args = ["--mem=100", "--vram", "50", "--publish", "80"]\n'))
+
+    def test_names_of_variables_are_no_shell_text(self):
+        profile = self.app('echo "$A"')
+        for name in ("A;echo injected;B", "A-B", "1A", "A B"):
+            ran = self.muvm(profile, "--env", name.encode() + b"=\xff", status=125)
+            self.assertIn(f"--env: '{name}' is not a name of a variable", ran.stderr)
+            self.assertIn("hint: ", ran.stderr)
+        self.muvm(profile, "--env", b"A=\xff")
+        self.assertEqual(self.log(self.home), b"\xff\n")
 
     def test_an_emulated_shell_for_apprun(self):
         profile = self.app("echo from $0 with $1", profile='[launch]\nscript_shell = "fexbash"\n')
@@ -312,6 +328,11 @@ class Refusals(MuvmCase):
         for number in range(26):
             options += ["--image", lib.make_erofs(self.tmp / f"{number}.erofs", tree)]
         self.refused("28 images", *options)
+
+    def test_an_image_whose_name_muvm_cannot_carry(self):
+        image = os.fsencode(self.tmp) + b"/\xff.erofs"
+        shutil.copy(self.base, image)
+        self.refused("is not UTF-8, and muvm takes nothing else", "--image", image)
 
     @unittest.skipUnless(os.access("/dev/shm", os.W_OK), "/dev/shm is not writable")
     def test_an_appimage_that_the_guest_does_not_see(self):
