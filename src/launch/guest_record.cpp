@@ -4,6 +4,8 @@
 #include "sys/file.hpp"
 
 #include <fcntl.h>
+#include <linux/fs.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -23,6 +25,14 @@ std::vector<int> numbers_of(std::string_view line) {
     if (error == std::errc() && end == word.data() + word.size()) out.push_back(number);
   }
   return out;
+}
+
+// False where the file system writes in place anyway, or has no such flag. Only an empty file takes it.
+bool set_written_in_place(int fd) {
+  int flags = 0;
+  if (::ioctl(fd, FS_IOC_GETFLAGS, &flags) != 0) return false;
+  flags |= FS_NOCOW_FL;
+  return ::ioctl(fd, FS_IOC_SETFLAGS, &flags) == 0;
 }
 
 }  // namespace
@@ -63,8 +73,11 @@ GuestRecord read_guest_record(const std::string& path) {
 base::Result<> reserve_guest_record(const std::string& path) {
   constexpr std::size_t k_block = 4096;
   ORCH_TRY(const sys::Fd file, sys::open_file(path, O_WRONLY | O_CREAT | O_NOFOLLOW, 0600));
+  const bool in_place = set_written_in_place(file.get());
   ORCH_CHECK(sys::write_all(file.get(), std::string(k_block, '\n'), path));
   if (::ftruncate(file.get(), k_block) != 0) return base::fail(base::errno_error(errno, "write", path));
+  // What was never on the disk has no place there. A failure says itself later, if at all.
+  if (in_place) (void)::fdatasync(file.get());
   return {};
 }
 

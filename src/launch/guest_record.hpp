@@ -40,7 +40,7 @@ struct GuestRecord {
 GuestRecord parse_guest_record(std::string_view text);
 // The record at `path`; one that is not there has not started.
 GuestRecord read_guest_record(const std::string& path);
-// Makes the file, its space reserved; one that is there is made empty where it lies, because a guest may remember which file
+// Makes the file, its space reserved (on btrfs by asking for writes in place, which a snapshot undoes); one that is there is made empty where it lies, because a guest may remember which file
 // the name stands for.
 base::Result<> reserve_guest_record(const std::string& path);
 // Writes "cancelled" into it: a guest that begins after that ends at once, with 125.

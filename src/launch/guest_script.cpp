@@ -8,8 +8,8 @@ namespace orch::launch {
 
 namespace {
 
-// The record is opened for reading and writing and not cut: its blocks were reserved beforehand, so a full disk does not
-// matter. `command exec`, because a redirection of plain `exec` that fails ends a POSIX shell.
+// The record is opened for reading and writing and not cut: its blocks were reserved beforehand, so that most file systems
+// take it even when they are full. `command exec`, because a redirection of plain `exec` that fails ends a POSIX shell.
 constexpr const char* k_open_record =
     "read -r orch_x 2>/dev/null <\"$1\"\n[ \"$orch_x\" != cancelled ] || exit 125\n"
     "command exec 4<>\"$1\" || {\n  echo \"appimage-orch: no record\" >&2\n  exec 4>/dev/null\n}\nshift\n"

@@ -174,6 +174,32 @@ class CommandLine(MuvmCase):
         self.assertEqual(first.wait(), 0, first.output)
         self.assertIn(b"process exited with status code: 3", first.output)
 
+    @lib.needs_root
+    @lib.needs_tool("mkfs.btrfs")
+    def test_a_full_disk_that_copies_on_write(self):
+        """There the guest's record needs new space for what overwrites it, unless it is asked to be written in place."""
+        image, disk = self.tmp / "disk.img", self.home / "disk"
+        with open(image, "wb") as file:
+            file.truncate(200 << 20)
+        lib.run_command(["mkfs.btrfs", "-q", image])
+        disk.mkdir()
+        if lib.run_command(["mount", "-o", "loop", image, disk]).status != 0:
+            self.skipTest("cannot mount btrfs")
+        self.addCleanup(lib.run_command, ["umount", disk])
+        os.chown(disk, self.user, self.user)
+        profile = self.app('cat /dev/zero > "$1/fill" 2> /dev/null; cat /dev/zero > "$1/more" 2> /dev/null; exit "$2"')
+
+        def fill(number):
+            self.muvm(profile, "--out-dir", disk / "run", "--force", "--", disk, number, status=int(number))
+            (disk / "fill").unlink()
+            (disk / "more").unlink()
+            return (disk / "run/guest.record").read_text(), self.report(folder=disk / "run")
+        for number in ("0", "3"):
+            record, report = fill(number)
+            self.assertIn(f"ended {number}\n", record.rstrip("\n") + "\n")
+            self.assertEqual(report["determined_by"], "guest record")
+            self.assertNotIn("record ends before", " ".join(report["warnings"]))
+
     def test_two_equal_runs_differ_in_nothing_and_others_in_what_was_changed(self):
         profile = self.app("exit 0")
         for name, words in (("one", ()), ("two", ()), ("three", ("--env", "A=1")), ("four", ("--env", "A=2"))):
