@@ -105,20 +105,50 @@ class CommandLine(MuvmCase):
         self.assertTrue(os.path.isdir(appdir))
 
     def test_the_environment_that_reached_the_guest_is_recorded(self):
-        """What inputs.json says before the start is what the application then has."""
-        firefox = self.home / ".mozilla/firefox"
-        firefox.mkdir(parents=True)
-        if lib.is_root():
-            os.chown(firefox, self.user, self.user)
-        env = {"DISPLAY": ":7", "LANG": "de_DE.UTF-8", "SECRET_TOKEN": "x", "LD_LIBRARY_PATH": "/opt/x"}
-        for mode, words in (("venus", ["--gpu-mode", "venus"]), ("drm", [])):
-            self.muvm(self.app("exec /usr/bin/env -0"), *words, "--env", "A=b\nc", "--env", "MY_KEY=secret", env=env)
-            seen = dict(word.split("=", 1) for word in self.log(self.home).decode().split("\0") if "=" in word)
-            told = json.loads((self.evidence(self.home) / "inputs.json").read_text())["guest"]["environment"]
-            self.assertEqual((told.pop("MY_KEY"), seen.pop("MY_KEY")), ("[redacted]", "secret"))
-            for name in ("PWD", "OLDPWD", "SHLVL", "_", "HK_SYSMEM"):  # the shell's own, and the VM's memory
-                seen.pop(name, None)
-            self.assertEqual(told, seen, mode)
+        """What inputs.json says before the start is what the application then has, but for what only the VM knows."""
+        other = self.home / "other"  # a HOME that is not the user database's
+        for firefox in (self.home / ".mozilla/firefox", other / ".mozilla/firefox"):
+            firefox.mkdir(parents=True)
+            if lib.is_root():
+                os.chown(firefox, self.user, self.user)
+        authority = self.home / "authority"
+        authority.write_text("")
+        env = {"LANG": "de_DE.UTF-8", "SECRET_TOKEN": "x", "LD_LIBRARY_PATH": "/opt/x"}
+        screen = {"DISPLAY": ":7", "XAUTHORITY": str(authority)}
+        cases = {
+            "venus": (["--gpu-mode", "venus"], {"DISPLAY": ":7"}), "drm": ([], {"DISPLAY": ":7"}), "no screen": ([], {}),
+            "empty screen": ([], {"DISPLAY": "", "XAUTHORITY": ""}), "authority": ([], screen),
+            "authority alone": ([], {"XAUTHORITY": str(authority)}), "given": (["--env", "DISPLAY=:9", "--env", "XRE_PROFILE_PATH=/x"], screen),
+            "another HOME": ([], {"HOME": str(other)}), "HOME given": (["--env", "HOME=/given"], {"HOME": str(other)}),
+            "0.4": ([], {**screen, "MUVM_DOUBLE_RELEASE": "0.4.0"}),
+        }
+        profile = self.app("exec /usr/bin/env -0")
+        for name, (words, more) in cases.items():
+            with self.subTest(name):
+                self.muvm(profile, *words, "--env", "A=b\nc", "--env", "MY_KEY=secret", env={**env, **more})
+                seen = dict(word.split("=", 1) for word in self.log(self.home).decode().split("\0") if "=" in word)
+                told = json.loads((self.evidence(self.home) / "inputs.json").read_text())["guest"]["environment"]
+                self.assertEqual((told.pop("MY_KEY"), seen.pop("MY_KEY")), ("[redacted]", "secret"))
+                for variable in ("PWD", "OLDPWD", "SHLVL", "_", "HK_SYSMEM"):  # the shell's own, and the VM's memory
+                    seen.pop(variable, None)
+                if name == "0.4":
+                    self.assertRegex(seen.pop("XDG_RUNTIME_DIR"), "/tmp/muvm-run-")
+                    self.assertRegex(seen.pop("XAUTHORITY"), "/tmp/muvm-run-")
+                self.assertEqual(told, seen)
+
+    def test_of_a_joined_vm_s_environment_what_this_run_gives_is_recorded(self):
+        """The VM's own variables are not known from outside."""
+        first = self.running(self.app("echo ready; read line"), "--env", "OTHERS=1", "--env", "A=1", DISPLAY=":7")
+        self.muvm(self.app("exec /usr/bin/env -0"), "--env", "A=2", env={"DISPLAY": ":7"})
+        self.assertTrue(self.record()["reused"])
+        seen = dict(word.split("=", 1) for word in self.log(self.home).decode().split("\0") if "=" in word)
+        told = json.loads((self.evidence(self.home) / "inputs.json").read_text())["guest"]["environment"]
+        self.assertEqual({name: seen[name] for name in told}, told)
+        self.assertEqual((told["A"], told["HOME"]), ("2", str(self.home)))
+        self.assertEqual({"OTHERS", "DISPLAY", "XSHMFENCE_NO_MEMFD"} - set(seen), set())
+        self.assertEqual({"OTHERS", "DISPLAY", "XSHMFENCE_NO_MEMFD"} & set(told), set())
+        first.type(b"\r")
+        self.assertEqual(first.wait(), 0)
 
     def test_versions_of_the_host_s_packages_are_recorded(self):
         lines = {"dpkg-query": "muvm\\t0.6.0-1\\tinstalled\\nfex-emu\\t2510-2\\tinstalled\\nlibkrun1\\t1.9\\tconfig-files\\n",
