@@ -1,5 +1,6 @@
 // appimage-orch run: build, preflight, launch, evidence.
 #include "base/text.hpp"
+#include "base/variable_name.hpp"
 #include "cli/auto_deps.hpp"
 #include "cli/build_view.hpp"
 #include "cli/command.hpp"
@@ -132,6 +133,10 @@ Result<LaunchOverrides> launch_overrides(const Session& session, const RunArgume
     if (name.empty())
       return fail(ErrorKind::usage, fmt::format("--env '{}' has no name", base::printable(word)),
                   "write --env NAME=VALUE");
+    if (!base::is_variable_name(name))
+      return fail(ErrorKind::usage,
+                  fmt::format("--env: '{}' is not a name of a variable", base::printable(name)),
+                  base::k_variable_name_hint);
     const auto host = session.environment.find(name);
     if (equals != std::string::npos)
       out.environment.emplace_back(name, word.substr(equals + 1));

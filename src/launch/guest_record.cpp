@@ -4,6 +4,8 @@
 #include "sys/file.hpp"
 
 #include <fcntl.h>
+#include <linux/fs.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -25,6 +27,14 @@ std::vector<int> numbers_of(std::string_view line) {
   return out;
 }
 
+// False where the file system writes in place anyway, or has no such flag. Only an empty file takes it.
+bool set_written_in_place(int fd) {
+  int flags = 0;
+  if (::ioctl(fd, FS_IOC_GETFLAGS, &flags) != 0) return false;
+  flags |= FS_NOCOW_FL;
+  return ::ioctl(fd, FS_IOC_SETFLAGS, &flags) == 0;
+}
+
 }  // namespace
 
 GuestRecord parse_guest_record(std::string_view text) {
@@ -41,6 +51,8 @@ GuestRecord parse_guest_record(std::string_view text) {
       out.group = numbers.size() > 1 ? numbers[1] : 0;
     } else if (line == "directory") {
       out.no_directory = true;
+    } else if (line == "prelude" || line == "application") {
+      out.preparing = line == "prelude";
     } else if (word == "pre" && numbers.size() == 1) {
       out.prelude = numbers[0];
     } else if (word == "ended" && numbers.size() == 1) {
@@ -61,8 +73,11 @@ GuestRecord read_guest_record(const std::string& path) {
 base::Result<> reserve_guest_record(const std::string& path) {
   constexpr std::size_t k_block = 4096;
   ORCH_TRY(const sys::Fd file, sys::open_file(path, O_WRONLY | O_CREAT | O_NOFOLLOW, 0600));
+  const bool in_place = set_written_in_place(file.get());
   ORCH_CHECK(sys::write_all(file.get(), std::string(k_block, '\n'), path));
   if (::ftruncate(file.get(), k_block) != 0) return base::fail(base::errno_error(errno, "write", path));
+  // What was never on the disk has no place there. A failure says itself later, if at all.
+  if (in_place) (void)::fdatasync(file.get());
   return {};
 }
 

@@ -1,9 +1,9 @@
 // What the guest's shell writes down about the application: the only account of its end that does not pass through muvm,
 // whose own status and messages are silent or ambiguous in several cases. guest_script.hpp has the script.
 //
-// Lines: "started PID GROUP" (of the shell), then one of "directory" (it could not be entered), "pre N" (a command of the
-// prelude failed), "ended N"; before "ended" the shell's words about a signal. Empty lines are reserved space. "cancelled" in
-// place of the first is from this side.
+// Lines: "started PID GROUP" (of the shell), then "directory" (it could not be entered, the end), or with a prelude "prelude",
+// and "pre N" (a command of it stopped the launch) or "application"; then "ended N", before it the shell's words about a
+// signal. Empty lines are reserved space. "cancelled" in place of the first is from this side.
 #pragma once
 
 #include "base/result.hpp"
@@ -22,6 +22,7 @@ struct GuestRecord {
   pid_t pid = 0;    // of the shell, in the guest
   pid_t group = 0;  // its process group, in the guest
   bool no_directory = false;
+  bool preparing = false;      // the prelude has begun, and the application has not
   std::optional<int> prelude;  // status of the command that failed
   std::optional<int> ended;    // the application's status; 128+N after signal N
   std::string message;         // the shell's words about a signal; empty: it exited
@@ -39,7 +40,7 @@ struct GuestRecord {
 GuestRecord parse_guest_record(std::string_view text);
 // The record at `path`; one that is not there has not started.
 GuestRecord read_guest_record(const std::string& path);
-// Makes the file, its space reserved; one that is there is made empty where it lies, because a guest may remember which file
+// Makes the file, its space reserved (on btrfs by asking for writes in place, which a snapshot undoes); one that is there is made empty where it lies, because a guest may remember which file
 // the name stands for.
 base::Result<> reserve_guest_record(const std::string& path);
 // Writes "cancelled" into it: a guest that begins after that ends at once, with 125.

@@ -10,12 +10,15 @@ namespace orch::launch {
 // What a command of the prelude does to the application when it fails.
 enum class PreludeFailure { warn, stop };
 
-// POSIX shell text that runs each command. One that fails is reported on standard error; it does not keep the
-// application from starting (a prelude under `set -e` did that once), unless `failure` says stop: then the text ends with
-// status 125. A command that calls `exit` ends it, too. With a `record_fd` that is not negative `pre N` (N the status) is
-// written there in both cases; that descriptor is not handed to the commands. Ends with a newline; empty for no commands.
-std::string prelude_script(const std::vector<std::string>& commands,
-                           PreludeFailure failure = PreludeFailure::warn, int record_fd = -1);
+// POSIX shell text that runs each command and then becomes the program of "$@". The commands run in this very shell, so that
+// what they export, change to or limit reaches the program; but "$@" and `set -e` of theirs do not, nor does `return`. One
+// that fails is reported on standard error, and so is one that calls `exit`, after which no further one runs; neither keeps the
+// program from starting, unless `failure` says stop: then the text ends with status 125. Nothing helps against a
+// command that replaces the shell (`exec PROGRAM`). With a `record_fd` that is not negative "prelude" is written there
+// before the first command, "pre N" (N the status) where one stopped it, and "application" before the program: so it
+// can be told that the shell was replaced. Commands and program get neither that descriptor nor 3, which is used meanwhile.
+std::string start_script(const std::vector<std::string>& commands,
+                         PreludeFailure failure = PreludeFailure::warn, int record_fd = -1);
 
 // A word for a POSIX shell, of any bytes; bytes that are no UTF-8 become octal escapes of printf.
 std::string shell_word(const std::string& word);

@@ -199,7 +199,8 @@ Result<Outcome> MuvmLauncher::run(const model::LaunchSpec& spec, const RunContex
 sys::Environment MuvmLauncher::guest_environment(const model::LaunchSpec& spec) {
   const MuvmState& now = state(spec);
   const bool reused = now.vm.kind == VmChoice::Kind::join;
-  return muvm_guest_environment(spec, host_.environment, host_.uid, reused);
+  const MuvmFeatures features = now.features ? *now.features : newest_muvm();
+  return muvm_guest_environment(spec, host_.environment, host_.uid, features, reused);
 }
 
 std::vector<Tool> MuvmLauncher::tools(const model::LaunchSpec& spec) {

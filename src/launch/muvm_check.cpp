@@ -2,6 +2,7 @@
 
 #include "base/text.hpp"
 #include "launch/image_check.hpp"
+#include "launch/muvm_arguments.hpp"
 #include "launch/muvm_host_check.hpp"
 #include "launch/parts.hpp"
 #include "launch/vm_entry.hpp"
@@ -75,6 +76,12 @@ Check check_stack(const model::LaunchSpec& spec) {
             fmt::format("the stack has {} images, muvm keeps the order of at most {}", spec.images.size(),
                         k_most_images),
             "merge some of the deps overlays"};
+  for (const model::LaunchImage& image : spec.images)
+    if (!base::is_utf8(image.path))
+      return {"images", Status::failed,
+              fmt::format("the path of the image '{}' is not UTF-8, and muvm takes nothing else",
+                          base::printable(image.path)),
+              "rename it, or the folder that it is in"};
   return check_images(spec.images, true);
 }
 
@@ -123,38 +130,9 @@ Check check_gpu_mode(const model::LaunchSpec& spec, const MuvmState& state) {
           "update muvm to 0.5.0 or later, or use --gpu-mode drm"};
 }
 
-// Options of muvm that this tool passes by itself; again they would slide into the application's command line.
-constexpr std::array k_own_options = {"--interactive", "--tty", "--emu",  "--gpu-mode",
-                                      "--fex-image",   "--env", "--help", "--"};
-constexpr std::array k_once_options = {"--mem", "--vram", "--passt-socket", "--merged-rootfs",
-                                       "--privileged"};
-
-Check bad_argument(
-    const std::string& word, const char* why,
-    const char* remedy = "take it out; images, GPU mode and variables have keys of their own") {
-  return {"muvm-args", Status::failed,
-          fmt::format("'{}' in [launch] muvm_args: {}", base::printable(word), why), remedy};
-}
-
 Check check_arguments(const model::LaunchSpec& spec, const MuvmState& state) {
   if (!state.features) return {"muvm-args", Status::skipped, "muvm's options are not known", ""};
-  std::vector<std::string> seen;
-  for (const std::string& word : spec.muvm_args) {
-    if (word.substr(0, 1) != "-") continue;  // the value of an option before it
-    const std::string name = word.substr(0, word.find('='));
-    const auto is_one_of = [&name](const auto& list) {
-      return std::find(list.begin(), list.end(), name) != list.end();
-    };
-    if (word.substr(0, 2) != "--") return bad_argument(word, "only long options are known here");
-    if (is_one_of(k_own_options)) return bad_argument(word, "appimage-orch sets it by itself");
-    if (!state.features->has(name))
-      return bad_argument(word, "this muvm has no such option, it would go to the application",
-                          "take it out, or update muvm");
-    if (is_one_of(k_once_options) && is_one_of(seen))
-      return bad_argument(word, "muvm takes it once, the second would go to the application");
-    seen.push_back(name);
-  }
-  return {"muvm-args", Status::ok, "", ""};
+  return check_muvm_arguments(spec.muvm_args, *state.features, spec.directory);
 }
 
 }  // namespace

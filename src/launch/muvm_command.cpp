@@ -1,11 +1,14 @@
 #include "launch/muvm_command.hpp"
 
 #include "base/text.hpp"
+#include "base/variable_name.hpp"
 #include "launch/exec_error.hpp"
 #include "launch/guest_script.hpp"
 #include "sys/file.hpp"
 
 #include <fmt/format.h>
+
+#include <pwd.h>
 
 #include <algorithm>
 #include <array>
@@ -52,6 +55,29 @@ std::vector<std::string> program_of(const model::LaunchSpec& spec) {
   return {entry};
 }
 
+std::string home_of(uid_t uid) {
+  const passwd* entry = ::getpwuid(uid);
+  return entry != nullptr ? entry->pw_dir : "";
+}
+
+// What a muvm that starts a VM sets over everything else, -e included. `runtime_dir`: the guest's; empty: not known.
+void set_at_start(const model::LaunchSpec& spec, const sys::Environment& host, const std::string& runtime_dir,
+                  sys::Environment& out) {
+  const auto put = [&out](const char* name, const std::string& value) {
+    out.erase(name);
+    if (!value.empty()) out[name] = value;
+  };
+  put("XDG_RUNTIME_DIR", runtime_dir);
+  if (spec.gpu_mode == "venus") put("MESA_LOADER_DRIVER_OVERRIDE", "zink");
+  // Empty ones are kept from muvm (muvm.cpp).
+  const std::string authority = sys::variable(host, "XAUTHORITY");
+  if (!authority.empty()) put("XAUTHORITY", authority);
+  if (sys::variable(host, "DISPLAY").empty()) return;
+  put("DISPLAY", ":1");
+  put("XSHMFENCE_NO_MEMFD", "1");
+  if (!authority.empty()) put("XAUTHORITY", runtime_dir.empty() ? "" : runtime_dir + "/xauth");
+}
+
 }  // namespace
 
 Pairs muvm_environment(const model::LaunchSpec& spec, const sys::Environment& host) {
@@ -69,7 +95,8 @@ Pairs muvm_environment(const model::LaunchSpec& spec, const sys::Environment& ho
 }
 
 sys::Environment muvm_guest_environment(const model::LaunchSpec& spec, const sys::Environment& host,
-                                        uid_t uid, bool reused) {
+                                        uid_t uid, const MuvmFeatures& features, bool reused) {
+  const std::string home = home_of(uid);
   // Handed on by muvm (env.rs); nothing else of the host's environment is.
   constexpr std::array<const char*, 20> k_handed_on = {"LANG",
                                                        "LC_ADDRESS",
@@ -99,25 +126,13 @@ sys::Environment muvm_guest_environment(const model::LaunchSpec& spec, const sys
     out["MESA_LOADER_DRIVER_OVERRIDE"] = "asahi";
   if (out.count("LANG") + out.count("LC_CTYPE") + out.count("LC_ALL") == 0) out["LANG"] = "C.UTF-8";
   out["GTK_IM_MODULE"] = out["QT_IM_MODULE"] = "xim";
-  const Pairs given = muvm_environment(spec, host);
-  for (const auto& [name, value] : given) out[name] = value;
-  if (!reused && spec.gpu_mode == "venus") out["MESA_LOADER_DRIVER_OVERRIDE"] = "zink";
-  const auto set = [&out, &given](const char* name, const std::string& value) {
-    const bool exported =
-        std::any_of(given.begin(), given.end(), [name](const auto& p) { return p.first == name; });
-    if (!exported) out[name] = value;
-  };
-  if (const auto home = host.find("HOME"); home != host.end()) {
-    set("HOME", home->second);
-    if (const std::string firefox = home->second + "/.mozilla/firefox"; sys::exists(firefox))
-      set("XRE_PROFILE_PATH", firefox + "/muvm-profile");
-  }
-  out["XDG_RUNTIME_DIR"] = fmt::format("/run/user/{}", uid);
-  if (host.count("DISPLAY") != 0) {
-    if (!reused) out["DISPLAY"] = ":1";
-    out["XSHMFENCE_NO_MEMFD"] = "1";
-    if (host.count("XAUTHORITY") != 0) out["XAUTHORITY"] = out["XDG_RUNTIME_DIR"] + "/xauth";
-  }
+  if (const std::string firefox = home + "/.mozilla/firefox"; !home.empty() && sys::exists(firefox))
+    out["XRE_PROFILE_PATH"] = firefox + "/muvm-profile";
+  if (!home.empty()) out["HOME"] = home;  // what is given is exported over it
+  const std::string runtime_dir = features.guest_runtime_dir() ? fmt::format("/run/user/{}", uid) : "";
+  if (!runtime_dir.empty()) out["XDG_RUNTIME_DIR"] = runtime_dir;
+  for (const auto& [name, value] : muvm_environment(spec, host)) out[name] = value;
+  if (!reused) set_at_start(spec, host, runtime_dir, out);
   return out;
 }
 
@@ -131,7 +146,8 @@ std::vector<std::string> muvm_command(const model::LaunchSpec& spec, const std::
     if (name != "HOME" && base::is_utf8(name + value)) {
       out.emplace_back("-e");
       out.push_back(fmt::format("{}={}", name, value));
-    } else {
+    } else if (base::is_variable_name(
+                   name)) {  // a profile and --env have no other; it would be text of the script
       guest.exports += fmt::format("export {}={}\n", name, shell_word(value));
     }
   }

@@ -35,10 +35,11 @@ std::vector<std::string> muvm_command(const model::LaunchSpec& spec, const std::
 // no UTF-8 are exported by the script.
 Pairs muvm_environment(const model::LaunchSpec& spec, const sys::Environment& host);
 
-// What the application then has in a VM of muvm 0.5 or later: the variables that muvm hands on, those that it sets, and
-// muvm_environment() in their order of precedence. Whether a joined VM's own variables are among them cannot be told from
-// outside; they are left out.
+// What the application then has: the variables that muvm hands on, those that it sets, and muvm_environment() in their order
+// of precedence. HOME is that of the user database. Left out is what cannot be told from outside: before 0.5 the
+// guest's XDG_RUNTIME_DIR, which ends in random letters, and in a VM that is joined what came with its start
+// (DISPLAY, XAUTHORITY, and whatever its first command was given).
 sys::Environment muvm_guest_environment(const model::LaunchSpec& spec, const sys::Environment& host,
-                                        uid_t uid, bool reused);
+                                        uid_t uid, const MuvmFeatures& features, bool reused);
 
 }  // namespace orch::launch

@@ -64,17 +64,55 @@ std::optional<Message> message_in(std::string_view line, const std::string& comm
   return Message{Message::Kind::not_executed, number.value_or(0), std::string(line)};
 }
 
+// muvm's status is that of this command: the guest's own end has passed through it.
+bool status_decides(const MuvmEnd& end) {
+  return end.status_is_guests && !end.reused;
+}
+
+// Whether a muvm whose status is the guest's ends so after having printed that.
+bool fits(const Message& message, int status) {
+  constexpr int k_status_bits = 0xff;
+  if (message.kind == Message::Kind::exited) return (message.number & k_status_bits) == status;
+  return status == 1;
+}
+
+// The messages about commands that joined the VM stand on the same console, and all commands are /bin/sh: so a status that
+// is the guest's says which of them can be meant. A muvm that joined a VM prints none itself.
 std::optional<Message> last_message(const MuvmEnd& end) {
   std::optional<Message> out;
-  for (const std::string_view line : base::split(end.output, '\n'))
-    if (std::optional<Message> message = message_in(line, end.command)) out = std::move(message);
+  if (end.reused) return out;
+  for (const std::string_view line : base::split(end.output, '\n')) {
+    std::optional<Message> message = message_in(line, end.command);
+    if (message && (!status_decides(end) || fits(*message, end.status))) out = std::move(message);
+  }
   return out;
 }
 
+constexpr std::string_view k_other_commands = " other commands launched through this muvm server to exit";
 constexpr std::string_view k_mount_failed = "Failed to mount FEX rootfs, carrying on without";
 
 bool says(const MuvmEnd& end, std::string_view text) {
   return end.output.find(text) != std::string::npos;
+}
+
+// What the command printed last; muvm's own lines about its end stand behind it.
+std::string_view last_line(const MuvmEnd& end) {
+  std::string_view out;
+  for (std::string_view line : base::split(end.output, '\n')) {
+    line = base::trim(line);
+    const bool of_muvm = message_in(line, end.command) || line == "Press Ctrl+C to force quit" ||
+                         (begins_with(line, "Waiting for ") && line.find(k_other_commands) != line.npos);
+    if (!line.empty() && !of_muvm) out = line;
+  }
+  return out;
+}
+
+// "NAME: command not found"; shells put more in front of NAME.
+bool fex_found_nothing(const MuvmEnd& end) {
+  constexpr std::string_view k_not_found = ": command not found";
+  const std::string_view line = last_line(end);
+  return line.size() > k_not_found.size() && line.find(": ") == line.size() - k_not_found.size() &&
+         line.substr(line.size() - k_not_found.size()) == k_not_found;
 }
 
 // FEX's own failures: it exits with -ENOEXEC for a missing program, a wrong file and a root image that did
@@ -104,7 +142,12 @@ std::optional<Outcome> fex_failure(const MuvmEnd& end, int status) {
         {ErrorKind::unsupported,
          "FEX refused the program: it is no x86_64 ELF file, or its interpreter is not in the stack",
          "see what 'verify' says of its interpreter, and set [stack] compat = \"auto\""});
-  if (says(end, ": command not found"))
+  if (says(end, "Failed to map 64-bit elf file.") || says(end, "Failed to map 32-bit elf file."))
+    return failed_outcome(
+        k_not_executable,
+        {ErrorKind::unsupported, "FEX could not map the program into memory: its ELF file is damaged",
+         "look at the program that AppRun starts with 'inspect --files'"});
+  if (fex_found_nothing(end))
     return failed_outcome(k_not_found, {ErrorKind::not_found, "FEX did not find the program in the stack",
                                         "check the program that AppRun starts with 'inspect --files'"});
   return std::nullopt;
@@ -213,16 +256,17 @@ Outcome recorded_end(const MuvmEnd& end) {
 // The guest has written that it began, or did not get so far; nullopt: go on with muvm's own words.
 std::optional<Outcome> recorded(const MuvmEnd& end) {
   const GuestRecord& guest = end.guest;
-  if (guest.ended) return recorded_end(end);
   if (guest.no_directory)
     return failed(ErrorKind::not_found, "the working directory could not be entered in the VM",
                   "start it from a directory below your home directory", "guest record");
   if (guest.prelude) return prelude_failed(*guest.prelude, "guest record");
-  if (end.signal != 0) return std::nullopt;
-  if (guest.started && !last_message(end))
-    return failed(ErrorKind::io, "the VM ended before the application did",
-                  "see the end of run.log, and the kernel's log for an out-of-memory kill", "vm ended");
-  return std::nullopt;
+  if (guest.ended && guest.preparing) return prelude_replaced("guest record");
+  if (guest.ended) return recorded_end(end);
+  if (end.signal != 0 || !guest.started || last_message(end)) return std::nullopt;
+  if (status_decides(end) && end.status == 0 && error_text(end.output).empty())
+    return exited(0, "muvm status");
+  return failed(ErrorKind::io, "the VM ended before the application did",
+                "see the end of run.log, and the kernel's log for an out-of-memory kill", "vm ended");
 }
 
 Outcome muvm_failed(const std::string& text) {
@@ -247,7 +291,7 @@ Outcome decide(const MuvmEnd& end) {
   }
   if (end.status == 0) return exited(0, end.status_is_guests || end.reused ? "muvm status" : "no message");
   if (const std::string text = error_text(end.output); !text.empty()) return muvm_failed(text);
-  if (!end.status_is_guests && end.status == 1) return exited(0, "no message");
+  if (!end.status_is_guests && !end.reused && end.status == 1) return exited(0, "no message");
   if (std::optional<Outcome> failure = fex_failure(end, end.status)) return std::move(*failure);
   return exited(end.status, "muvm status");
 }
@@ -262,6 +306,11 @@ Outcome muvm_outcome(const MuvmEnd& end) {
                                         {"ended", end.guest.ended ? Value(*end.guest.ended) : Value()},
                                         {"message", base::printable(end.guest.message)}}));
   out.vm_reused = end.reused;
+  const bool ended = out.kind == Outcome::Kind::exited || out.kind == Outcome::Kind::signaled;
+  if (ended && end.signal == 0 && end.guest.started && !end.guest.ended)
+    out.warnings.emplace_back(
+        "the guest's record ends before the application did, and muvm says how it ended: its file system may "
+        "be full");
   constexpr int k_fex_refused = 248;
   if (out.kind == Outcome::Kind::exited && out.status == k_fex_refused)
     out.advice.emplace_back(

@@ -20,6 +20,8 @@ struct MuvmFeatures {
   bool status = false;          // its exit status is the guest's, 0.5.0
   bool interactive = false;     // --interactive and --tty, 0.2.0
 
+  // The guest's XDG_RUNTIME_DIR is /run/user/UID, 0.5.0; before, a folder with a random name.
+  bool guest_runtime_dir() const { return status; }
   // Whether the help names the long option ("--passt-args").
   bool has(std::string_view option) const;
 };

@@ -31,6 +31,11 @@ bool is_ours(pid_t holder, pid_t child) {
                      [holder](const auto& process) { return process.pid == holder; });
 }
 
+// At the start of a line; in its middle somebody else quotes it.
+bool says_no_record(const std::string& output) {
+  return output.starts_with(k_no_record) || output.find(std::string("\n") + k_no_record) != std::string::npos;
+}
+
 }  // namespace
 
 MuvmWatch::MuvmWatch(Setting setting, const OutputTail& output)
@@ -54,8 +59,7 @@ void MuvmWatch::look_at_lock(pid_t child) {
 void MuvmWatch::look_at_guest() {
   if (ended_) return;
   if (!setting_.record.empty()) guest_ = read_guest_record(setting_.record);
-  if (!started_ && (guest_.started || output_->text().find(k_no_record) != std::string::npos))
-    started_ = Clock::now();
+  if (!started_ && (guest_.started || says_no_record(output_->text()))) started_ = Clock::now();
   if (!guest_.started && started_)
     guest_ = {};  // the guest could not write it: messages and status have to do
   if (guest_.ended || guest_.prelude || guest_.no_directory) ended_ = written(setting_.record);

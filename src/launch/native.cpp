@@ -5,6 +5,7 @@
 #include "launch/environment.hpp"
 #include "launch/exec_error.hpp"
 #include "launch/extracted_image.hpp"
+#include "launch/guest_record.hpp"
 #include "launch/guest_script.hpp"
 #include "launch/image_check.hpp"
 #include "launch/parts.hpp"
@@ -141,8 +142,7 @@ std::vector<std::string> guest_command(const model::LaunchSpec& spec) {
     for (const std::string& command : spec.guest_pre) commands.push_back(expand_appdir(command, spec.appdir));
     const PreludeFailure failure =
         spec.guest_pre_failure == "stop" ? PreludeFailure::stop : PreludeFailure::warn;
-    const std::string close = fmt::format("exec {}>&-\n", k_prelude_fd);
-    out = {"/bin/sh", "-c", prelude_script(commands, failure, k_prelude_fd) + close + "exec \"$@\"\n", "sh"};
+    out = {"/bin/sh", "-c", start_script(commands, failure, k_prelude_fd), "sh"};
   }
   out.push_back(model::entry_of(spec));
   out.insert(out.end(), spec.args.begin(), spec.args.end());
@@ -261,9 +261,10 @@ Result<NativeLauncher::Attempt> NativeLauncher::attempt(const model::LaunchSpec&
   ORCH_TRY(const sys::PtyEnd end, sys::run_on_pty(run, *context.signals));
   const std::string said = receive(pipe);
   Attempt out{outcome_of(end), decode(said)};
-  constexpr std::string_view k_prelude = "pre ";
-  if (said.starts_with(k_prelude) && out.outcome.kind == Outcome::Kind::exited)
-    out.outcome = prelude_failed(std::atoi(said.c_str() + k_prelude.size()), "set-up");
+  const bool ended = out.outcome.kind == Outcome::Kind::exited || out.outcome.kind == Outcome::Kind::signaled;
+  const GuestRecord prelude = parse_guest_record("started 0\n" + said);
+  if (ended && prelude.prelude) out.outcome = prelude_failed(*prelude.prelude, "set-up");
+  if (ended && prelude.preparing && !prelude.prelude) out.outcome = prelude_replaced("set-up");
   if (out.failure) {
     const int status = out.failure->step == "exec" ? end.status : 0;
     out.outcome = failed_outcome(status, setup_error(*out.failure, view.privilege));

@@ -93,7 +93,16 @@ Outcome prelude_failed(int status, std::string determined_by) {
   Outcome out = failed_outcome(
       0, {base::ErrorKind::step,
           fmt::format("a guest_pre command ended with status {}, so the application was not started", status),
-          "mend it (`exit` in it ends the launch), or set [launch] guest_pre_failure = \"warn\""});
+          "mend it, or set [launch] guest_pre_failure = \"warn\""});
+  out.determined_by = std::move(determined_by);
+  return out;
+}
+
+Outcome prelude_replaced(std::string determined_by) {
+  Outcome out = failed_outcome(
+      0, {base::ErrorKind::step,
+          "a guest_pre command replaced the shell or ended it, so the application was not started",
+          "take `exec PROGRAM` and `kill $$` out of it; `exec` with redirections alone may stay"});
   out.determined_by = std::move(determined_by);
   return out;
 }

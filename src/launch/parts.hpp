@@ -47,8 +47,10 @@ Outcome outcome_of(const sys::PtyEnd& end);
 // launch_failed with `status` (0: 125); the error's hint becomes advice.
 Outcome failed_outcome(int status, base::Error error);
 
-// The prelude ended the launch: guest_pre_failure = "stop", or a command that called `exit`.
+// The prelude ended the launch: guest_pre_failure = "stop".
 Outcome prelude_failed(int status, std::string determined_by);
+// The shell of the prelude ended, and the application had not begun.
+Outcome prelude_replaced(std::string determined_by);
 
 // Known lines of a failed run's output become advice.
 void add_advice(std::string_view output, Outcome& out);

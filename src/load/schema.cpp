@@ -1,6 +1,7 @@
 #include "load/schema.hpp"
 
 #include "base/text.hpp"
+#include "base/variable_name.hpp"
 #include "load/keys.hpp"
 
 #include <fmt/format.h>
@@ -298,8 +299,13 @@ class Checker {
 
   static Result<> text_table(const Value& value, const std::string& path) {
     if (!value.is_object()) return wrong_type(value, "a table of strings", path);
-    for (const Value::Member& member : value.as_object())
+    for (const Value::Member& member : value.as_object()) {
+      if (!base::is_variable_name(member.key))
+        return base::fail(profile_error(
+            fmt::format("'{}' in [{}] is not a name of a variable", printable(member.key), path),
+            member.key_span, base::k_variable_name_hint));
       if (!member.value.is_string()) return wrong_type(member.value, "a string", joined(path, member.key));
+    }
     return {};
   }
 

@@ -21,7 +21,7 @@ enum class KeyType {
   integer,
   boolean,
   texts,         // a list of strings
-  text_table,    // any key, string values
+  text_table,    // names of environment variables, string values
   path,          // a file or folder, relative to the file that names it
   path_or_auto,  // the same, or "auto"
   program,       // a name to look up in PATH, or a path

@@ -4,6 +4,7 @@ import fcntl
 import json
 import os
 import shutil
+import tempfile
 import time
 import unittest
 from pathlib import Path
@@ -14,6 +15,16 @@ from tests.integration.muvm import MuvmCase
 
 
 class CommandLine(MuvmCase):
+    def unseen(self):
+        """A folder for evidence that the guest does not see: no record of its own."""
+        if not os.access("/dev/shm", os.W_OK):
+            self.skipTest("/dev/shm is not writable")
+        folder = Path(tempfile.mkdtemp(prefix="orch-unseen-", dir="/dev/shm"))
+        self.addCleanup(shutil.rmtree, folder, True)
+        if lib.is_root():
+            os.chown(folder, self.user, self.user)
+        return folder / "run"
+
     def test_the_whole_line(self):
         upper = lib.make_erofs(self.tmp / "upper.erofs", lib.make_tree(self.tmp / "u", {"etc/a": "a"}))
         profile = self.app("exit 0")
@@ -94,20 +105,50 @@ class CommandLine(MuvmCase):
         self.assertTrue(os.path.isdir(appdir))
 
     def test_the_environment_that_reached_the_guest_is_recorded(self):
-        """What inputs.json says before the start is what the application then has."""
-        firefox = self.home / ".mozilla/firefox"
-        firefox.mkdir(parents=True)
-        if lib.is_root():
-            os.chown(firefox, self.user, self.user)
-        env = {"DISPLAY": ":7", "LANG": "de_DE.UTF-8", "SECRET_TOKEN": "x", "LD_LIBRARY_PATH": "/opt/x"}
-        for mode, words in (("venus", ["--gpu-mode", "venus"]), ("drm", [])):
-            self.muvm(self.app("exec /usr/bin/env -0"), *words, "--env", "A=b\nc", "--env", "MY_KEY=secret", env=env)
-            seen = dict(word.split("=", 1) for word in self.log(self.home).decode().split("\0") if "=" in word)
-            told = json.loads((self.evidence(self.home) / "inputs.json").read_text())["guest"]["environment"]
-            self.assertEqual((told.pop("MY_KEY"), seen.pop("MY_KEY")), ("[redacted]", "secret"))
-            for name in ("PWD", "OLDPWD", "SHLVL", "_", "HK_SYSMEM"):  # the shell's own, and the VM's memory
-                seen.pop(name, None)
-            self.assertEqual(told, seen, mode)
+        """What inputs.json says before the start is what the application then has, but for what only the VM knows."""
+        other = self.home / "other"  # a HOME that is not the user database's
+        for firefox in (self.home / ".mozilla/firefox", other / ".mozilla/firefox"):
+            firefox.mkdir(parents=True)
+            if lib.is_root():
+                os.chown(firefox, self.user, self.user)
+        authority = self.home / "authority"
+        authority.write_text("")
+        env = {"LANG": "de_DE.UTF-8", "SECRET_TOKEN": "x", "LD_LIBRARY_PATH": "/opt/x"}
+        screen = {"DISPLAY": ":7", "XAUTHORITY": str(authority)}
+        cases = {
+            "venus": (["--gpu-mode", "venus"], {"DISPLAY": ":7"}), "drm": ([], {"DISPLAY": ":7"}), "no screen": ([], {}),
+            "empty screen": ([], {"DISPLAY": "", "XAUTHORITY": ""}), "authority": ([], screen),
+            "authority alone": ([], {"XAUTHORITY": str(authority)}), "given": (["--env", "DISPLAY=:9", "--env", "XRE_PROFILE_PATH=/x"], screen),
+            "another HOME": ([], {"HOME": str(other)}), "HOME given": (["--env", "HOME=/given"], {"HOME": str(other)}),
+            "0.4": ([], {**screen, "MUVM_DOUBLE_RELEASE": "0.4.0"}),
+        }
+        profile = self.app("exec /usr/bin/env -0")
+        for name, (words, more) in cases.items():
+            with self.subTest(name):
+                self.muvm(profile, *words, "--env", "A=b\nc", "--env", "MY_KEY=secret", env={**env, **more})
+                seen = dict(word.split("=", 1) for word in self.log(self.home).decode().split("\0") if "=" in word)
+                told = json.loads((self.evidence(self.home) / "inputs.json").read_text())["guest"]["environment"]
+                self.assertEqual((told.pop("MY_KEY"), seen.pop("MY_KEY")), ("[redacted]", "secret"))
+                for variable in ("PWD", "OLDPWD", "SHLVL", "_", "HK_SYSMEM"):  # the shell's own, and the VM's memory
+                    seen.pop(variable, None)
+                if name == "0.4":
+                    self.assertRegex(seen.pop("XDG_RUNTIME_DIR"), "/tmp/muvm-run-")
+                    self.assertRegex(seen.pop("XAUTHORITY"), "/tmp/muvm-run-")
+                self.assertEqual(told, seen)
+
+    def test_of_a_joined_vm_s_environment_what_this_run_gives_is_recorded(self):
+        """The VM's own variables are not known from outside."""
+        first = self.running(self.app("echo ready; read line"), "--env", "OTHERS=1", "--env", "A=1", DISPLAY=":7")
+        self.muvm(self.app("exec /usr/bin/env -0"), "--env", "A=2", env={"DISPLAY": ":7"})
+        self.assertTrue(self.record()["reused"])
+        seen = dict(word.split("=", 1) for word in self.log(self.home).decode().split("\0") if "=" in word)
+        told = json.loads((self.evidence(self.home) / "inputs.json").read_text())["guest"]["environment"]
+        self.assertEqual({name: seen[name] for name in told}, told)
+        self.assertEqual((told["A"], told["HOME"]), ("2", str(self.home)))
+        self.assertEqual({"OTHERS", "DISPLAY", "XSHMFENCE_NO_MEMFD"} - set(seen), set())
+        self.assertEqual({"OTHERS", "DISPLAY", "XSHMFENCE_NO_MEMFD"} & set(told), set())
+        first.type(b"\r")
+        self.assertEqual(first.wait(), 0)
 
     def test_versions_of_the_host_s_packages_are_recorded(self):
         lines = {"dpkg-query": "muvm\\t0.6.0-1\\tinstalled\\nfex-emu\\t2510-2\\tinstalled\\nlibkrun1\\t1.9\\tconfig-files\\n",
@@ -123,10 +164,8 @@ class CommandLine(MuvmCase):
 
     def test_a_guest_pre_that_fails(self):
         warn = self.app("echo hello", profile='[launch]\nguest_pre = ["echo before", "exit 3", "false"]\n')
-        ran = self.muvm(warn, status=125)  # who calls exit asks for it
-        self.assertTrue(ran.stdout.startswith("before\n"))
-        self.assertNotIn("hello", ran.stdout)
-        self.assertIn("a guest_pre command ended with status 3", self.report(self.home)["error"]["what"])
+        self.assertEqual(self.muvm(warn).stdout,
+                         "before\nappimage-orch: guest-pre called exit with status 3: the commands after it do not run\nhello\n")
         warn = self.app("echo hello", profile='[launch]\nguest_pre = ["echo before", "( exit 3 )"]\n')
         self.assertEqual(self.muvm(warn).stdout, "before\nappimage-orch: guest-pre ended with status 3\nhello\n")
         stop = self.app("echo hello", profile='[launch]\nguest_pre = ["( exit 3 )", "echo not this"]\nguest_pre_failure = "stop"\n')
@@ -136,6 +175,60 @@ class CommandLine(MuvmCase):
         report = self.report(self.home)
         self.assertEqual(report["outcome"], "launch_failed")
         self.assertIn("a guest_pre command ended with status 3", report["error"]["what"])
+
+    def test_guest_pre_has_no_hold_on_the_application(self):
+        """Also where the guest cannot write a record; who replaces the shell is told so where it can."""
+        def run(command, *words, **more):
+            options = ["--guest-pre", command, *(words or ("--out-dir", self.home / "run")), "--force"]
+            return self.muvm(self.app('echo "got $#: $*"; exit 4'), *options, "--", "a", "b c", **more)
+        for command in ("set -- /bin/echo hijacked", "shift", "exit 3", "exec 2>&-"):
+            for words in ((), ("--out-dir", self.unseen())):
+                with self.subTest(command, words=words):
+                    ran = run(command, *words, status=4)
+                    self.assertIn("got 2: a b c\n", ran.stdout)
+                    self.assertNotIn("hijacked", ran.stdout)
+        ran = run("exec /bin/true", status=125)
+        self.assertIn("a guest_pre command replaced the shell", ran.stderr)
+        report = self.report(folder=self.home / "run")
+        self.assertEqual((report["outcome"], report["determined_by"]), ("launch_failed", "guest record"))
+        script = self.app("#!/no/interpreter\n", profile='[launch]\nguest_pre = ["exec 2>&-"]\n')
+        self.muvm(script, "--verify", "off", status=127)
+        self.assertEqual(self.report(self.home)["outcome"], "launch_failed")
+
+    def test_another_command_of_the_vm_does_not_end_this_one(self):
+        """All are /bin/sh to muvm, and the messages about all stand on the first one's console."""
+        first = self.running(self.app("echo ready; read line"), "--out-dir", self.unseen())
+        self.muvm(self.app("exit 3"), status=3)
+        self.assertEqual([r["reused"] for r in self.records()], [False, True])
+        first.type(b"\r")
+        self.assertEqual(first.wait(), 0, first.output)
+        self.assertIn(b"process exited with status code: 3", first.output)
+
+    @lib.needs_root
+    @lib.needs_tool("mkfs.btrfs")
+    def test_a_full_disk_that_copies_on_write(self):
+        """There the guest's record needs new space for what overwrites it, unless it is asked to be written in place."""
+        image, disk = self.tmp / "disk.img", self.home / "disk"
+        with open(image, "wb") as file:
+            file.truncate(200 << 20)
+        lib.run_command(["mkfs.btrfs", "-q", image])
+        disk.mkdir()
+        if lib.run_command(["mount", "-o", "loop", image, disk]).status != 0:
+            self.skipTest("cannot mount btrfs")
+        self.addCleanup(lib.run_command, ["umount", disk])
+        os.chown(disk, self.user, self.user)
+        profile = self.app('cat /dev/zero > "$1/fill" 2> /dev/null; cat /dev/zero > "$1/more" 2> /dev/null; exit "$2"')
+
+        def fill(number):
+            self.muvm(profile, "--out-dir", disk / "run", "--force", "--", disk, number, status=int(number))
+            (disk / "fill").unlink()
+            (disk / "more").unlink()
+            return (disk / "run/guest.record").read_text(), self.report(folder=disk / "run")
+        for number in ("0", "3"):
+            record, report = fill(number)
+            self.assertIn(f"ended {number}\n", record.rstrip("\n") + "\n")
+            self.assertEqual(report["determined_by"], "guest record")
+            self.assertNotIn("record ends before", " ".join(report["warnings"]))
 
     def test_two_equal_runs_differ_in_nothing_and_others_in_what_was_changed(self):
         profile = self.app("exit 0")
@@ -172,11 +265,27 @@ class CommandLine(MuvmCase):
             self.assertNotIn("hunter2", text)
             self.assertNotIn("horse", text)
 
-    def test_options_that_the_tool_passes_itself(self):
-        for word in ("--tty", "--emu=fex", "-f", "--no-such", "--"):
-            ran = self.muvm(self.app("exit 0", profile=f'[launch]\nmuvm_args = ["{word}"]\n'), status=125)
-            self.assertIn(f"'{word}' in [launch] muvm_args", ran.stderr)
-        self.muvm(self.app("exit 0", profile='[launch]\nmuvm_args = ["--mem=100", "--vram", "50"]\n'))
+    def test_options_that_the_tool_passes_itself_and_words_that_muvm_would_hand_on(self):
+        """The double's parser agrees: each of them reaches the application, or ends muvm."""
+        for words in (["--tty"], ["--emu=fex"], ["-f"], ["--no-such"], ["--"], ["/bin/echo"], ["--privileged=yes"],
+                      ["--merged-rootfs", "x"], [""], ["--mem=4G"], ["--mem"], ["--mem=1", "--mem=2"]):
+            with self.subTest(words):
+                profile = self.app("exit 0", profile=f"[launch]\nmuvm_args = {json.dumps(words)}\n")
+                ran = self.muvm(profile, status=125)
+                self.assertIn(f"'{words[-1]}' in [launch] muvm_args", ran.stderr)
+                self.assertIn("hint: ", ran.stderr)
+                self.assertEqual(self.report(self.home)["outcome"], "preflight_failed")
+        self.assertFalse(self.started())
+        self.muvm(self.app("exit 0", profile='[launch]\nmuvm_args = ["--mem=100", "--vram", "50", "--publish", "80"]\n'))
+
+    def test_names_of_variables_are_no_shell_text(self):
+        profile = self.app('echo "$A"')
+        for name in ("A;echo injected;B", "A-B", "1A", "A B"):
+            ran = self.muvm(profile, "--env", name.encode() + b"=\xff", status=125)
+            self.assertIn(f"--env: '{name}' is not a name of a variable", ran.stderr)
+            self.assertIn("hint: ", ran.stderr)
+        self.muvm(profile, "--env", b"A=\xff")
+        self.assertEqual(self.log(self.home), b"\xff\n")
 
     def test_an_emulated_shell_for_apprun(self):
         profile = self.app("echo from $0 with $1", profile='[launch]\nscript_shell = "fexbash"\n')
@@ -275,6 +384,11 @@ class Refusals(MuvmCase):
         for number in range(26):
             options += ["--image", lib.make_erofs(self.tmp / f"{number}.erofs", tree)]
         self.refused("28 images", *options)
+
+    def test_an_image_whose_name_muvm_cannot_carry(self):
+        image = os.fsencode(self.tmp) + b"/\xff.erofs"
+        shutil.copy(self.base, image)
+        self.refused("is not UTF-8, and muvm takes nothing else", "--image", image)
 
     @unittest.skipUnless(os.access("/dev/shm", os.W_OK), "/dev/shm is not writable")
     def test_an_appimage_that_the_guest_does_not_see(self):

@@ -190,18 +190,28 @@ class Shared:
             self.assertEqual(self.run_app(profile, status=0).stdout, "last")
 
     def test_guest_pre_prevents_where_it_is_asked_to(self):
-        for command, setting in (("( exit 3 )", "stop"), ("exit 3", "warn")):
-            profile = self.app("echo hello", profile=f'[launch]\nguest_pre = ["{command}"]\nguest_pre_failure = "{setting}"\n')
-            ran = self.orch("run", profile, status=125)
+        for command in ("( exit 3 )", "exit 3"):
+            profile = self.app("echo hello", profile=f'[launch]\nguest_pre = ["{command}"]\nguest_pre_failure = "stop"\n')
+            ran = self.run_app(profile, status=125)
             self.assertNotIn("hello", ran.stdout)
             self.assertIn("a guest_pre command ended with status 3", ran.stderr)
-            self.assertEqual(self.report()["outcome"], "launch_failed")
+            self.assertEqual(self.last()["outcome"], "launch_failed")
 
     def test_guest_pre_prepares_and_cannot_prevent(self):
         ran = self.run_app('echo "$PREPARED"', "--guest-pre", "PREPARED=yes; export PREPARED", "--guest-pre", "false",
                            "--guest-pre", "if", status=0)
         self.assertIn("yes\n", ran.stdout)
         self.assertIn("guest-pre ended with status 1", ran.stdout)
+
+    def test_guest_pre_has_no_hold_on_the_application(self):
+        for command in ("set -- /bin/echo hijacked", "shift", "exit 3", "exec 2>&-"):
+            with self.subTest(command):
+                ran = self.run_app('echo "got $#: $*"; exit 4', "--guest-pre", command, args=("a", "b c"), status=4)
+                self.assertIn("got 2: a b c\n", ran.stdout)
+                self.assertNotIn("hijacked", ran.stdout)
+        ran = self.run_app("echo hello", "--guest-pre", "exec /bin/true", status=125)
+        self.assertIn("a guest_pre command replaced the shell", ran.stderr)
+        self.assertEqual(self.last()["outcome"], "launch_failed")
 
 
 @lib.needs_root

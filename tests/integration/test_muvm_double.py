@@ -178,6 +178,11 @@ class FirstLaunch(DoubleCase):
         status, _, err = self.muvm("-e", "ABSENT", "true")
         self.assertEqual(status, 1)
         self.assertIn("Error: Failed to get `ABSENT` env var", err)
+        self.muvm("true", DISPLAY=":7", XAUTHORITY="/a")
+        env = self.last()["environment"]
+        self.assertEqual(env["XAUTHORITY"], env["XDG_RUNTIME_DIR"] + "/xauth")
+        self.muvm("true", XAUTHORITY="/a")
+        self.assertEqual(self.last()["environment"]["XAUTHORITY"], "/a")
 
     def test_images(self):
         good = lib.make_erofs(self.tmp / "good.erofs", lib.make_tree(self.tmp / "t", {"x": "x"}))

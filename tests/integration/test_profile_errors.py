@@ -9,7 +9,7 @@ import unittest
 from tests.integration import lib
 
 CASES = [
-    "append_to_text", "bad_choice", "bad_duration", "defined_twice", "duplicate_layer", "duplicate_step", "early_appdir",
+    "append_to_text", "bad_choice", "bad_duration", "bad_variable_name", "defined_twice", "duplicate_layer", "duplicate_step", "early_appdir",
     "empty_overlay", "extends_cycle", "host_parameter", "layer_form", "misplaced_key", "missing_appimage", "missing_extends",
     "missing_image", "missing_step_file", "newer_format", "syntax_error", "unknown_key", "unknown_output", "unknown_rule",
     "unknown_source", "unknown_step", "unknown_table", "unknown_variable", "unknown_word", "unset_environment",

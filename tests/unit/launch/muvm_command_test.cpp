@@ -114,6 +114,14 @@ TEST_CASE("values that are no UTF-8 are exported by the script") {
   CHECK(script->find("export X=\"$(printf '\\351')\"\n") != std::string::npos);
 }
 
+TEST_CASE("what is no name of a variable is never text of the script") {
+  LaunchSpec spec = hello();
+  spec.environment = {{"A;echo injected;B", "\xff"}, {"A-B", "x"}};
+  const Words words = command(spec);
+  CHECK(has(words, "A-B=x"));
+  for (const std::string& word : words) CHECK(word.find("injected") == std::string::npos);
+}
+
 TEST_CASE("the host's library path does not leak in, the profile's does") {
   LaunchSpec spec = hello();
   const orch::sys::Environment host = {{"LD_LIBRARY_PATH", "/opt/aarch64"}};

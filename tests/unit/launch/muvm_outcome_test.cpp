@@ -197,12 +197,97 @@ const Row k_rows[] = {
      Kind::exited,
      0,
      "guest record"},
+    {"record: the shell of the prelude was replaced",
+     {"", k_sh, 0, 0, true, false, record("started 5 5\nprelude\nended 0\n")},
+     Kind::launch_failed,
+     125,
+     "guest record"},
+    {"record: the application came after the prelude",
+     {"", k_sh, 0, 0, true, false, record("started 5 5\nprelude\napplication\nended 2\n")},
+     Kind::exited,
+     2,
+     "guest record"},
+    {"record: it could not be written to its end",
+     {"", k_sh, 0, 0, true, false, record("started 5 5\n")},
+     Kind::exited,
+     0,
+     "muvm status"},
+    {"record: nor where it ended with a status",
+     {"\"/bin/sh\" process exited with status code: 3\n", k_sh, 3, 0, true, false, record("started 5 5\n")},
+     Kind::exited,
+     3,
+     "message"},
+    {"record: a status without a message is the VM's",
+     {"", k_sh, 1, 0, true, false, record("started 5 5\n")},
+     Kind::launch_failed,
+     125,
+     "vm ended"},
+    {"record: before 0.5 a status of 0 says nothing",
+     {"", k_sh, 0, 0, false, false, record("started 5 5\n")},
+     Kind::launch_failed,
+     125,
+     "vm ended"},
+    {"record: the VM was lost, and another command had ended",
+     {"\"/bin/sh\" process exited with status code: 3\n", k_sh, 1, 0, true, false, record("started 5 5\n")},
+     Kind::launch_failed,
+     125,
+     "vm ended"},
+    {"a joined command ended with another status",
+     {"\"/bin/sh\" process exited with status code: 3\n", k_sh, 0, 0, true, false},
+     Kind::exited,
+     0,
+     "muvm status"},
+    {"a joined command ended after this one",
+     {"\"/bin/sh\" process exited with status code: 4\n\"/bin/sh\" process exited with status code: 3\n",
+      k_sh, 4, 0, true, false},
+     Kind::exited,
+     4,
+     "message"},
+    {"a joined command was ended by a signal",
+     {"\"/bin/sh\" process terminated by signal: 9\n", k_sh, 2, 0, true, false},
+     Kind::exited,
+     2,
+     "muvm status"},
+    {"a muvm that joined prints no message of its own",
+     {"\"/bin/sh\" process exited with status code: 3\n", k_sh, 0, 0, true, true},
+     Kind::exited,
+     0,
+     "muvm status"},
+    {"joined a VM of an old muvm: 1 is the command's",
+     {"", k_sh, 1, 0, false, true},
+     Kind::exited,
+     1,
+     "muvm status"},
+    {"FEX: could not be mapped",
+     {"Failed to map 64-bit elf file.\n", k_sh, 248, 0, true, false, record("started 5 5\nended 248\n")},
+     Kind::launch_failed,
+     126,
+     "guest record"},
+    {"FEX: not found, and others are waited for",
+     {"/x y: command not found\n\n\"/bin/sh\" process exited with status code: 248\nWaiting for 1 other "
+      "commands launched "
+      "through this muvm server to exit...\nPress Ctrl+C to force quit\n",
+      k_sh, 248, 0, true, false, record("started 5 5\nended 248\n")},
+     Kind::launch_failed,
+     127,
+     "guest record"},
+    {"248 after a program's words about another one",
+     {"optional tool: foo: command not found\n", k_sh, 248, 0, true, false,
+      record("started 5 5\nended 248\n")},
+     Kind::exited,
+     248,
+     "guest record"},
+    {"248 some time after the like of FEX's words",
+     {"foo: command not found\ndone\n", k_sh, 248, 0, true, false, record("started 5 5\nended 248\n")},
+     Kind::exited,
+     248,
+     "guest record"},
     {"joined a VM", {"", k_sh, 7, 0, false, true}, Kind::exited, 7, "muvm status"},
 };
 
 }  // namespace
 
-TEST_CASE("the guest's end is read from the messages, then from muvm's status") {
+TEST_CASE("the guest's end is read from its record, then from the messages, then from muvm's status") {
   for (const Row& row : k_rows) {
     CAPTURE(row.name);
     const Outcome outcome = muvm_outcome(row.end);
@@ -211,6 +296,8 @@ TEST_CASE("the guest's end is read from the messages, then from muvm's status") 
     CHECK(outcome.determined_by == row.determined_by);
     CHECK(outcome.raw.int_or("status", -1) == row.end.status);
     CHECK(outcome.vm_reused == row.end.reused);
+    const bool torn = row.end.guest.started && !row.end.guest.ended && row.end.signal == 0;
+    if (torn) CHECK(outcome.warnings.empty() == (outcome.kind != Kind::exited));
   }
 }
 

@@ -109,7 +109,7 @@ TEST_CASE("guest_pre commands run in a shell before the application") {
   spec.guest_pre = {"export A=${appdir}"};
   const auto words = guest_command(spec);
   CHECK(words[0] == "/bin/sh");
-  CHECK(words[2].find("command eval 'export A=/a' 4>&- ||") != std::string::npos);
+  CHECK(words[2].find("command eval 'export A=/a' 3>&- 4>&-; }") != std::string::npos);
   CHECK(words[4] == "/a/AppRun");
 }
 

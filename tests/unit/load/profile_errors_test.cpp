@@ -34,7 +34,7 @@ TEST_SUITE("load/profile errors") {
     REQUIRE(rules.has_value());
     // clang-format off
     for (const char* name : {
-             "append_to_text", "bad_choice", "bad_duration", "defined_twice", "duplicate_layer", "duplicate_step",
+             "append_to_text", "bad_choice", "bad_duration", "bad_variable_name", "defined_twice", "duplicate_layer", "duplicate_step",
              "early_appdir", "empty_overlay", "extends_cycle", "extends_cycle_other", "host_parameter", "layer_form",
              "misplaced_key", "missing_appimage", "missing_extends", "missing_image", "missing_step_file", "newer_format", "syntax_error",
              "unknown_key", "unknown_output", "unknown_rule", "unknown_source", "unknown_step", "unknown_table",
