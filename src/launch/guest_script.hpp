@@ -16,7 +16,8 @@ enum class PreludeFailure { warn, stop };
 // program from starting, unless `failure` says stop: then the text ends with status 125. Nothing helps against a
 // command that replaces the shell (`exec PROGRAM`). With a `record_fd` that is not negative "prelude" is written there
 // before the first command, "pre N" (N the status) where one stopped it, and "application" before the program: so it
-// can be told that the shell was replaced. Commands and program get neither that descriptor nor 3, which is used meanwhile.
+// can be told that the shell was replaced. Commands and program get neither that descriptor nor 3, which is used meanwhile
+// (under bash, what the commands start has the record open as 63).
 std::string start_script(const std::vector<std::string>& commands,
                          PreludeFailure failure = PreludeFailure::warn, int record_fd = -1);
 

@@ -72,6 +72,15 @@ Check check_emulator(const Host& host) {
     return {"emulator", Status::warning,
             "muvm-guest seems to start 'FEXInterpreter', and this FEX has only 'FEX'",
             "update muvm, or make a link of that name to FEX on PATH"};
+  const bool wants_new = bytes &&
+                         bytes->starts_with(
+                             "\x7F"
+                             "ELF") &&
+                         !wants_old;
+  if (wants_new && !new_name)
+    return {"emulator", Status::warning,
+            "muvm-guest seems to start 'FEX', and this FEX has only 'FEXInterpreter'",
+            "update FEX, or make a link of that name to FEXInterpreter on PATH"};
   return {"emulator", Status::ok, old_name ? *old_name : *new_name, ""};
 }
 
