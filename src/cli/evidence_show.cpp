@@ -120,6 +120,17 @@ bool is_true(const Value& value) {
   return value.is_bool() && value.as_bool();
 }
 
+// What the launcher started in the end, with the application's arguments.
+std::string program_of(const Run& run) {
+  const Value& launch = at(run.inputs, "launch");
+  if (!launch.is_object()) return {};
+  const std::string entry = launch.string_or("entry", "");
+  std::vector<std::string> out = {entry.empty() ? launch.string_or("appdir", "") + "/AppRun" : entry};
+  for (const Value& word : items(launch, "args"))
+    out.push_back(word.is_string() ? word.as_string() : words(word));
+  return printable(base::shell_join(out));
+}
+
 // As a line for a shell. Of a script among the words, such as the one that muvm's guest gets, only that it is there: the
 // report has it.
 std::string command_of(const Run& run) {
@@ -142,13 +153,16 @@ void with_section(std::string& out, const Run& run) {
                                   : text_at(run.report, "tool_version");
   field_if(out, "launcher", text_at(run.report, "launcher"));
   if (is_true(at(run.report, "vm_reused"))) field(out, "", "in a VM that was running already");
+  field_if(out, "program", program_of(run));
   field_if(out, "command", command_of(run));
   std::string_view label = "variables";
-  if (text_at(run.report, "launcher") != "muvm")  // there they are in the command
-    for (const Value::Member& variable : members(run.report, "environment")) {
-      field(out, label, printable(variable.key) + "=" + words(variable.value));
-      label = "";
-    }
+  const Value::Array& argv = items(run.report, "argv");
+  for (const Value::Member& variable : members(run.report, "environment")) {
+    const std::string setting = variable.key + "=" + words(variable.value);
+    if (std::find(argv.begin(), argv.end(), Value(setting)) != argv.end()) continue;  // muvm's -e
+    field(out, label, printable(setting));
+    label = "";
+  }
   const bool others = is_true(at(run.report, "vm_reused")) && text_at(run.inputs, "launch.vm") == "shared";
   if (others) field(out, "", "its images and GPU mode hold; these were asked for:");
   label = "images";

@@ -200,6 +200,7 @@ Result<int> AppRun::finish(int exit_status) {
         fmt::format("run.cast could not be written to its end ({})", files_.cast().problem()));
   // How the application ended is not lost with the report.
   if (const Result<> written = files_.finish(to_value(report_)); !written) say(written.error());
+  evidence::let_signals_end();
   if (session_->verbosity != Verbosity::quiet) say_the_rest();
   return exit_status;
 }
@@ -231,6 +232,7 @@ Result<int> AppRun::build_failed(const base::Error& error, Shown shown) {
 }
 
 Result<int> AppRun::interrupted(int signal) {
+  cli::hurry();
   report_.outcome = "interrupted";
   report_.signal = signal;
   report_.determined_by = "signal";
@@ -250,6 +252,7 @@ void AppRun::describe(const model::LaunchSpec& spec, launch::Launcher& launcher)
 
 void AppRun::take_outcome(const launch::Outcome& outcome) {
   using Kind = launch::Outcome::Kind;
+  if (outcome.kind == Kind::timed_out || outcome.kind == Kind::interrupted) cli::hurry();
   report_.outcome = to_string(outcome.kind);
   if (outcome.kind == Kind::exited) report_.status = outcome.status;
   if (outcome.kind == Kind::signaled || outcome.kind == Kind::interrupted) report_.signal = outcome.signal;
@@ -398,6 +401,10 @@ Result<int> AppRun::launch(model::LaunchSpec spec) {
     refused = *std::move(looked);
     if (signals.end_requested() != 0) return interrupted(signals.end_requested());
   }
+  while (signals.next()) {
+  }
+  // What was refused because its helper got the same Ctrl-C was interrupted.
+  if (signals.end_requested() != 0) return interrupted(signals.end_requested());
   if (refused) {
     report_.outcome = "preflight_failed";
     report_.advice.push_back(refused->hint);

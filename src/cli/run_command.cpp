@@ -321,7 +321,7 @@ void add_run(CLI::App& app, Session& session) {
   command->add_option("--out-dir", arguments->out_dir, "leave the evidence directly in this directory")
       ->type_name("DIR");
   command->add_flag("--force", arguments->force,
-                    "also if --out-dir is not empty, and although the preflight fails (recorded)");
+                    "also if --out-dir has an earlier run, and although the preflight fails (recorded)");
   command->add_option("--timeout", arguments->timeout, "end the application after this time (\"90s\")")
       ->type_name("DURATION");
   command

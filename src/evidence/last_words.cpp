@@ -1,8 +1,11 @@
 #include "evidence/last_words.hpp"
 
+#include <poll.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <array>
+#include <bitset>
 #include <csignal>
 #include <cstdint>
 #include <cstdio>
@@ -20,6 +23,7 @@ struct Prepared {
   std::string from, to, message;
   std::array<std::string, k_signals.size()> documents;
   std::array<std::size_t, k_signals.size()> ended_at{};
+  std::bitset<64> ignored;  // from the beginning
 };
 Prepared g_prepared;   // NOLINT: a handler has no other place to look at
 bool g_armed = false;  // NOLINT
@@ -61,19 +65,35 @@ bool write_whole(int fd, const char* bytes, std::size_t size) {
   return true;
 }
 
+// Not if another run has taken the directory over.
+bool is_own_file() {
+  struct stat open {};
+  struct stat named {};
+  return ::fstat(g_prepared.fd, &open) == 0 && ::lstat(g_prepared.from.c_str(), &named) == 0 &&
+         open.st_dev == named.st_dev && open.st_ino == named.st_ino;
+}
+
+// Where nobody takes it at once it is not said.
+void say_message() {
+  pollfd out{STDERR_FILENO, POLLOUT, 0};
+  if (::poll(&out, 1, 0) == 1 && (out.revents & POLLOUT) != 0)
+    write_whole(STDERR_FILENO, g_prepared.message.data(), g_prepared.message.size());
+}
+
 void say_and_end(int signal) {
   constexpr int k_signal_base = 128;
   if (::getpid() != g_prepared.process)
     ::_exit(k_signal_base + signal);  // a child that is not its own program yet
   for (std::size_t i = 0; i < k_signals.size(); ++i) {
     if (k_signals[i] != signal) continue;
+    if (!is_own_file()) continue;
     std::string& text = g_prepared.documents[i];
     if (g_prepared.ended_at[i] != std::string::npos) put_now(text.data() + g_prepared.ended_at[i]);
     if (::lseek(g_prepared.fd, 0, SEEK_SET) == 0 && write_whole(g_prepared.fd, text.data(), text.size()) &&
         ::ftruncate(g_prepared.fd, static_cast<off_t>(text.size())) == 0)
       ::rename(g_prepared.from.c_str(), g_prepared.to.c_str());
   }
-  write_whole(STDERR_FILENO, g_prepared.message.data(), g_prepared.message.size());
+  say_message();
   ::_exit(k_signal_base + signal);
 }
 
@@ -105,11 +125,14 @@ HeldSignals::~HeldSignals() {
 
 void prepare_last_words(const LastWords& words) {
   const HeldSignals held;
-  g_prepared = {::getpid(), words.fd, words.from, words.to, words.message, {}, {}};
+  g_prepared = {::getpid(), words.fd, words.from, words.to, words.message, {}, {}, g_prepared.ignored};
   for (std::size_t i = 0; i < k_signals.size(); ++i) {
     g_prepared.documents[i] = words.document(k_signals[i]);
     g_prepared.ended_at[i] = g_prepared.documents[i].find(k_ended_mark);
-    if (!is_ignored(k_signals[i])) set_handler(k_signals[i], say_and_end);
+    if (is_ignored(k_signals[i]))
+      g_prepared.ignored.set(static_cast<std::size_t>(k_signals[i]));
+    else
+      set_handler(k_signals[i], say_and_end);
   }
   g_armed = true;
 }
@@ -118,6 +141,18 @@ void forget_last_words() {
   if (!g_armed) return;
   g_armed = false;
   for (const int signal : k_signals) set_handler(signal, SIG_IGN);
+}
+
+void let_signals_end() {
+  sigset_t set;
+  ::sigemptyset(&set);
+  for (const int signal : k_signals) {
+    if (g_prepared.ignored.test(static_cast<std::size_t>(signal))) continue;
+    set_handler(signal, SIG_IGN);  // drops what waits
+    set_handler(signal, SIG_DFL);
+    ::sigaddset(&set, signal);
+  }
+  ::pthread_sigmask(SIG_UNBLOCK, &set, nullptr);
 }
 
 }  // namespace orch::evidence

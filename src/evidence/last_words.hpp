@@ -40,5 +40,8 @@ void prepare_last_words(const LastWords& words);
 // From here on these signals are ignored: a report of another end is on its way, and the process ends after it. Without
 // prepared words it does nothing.
 void forget_last_words();
+// The report is there: the next one of these signals ends the process, whatever it still has to say. Those that came meanwhile
+// are dropped.
+void let_signals_end();
 
 }  // namespace orch::evidence

@@ -13,8 +13,8 @@
 
 namespace orch::evidence {
 
-// Only when something came is remembered while the output flows; the text is taken out of run.log when there is a pause, and at
-// the end, so that a recording costs a program that prints a lot nothing. It is about the first 16 MiB of the log.
+// Only when something came is remembered while the output flows; the text is taken out of run.log when output comes after
+// a pause, and at the end, so that a recording costs a program that prints a lot nothing. It is about the first 16 MiB of the log.
 class RunCast {
  public:
   struct Header {
@@ -24,8 +24,8 @@ class RunCast {
     std::string title;
   };
   RunCast() = default;
-  // `fd` is open for writing, at the end of an empty file; `log` for reading, and outlives this. The log never loses bytes but
-  // those that were not noted yet.
+  // `fd` is open for writing, at the end of an empty file; `log` for reading, and outlives this. Bytes
+  // that the log loses again (a full disk) are not recorded.
   RunCast(sys::Fd fd, int log, const Header& header);
   RunCast(RunCast&&) noexcept = default;
   RunCast& operator=(RunCast&&) noexcept = default;

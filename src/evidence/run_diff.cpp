@@ -196,7 +196,7 @@ const Value* argv_of(const Value& run) {
 // The paths of the images and of muvm, which are compared as what they are.
 std::set<std::string> known_paths(const Value& run) {
   std::set<std::string> out;
-  for (const char* field : {"report.images", "inputs.tools", "inputs.packages"})
+  for (const char* field : {"report.images", "inputs.tools"})
     if (const Value* list = run.find_path(field); list != nullptr && list->is_array())
       for (const Value& item : list->as_array()) out.insert(item.string_or("path", ""));
   return out;

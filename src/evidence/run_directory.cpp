@@ -72,7 +72,8 @@ Result<std::string> use_out_dir(const Place& place) {
         "of a run that is over)");
   for (const char* name :
        {"/inputs.json", "/run.log", "/run.report.json", "/run.cast", "/run.txt", "/guest.record",
-        "/diff.json", "/run.log.tail-0", "/run.log.tail-1", "/.run.report.json.reserve"})
+        "/guest.record-check", "/guest.record.cancelled", "/guest.record-check.cancelled", "/diff.json",
+        "/run.log.tail-0", "/run.log.tail-1", "/.run.report.json.reserve"})
     ORCH_CHECK(sys::remove_tree(path + name));
   return path;
 }

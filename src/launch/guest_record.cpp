@@ -16,6 +16,8 @@ namespace orch::launch {
 
 namespace {
 
+constexpr const char* k_cancelled = ".cancelled";
+
 // The numbers behind the first word.
 std::vector<int> numbers_of(std::string_view line) {
   std::vector<int> out;
@@ -72,6 +74,7 @@ GuestRecord read_guest_record(const std::string& path) {
 
 base::Result<> reserve_guest_record(const std::string& path) {
   constexpr std::size_t k_block = 4096;
+  ORCH_CHECK(sys::remove_tree(path + k_cancelled));
   ORCH_TRY(const sys::Fd file, sys::open_file(path, O_WRONLY | O_CREAT | O_NOFOLLOW, 0600));
   const bool in_place = set_written_in_place(file.get());
   ORCH_CHECK(sys::write_all(file.get(), std::string(k_block, '\n'), path));
@@ -82,8 +85,8 @@ base::Result<> reserve_guest_record(const std::string& path) {
 }
 
 base::Result<> cancel_guest(const std::string& path) {
-  ORCH_TRY(const sys::Fd file, sys::open_file(path, O_WRONLY | O_NOFOLLOW));
-  return sys::write_all(file.get(), "cancelled\n", path);
+  ORCH_TRY(const sys::Fd file, sys::open_file(path + k_cancelled, O_WRONLY | O_CREAT | O_NOFOLLOW, 0600));
+  return {};
 }
 
 }  // namespace orch::launch

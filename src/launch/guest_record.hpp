@@ -3,7 +3,7 @@
 //
 // Lines: "started PID GROUP" (of the shell), then "directory" (it could not be entered, the end), or with a prelude "prelude",
 // and "pre N" (a command of it stopped the launch) or "application"; then "ended N", before it the shell's words about a
-// signal. Empty lines are reserved space. "cancelled" in place of the first is from this side.
+// signal. Empty lines are reserved space.
 #pragma once
 
 #include "base/result.hpp"
@@ -40,10 +40,10 @@ struct GuestRecord {
 GuestRecord parse_guest_record(std::string_view text);
 // The record at `path`; one that is not there has not started.
 GuestRecord read_guest_record(const std::string& path);
-// Makes the file, its space reserved (on btrfs by asking for writes in place, which a snapshot undoes); one that is there is made empty where it lies, because a guest may remember which file
-// the name stands for.
+// Makes the file, its space reserved (on btrfs by asking for writes in place, which a snapshot undoes); one that is there is
+// made empty where it lies, because a guest may remember which file the name stands for.
 base::Result<> reserve_guest_record(const std::string& path);
-// Writes "cancelled" into it: a guest that begins after that ends at once, with 125.
+// Makes PATH.cancelled: a guest that begins after that ends at once, with 125.
 base::Result<> cancel_guest(const std::string& path);
 
 }  // namespace orch::launch

@@ -11,7 +11,7 @@ namespace {
 // The record is opened for reading and writing and not cut: its blocks were reserved beforehand, so that most file systems
 // take it even when they are full. `command exec`, because a redirection of plain `exec` that fails ends a POSIX shell.
 constexpr const char* k_open_record =
-    "read -r orch_x 2>/dev/null <\"$1\"\n[ \"$orch_x\" != cancelled ] || exit 125\n"
+    "[ ! -e \"$1.cancelled\" ] || exit 125\n"
     "command exec 4<>\"$1\" || {\n  echo \"appimage-orch: no record\" >&2\n  exec 4>/dev/null\n}\nshift\n"
     "read -r orch_x orch_x orch_x orch_x orch_group orch_x </proc/$$/stat\n"
     "echo \"started $$ $orch_group\" >&4\n";
@@ -27,7 +27,7 @@ constexpr const char* k_run_recorded =
     "exec 3>&2 2>&4\n"
     "( orch_run \"$@\" )\n"
     "orch_status=$?\n"
-    "echo \"ended $orch_status\" >&4\n"
+    "echo \"ended $orch_status\" >&4 || echo \"appimage-orch: ended $orch_status\" >&3\n"
     "exit $orch_status\n";
 
 // In front of the commands. A function that ends by `exit` has other positional parameters than the shell (bash runs the

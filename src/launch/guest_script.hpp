@@ -27,6 +27,8 @@ std::string shell_word(const std::string& word);
 // What the shell calls itself in its messages ($0), and what it prints where the record cannot be written.
 inline constexpr const char* k_guest_shell_name = "appimage-orch";
 inline constexpr const char* k_no_record = "appimage-orch: no record";
+inline constexpr const char* k_printed_end =
+    "appimage-orch: ended ";  // and the status; instead of the record's line
 
 struct GuestCommand {
   std::string directory;           // to start in

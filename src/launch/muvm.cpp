@@ -153,7 +153,8 @@ Result<Outcome> MuvmLauncher::attempt(const model::LaunchSpec& spec, const RunCo
   } else {
     const bool status = state(spec).features && state(spec).features->status;
     const std::vector<std::string> warnings = std::move(out.warnings);
-    out = muvm_outcome({tail.text(), k_guest_shell, end.status, end.signal, status, reused, watch.guest()});
+    out = muvm_outcome({tail.text(), k_guest_shell, end.status, end.signal, status, reused, watch.guest(),
+                        muvm_program(spec).front()});
     out.warnings.insert(out.warnings.end(), warnings.begin(), warnings.end());
   }
   if (watch.hung())

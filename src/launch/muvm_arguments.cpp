@@ -85,7 +85,8 @@ std::optional<Check> bad_value(const std::string& word, const Option& option, co
   if (value.empty()) return bad(word, "its value is empty", fmt::format("write {}=VALUE", option.name));
   if (!base::is_utf8(value)) return bad(word, "muvm takes UTF-8 only", "rename the file");
   const std::string path = value.starts_with("/") ? value : directory + "/" + value;
-  if (option.kind == Kind::path && !sys::exists(path))
+  const bool looked_up = value.find('/') == std::string::npos;  // on PATH, in the VM
+  if (option.kind == Kind::path && !looked_up && !sys::exists(path))
     return bad(word, fmt::format("'{}' does not exist", base::printable(path)), "write the path of a file");
   return std::nullopt;
 }

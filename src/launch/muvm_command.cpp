@@ -48,13 +48,6 @@ bool is_apple_machine() {
   return names && names->find("apple,arm-platform") != std::string::npos;
 }
 
-// AppRun, or FEX's shell with it.
-std::vector<std::string> program_of(const model::LaunchSpec& spec) {
-  const std::string entry = model::entry_of(spec);
-  if (spec.script_shell == "fexbash" && is_script(entry)) return {"FEXBash", entry};
-  return {entry};
-}
-
 std::string home_of(uid_t uid) {
   const passwd* entry = ::getpwuid(uid);
   return entry != nullptr ? entry->pw_dir : "";
@@ -136,6 +129,12 @@ sys::Environment muvm_guest_environment(const model::LaunchSpec& spec, const sys
   return out;
 }
 
+std::vector<std::string> muvm_program(const model::LaunchSpec& spec) {
+  const std::string entry = model::entry_of(spec);
+  if (spec.script_shell == "fexbash" && is_script(entry)) return {"FEXBash", entry};
+  return {entry};
+}
+
 std::vector<std::string> muvm_command(const model::LaunchSpec& spec, const std::string& path,
                                       const MuvmFeatures& features, const sys::Environment& host) {
   std::vector<std::string> out = {path};
@@ -152,7 +151,7 @@ std::vector<std::string> muvm_command(const model::LaunchSpec& spec, const std::
     }
   }
   guest.directory = spec.directory.empty() ? "/" : spec.directory;
-  guest.words = program_of(spec);
+  guest.words = muvm_program(spec);
   guest.words.insert(guest.words.end(), spec.args.begin(), spec.args.end());
   guest.prelude = prelude_of(spec);
   if (spec.guest_pre_failure == "stop") guest.prelude_failure = PreludeFailure::stop;

@@ -30,6 +30,9 @@ inline constexpr const char* k_guest_shell = "/bin/sh";
 std::vector<std::string> muvm_command(const model::LaunchSpec& spec, const std::string& path,
                                       const MuvmFeatures& features, const sys::Environment& host);
 
+// What the guest's shell starts: AppRun, or FEX's shell with it; without the application's arguments.
+std::vector<std::string> muvm_program(const model::LaunchSpec& spec);
+
 // What the guest's command is given on purpose, in order: FEX_ROOTFS, TERM, an empty LD_LIBRARY_PATH where the host has one
 // (muvm would hand it on), then app_environment(). All but HOME goes through -e; HOME, which muvm sets itself, and what is
 // no UTF-8 are exported by the script.

@@ -109,7 +109,8 @@ Check check_execute_pre(const Host& host) {
               "mend it; muvm ends where it cannot read it"};
     const std::string program =
         configuration.content.is_object() ? configuration.content.string_or("execute_pre", "") : "";
-    if (!program.empty() && ::access(program.c_str(), X_OK) != 0)
+    const bool looked_up = program.find('/') == std::string::npos;  // on PATH, in the VM
+    if (!looked_up && ::access(program.c_str(), X_OK) != 0)
       return {"muvm-config", Status::failed,
               fmt::format("execute_pre in '{}' names '{}', which cannot be run",
                           base::printable(configuration.path), base::printable(program)),

@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include <charconv>
+#include <cstring>
 #include <optional>
 #include <vector>
 
@@ -217,20 +218,29 @@ Outcome failed(ErrorKind kind, std::string what, std::string hint, std::string d
   return out;
 }
 
-// What the shell that becomes the application says when it cannot (guest_script.cpp gives it its name).
-std::string exec_message(const std::string& output) {
-  const std::string shell = fmt::format("{}: ", k_guest_shell_name);
+// What the shell that becomes the application says of it when it cannot: "appimage-orch: 17: exec: PROGRAM: why" (dash),
+// "environment: line 17: PROGRAM: why" (bash in a function), "appimage-orch: exec: line 17: PROGRAM: why" (busybox).
+std::string exec_message(const MuvmEnd& end) {
+  const std::string named = fmt::format(": {}: ", end.program);
   std::string out;
-  for (const std::string_view line : base::split(output, '\n')) {
-    const bool own = begins_with(line, shell + "guest-pre") || begins_with(line, k_no_record);
-    if (begins_with(line, shell) && !own) out = std::string(line.substr(shell.size()));
+  for (const std::string_view line : base::split(end.output, '\n')) {
+    const std::size_t name = std::min(line.find(": "), line.size());
+    const bool of_shell = line.substr(0, name) == k_guest_shell_name || line.substr(0, name) == "environment";
+    const std::size_t at = line.find(named);
+    if (!of_shell || at == std::string_view::npos) continue;
+    const std::string_view between = line.substr(name, at - name);
+    if (between.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789: ") == std::string_view::npos)
+      out = std::string(line.substr(at + 2));
   }
-  // dash: "17: exec: PROGRAM: why", bash: "line 17: PROGRAM: why".
-  for (const std::string_view prefix : {"line ", "", "exec: "}) {
-    if (begins_with(out, prefix)) out.erase(0, prefix.size());
-    const std::size_t digits = std::min(out.find_first_not_of("0123456789"), out.size());
-    if (digits > 0 && out.compare(digits, 2, ": ") == 0) out.erase(0, digits + 2);
-  }
+  return out;
+}
+
+// What the guest's shell prints where the end does not get into its record.
+std::optional<int> printed_end(const MuvmEnd& end) {
+  std::optional<int> out;
+  for (const std::string_view line : base::split(end.output, '\n'))
+    if (begins_with(line, k_printed_end))
+      if (const auto number = leading_number(line.substr(std::strlen(k_printed_end)))) out = number;
   return out;
 }
 
@@ -245,7 +255,7 @@ Outcome recorded_end(const MuvmEnd& end) {
   }
   if (const int signal = end.guest.signal(); signal != 0) return signaled(signal, k_record);
   if (status == k_not_executable || status == k_not_found)
-    if (const std::string text = exec_message(end.output); !text.empty())
+    if (const std::string text = exec_message(end); !text.empty())
       return failed(status == k_not_found ? ErrorKind::not_found : ErrorKind::unsupported,
                     "the application could not be started: " + base::printable(text),
                     "look at its AppRun, and at the interpreter that it names, with 'inspect'", k_record,
@@ -260,11 +270,10 @@ std::optional<Outcome> recorded(const MuvmEnd& end) {
     return failed(ErrorKind::not_found, "the working directory could not be entered in the VM",
                   "start it from a directory below your home directory", "guest record");
   if (guest.prelude) return prelude_failed(*guest.prelude, "guest record");
-  if (guest.ended && guest.preparing) return prelude_replaced("guest record");
+  if (guest.ended && guest.preparing) return prelude_replaced(*guest.ended, "guest record");
   if (guest.ended) return recorded_end(end);
   if (end.signal != 0 || !guest.started || last_message(end)) return std::nullopt;
-  if (status_decides(end) && end.status == 0 && error_text(end.output).empty())
-    return exited(0, "muvm status");
+  if (const std::optional<int> number = printed_end(end)) return exited(*number, "message");
   return failed(ErrorKind::io, "the VM ended before the application did",
                 "see the end of run.log, and the kernel's log for an out-of-memory kill", "vm ended");
 }
@@ -309,8 +318,9 @@ Outcome muvm_outcome(const MuvmEnd& end) {
   const bool ended = out.kind == Outcome::Kind::exited || out.kind == Outcome::Kind::signaled;
   if (ended && end.signal == 0 && end.guest.started && !end.guest.ended)
     out.warnings.emplace_back(
-        "the guest's record ends before the application did, and muvm says how it ended: its file system may "
-        "be full");
+        "the guest's record ends before the application did, and a message says how it ended: its file "
+        "system "
+        "may be full");
   constexpr int k_fex_refused = 248;
   if (out.kind == Outcome::Kind::exited && out.status == k_fex_refused)
     out.advice.emplace_back(

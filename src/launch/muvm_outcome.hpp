@@ -17,6 +17,7 @@ struct MuvmEnd {
   bool status_is_guests = false;  // MuvmFeatures::status
   bool reused = false;            // the command joined a VM that ran
   GuestRecord guest = {};         // kept or not
+  std::string program = {};       // what the guest's shell was to start
 };
 
 // The first that applies:
@@ -25,13 +26,14 @@ struct MuvmEnd {
 //  1 the record: no directory, or guest_pre stopped it     launch_failed 125                         "guest record"
 //    the record: ended while guest_pre ran                 launch_failed 125: the shell was replaced "guest record"
 //  2 the record: ended 248/255 with a text of FEX          launch_failed 127, 126, 125 by the text   "guest record"
-//    the record: ended 126/127 and its shell says why      launch_failed 126, 127                    "guest record"
+//    the record: ended 126/127, its shell says why         launch_failed 126, 127                    "guest record"
+//      of the program
 //    the record: ended by a signal                         signaled                                  "guest record"
 //    the record: ended N                                   exited N                                  "guest record"
 //  3 a signal ended muvm                                   signaled: the VM died, and the            "muvm status"
 //                                                          application with it
 //  4 the record: started; a message about COMMAND          as row 5 has it                           "message"
-//    the record: started; status 0 that is the guest's     exited 0 (a record on a full disk)        "muvm status"
+//    the record: started; its shell's line "ended N"       exited N (a record on a full disk)        "message"
 //    the record: started                                   launch_failed 125: the VM ended first     "vm ended"
 //  5 a message of muvm about COMMAND                       as it says; 248 and 255 as in row 2,      "message"
 //                                                          "Failed to execute": 127 (os error 2), 126

@@ -264,7 +264,8 @@ Result<NativeLauncher::Attempt> NativeLauncher::attempt(const model::LaunchSpec&
   const bool ended = out.outcome.kind == Outcome::Kind::exited || out.outcome.kind == Outcome::Kind::signaled;
   const GuestRecord prelude = parse_guest_record("started 0\n" + said);
   if (ended && prelude.prelude) out.outcome = prelude_failed(*prelude.prelude, "set-up");
-  if (ended && prelude.preparing && !prelude.prelude) out.outcome = prelude_replaced("set-up");
+  if (ended && prelude.preparing && !prelude.prelude)
+    out.outcome = prelude_replaced(out.outcome.exit_status(), "set-up");
   if (out.failure) {
     const int status = out.failure->step == "exec" ? end.status : 0;
     out.outcome = failed_outcome(status, setup_error(*out.failure, view.privilege));

@@ -98,8 +98,18 @@ Outcome prelude_failed(int status, std::string determined_by) {
   return out;
 }
 
-Outcome prelude_replaced(std::string determined_by) {
-  Outcome out = failed_outcome(
+Outcome prelude_replaced(int status, std::string determined_by) {
+  constexpr int k_signal_base = 128;
+  Outcome out;
+  out.determined_by = determined_by;
+  out.raw = Value::object();
+  for (const int signal : {SIGHUP, SIGINT, SIGTERM})  // the text's traps
+    if (status == k_signal_base + signal) {
+      out.kind = Outcome::Kind::signaled;
+      out.signal = signal;
+      return out;
+    }
+  out = failed_outcome(
       0, {base::ErrorKind::step,
           "a guest_pre command replaced the shell or ended it, so the application was not started",
           "take `exec PROGRAM` and `kill $$` out of it; `exec` with redirections alone may stay"});

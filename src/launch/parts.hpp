@@ -50,7 +50,7 @@ Outcome failed_outcome(int status, base::Error error);
 // The prelude ended the launch: guest_pre_failure = "stop".
 Outcome prelude_failed(int status, std::string determined_by);
 // The shell of the prelude ended, and the application had not begun.
-Outcome prelude_replaced(std::string determined_by);
+Outcome prelude_replaced(int status, std::string determined_by);
 
 // Known lines of a failed run's output become advice.
 void add_advice(std::string_view output, Outcome& out);

@@ -80,6 +80,8 @@ class Terminal:
                 os.dup2(self.slave, fd)
             os.closerange(3, 100)
             os.chdir(cwd)
+            for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT):  # as after a login, whatever started the tests
+                signal.signal(number, signal.SIG_DFL)
             os.execve(argv[0], [os.fspath(a) for a in argv], env)
 
     def resize(self, rows, columns):

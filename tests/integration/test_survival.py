@@ -120,13 +120,34 @@ class Streams(LaunchCase):
             self.assertEqual((self.tmp / f"run-{i}/run.log").read_bytes(), b"hi\n", redirections)
             self.assertEqual(self.report(folder=self.tmp / f"run-{i}")["exit_status"], 4)
 
+    def test_once_the_report_is_there_nothing_keeps_the_tool(self):
+        """Its last words wait for whoever reads them, and a signal ends that."""
+        profile = self.app("exit 4")
+        self.orch("build", profile)
+        read, write = os.pipe()
+        os.set_blocking(write, False)
+        with self.assertRaises(BlockingIOError):
+            while True:
+                os.write(write, b"x" * 4096)
+        os.set_blocking(write, True)
+        run = subprocess.Popen([lib.shared_copy()[0], "run", profile, "--out-dir", self.tmp / "run"], env=self.environment(), cwd=self.tmp,
+                               stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=write)
+        wait_for(lambda: (self.tmp / "run/run.report.json").exists() and self.report(folder=self.tmp / "run")["outcome"] == "exited", "the report")
+        time.sleep(0.5)
+        self.assertIsNone(run.poll())
+        run.terminate()
+        self.assertEqual(run.wait(20), -signal.SIGTERM)
+        self.assertEqual(self.report(folder=self.tmp / "run")["exit_status"], 4)
+        os.close(read)
+        os.close(write)
+
     def test_an_end_that_was_asked_for_waits_for_no_reader(self):
         profile = self.app("while :; do echo something to read; done")
         self.orch("build", profile)
         for number, words in ((124, ("--timeout", "300ms")), (128 + signal.SIGTERM, ())):
             folder = self.tmp / f"run-{number}"
             run = subprocess.Popen([lib.shared_copy()[0], "run", profile, "--out-dir", folder, *words], env=self.environment(), cwd=self.tmp,
-                                   stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+                                   stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
             with run:
                 if not words:
                     wait_for(lambda: (folder / "run.log").exists() and (folder / "run.log").stat().st_size > 65536, "output")

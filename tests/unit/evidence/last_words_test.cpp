@@ -18,9 +18,11 @@ namespace sys = orch::sys;
 namespace {
 
 // In a process of its own: prepares the words, then gets the signal, or does `then`.
-int status_of_child(const std::string& folder, const std::function<void()>& then) {
+int status_of_child(const std::string& folder, const std::function<void()>& then, int ignored = 0) {
   const pid_t child = ::fork();
   if (child == 0) {
+    for (const int signal : {SIGINT, SIGTERM, SIGHUP, SIGQUIT})
+      ::signal(signal, ignored == signal ? SIG_IGN : SIG_DFL);
     const sys::Fd file = *sys::open_file(folder + "/reserve", O_WRONLY | O_CREAT);
     (void)sys::write_all(file.get(), std::string(100, 'x'), "reserve");
     prepare_last_words({file.get(), folder + "/reserve", folder + "/report", "",
@@ -72,7 +74,48 @@ TEST_CASE("forgotten, the signals do nothing; a child that forked meanwhile writ
 
 TEST_CASE("a signal that was ignored stays so") {
   const orch::test::TempDir folder;
-  ::signal(SIGHUP, SIG_IGN);
-  CHECK(status_of_child(folder.path(), [] { ::raise(SIGHUP); }) == 0);
-  ::signal(SIGHUP, SIG_DFL);
+  CHECK(status_of_child(
+            folder.path(),
+            [] {
+              ::raise(SIGHUP);
+              let_signals_end();
+              ::raise(SIGHUP);
+            },
+            SIGHUP) == 0);
+}
+
+TEST_CASE("once the report is there a signal ends the process, and one that came before is dropped") {
+  const orch::test::TempDir folder;
+  const auto child = [&folder](bool later) {
+    return status_of_child(folder.path(), [later] {
+      const pid_t inner = ::fork();
+      if (inner == 0) {
+        {
+          const HeldSignals held;
+          forget_last_words();
+          ::raise(SIGTERM);
+          let_signals_end();
+        }
+        if (later) ::raise(SIGTERM);
+        ::_exit(7);
+      }
+      int status = 0;
+      ::waitpid(inner, &status, 0);
+      ::_exit(WIFSIGNALED(status) ? 100 + WTERMSIG(status) : WEXITSTATUS(status));
+    });
+  };
+  CHECK(child(false) == 7);
+  CHECK(child(true) == 100 + SIGTERM);
+  CHECK_FALSE(sys::exists(folder.path() + "/report"));
+}
+
+TEST_CASE("a report is not put over another run's") {
+  const orch::test::TempDir folder;
+  CHECK(status_of_child(folder.path(), [&folder] {
+          REQUIRE(sys::remove_tree(folder.path() + "/reserve"));
+          REQUIRE(sys::write_atomic(folder.path() + "/reserve", "another's"));
+          ::raise(SIGTERM);
+        }) == 128 + SIGTERM);
+  CHECK(*sys::read_file(folder.path() + "/reserve") == "another's");
+  CHECK_FALSE(sys::exists(folder.path() + "/report"));
 }

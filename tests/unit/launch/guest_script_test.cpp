@@ -3,6 +3,8 @@
 
 #include "base/text.hpp"
 #include "launch/guest_record.hpp"
+#include "launch/muvm_command.hpp"
+#include "launch/muvm_outcome.hpp"
 #include "support/temp_dir.hpp"
 #include "sys/file.hpp"
 #include "sys/process.hpp"
@@ -137,4 +139,38 @@ TEST_CASE("that the shell was replaced or ended can be told from the record") {
       CHECK_FALSE(record.prelude);
     }
   CHECK_FALSE(parse_guest_record("started 1 1\nprelude\napplication\nended 0\n").preparing);
+}
+
+TEST_CASE("what each shell says of a program that it cannot start is understood, and nothing else is") {
+  const orch::test::TempDir folder;
+  REQUIRE(orch::sys::write_atomic(folder / "script", "#!/no/such/interpreter\n", orch::sys::Sync::no, 0755));
+  REQUIRE(orch::sys::write_atomic(folder / "text", "not a program\n", orch::sys::Sync::no, 0644));
+  for (const Words& shell : shells())
+    for (const auto& [program, prelude, started] :
+         std::vector<std::tuple<std::string, Words, bool>>{{"/no/where", {}, false},
+                                                           {folder / "script", {}, false},
+                                                           {folder / "text", {}, false},
+                                                           {"/usr", {"true"}, false},
+                                                           {"/no/where", {"cd /not/there"}, false},
+                                                           {"/bin/sh", {"cd /not/there"}, true}}) {
+      CAPTURE(shell[0]);
+      CAPTURE(program);
+      GuestCommand guest;
+      guest.directory = "/";
+      guest.words = {program, "-c", "exit 127"};
+      guest.prelude = prelude;
+      guest.record = folder / "record";
+      REQUIRE(reserve_guest_record(guest.record));
+      orch::sys::Command command;
+      command.argv = shell;
+      for (const std::string& word : guest_script(guest)) command.argv.push_back(word);
+      orch::sys::SystemProcessRunner processes;
+      const auto exit = processes.run(command);
+      REQUIRE(exit);
+      const Outcome outcome = muvm_outcome({exit->errors, k_guest_shell, exit->status, 0, true, false,
+                                            read_guest_record(guest.record), program});
+      CAPTURE(exit->errors);
+      CHECK((outcome.kind == Outcome::Kind::exited) == started);
+      if (!started) CHECK(outcome.error->what.find(program + ": ") != std::string::npos);
+    }
 }
