@@ -234,7 +234,8 @@ class Joining(DoubleCase):
 
     def test_with_it_the_command_has_a_terminal_of_its_own(self):
         first = self.running()
-        script = "tty -s && stty size; read -r _ _ _ _ group _ </proc/$$/stat; [ $$ = $group ] && echo leader; echo err >&2; kill -SEGV $$"
+        # The size comes with the first message, which may be later than the command.
+        script = "while [ \"$(stty size)\" = '0 0' ]; do sleep 0.05; done; tty -s && stty size; read -r _ _ _ _ group _ </proc/$$/stat; [ $$ = $group ] && echo leader; echo err >&2; kill -SEGV $$"
         terminal = self.terminal("-it", "--", "sh", "-c", script)
         self.assertEqual(terminal.wait(), 0)  # a signal counts as 0
         self.assertEqual(terminal.output, b"24 80\r\nleader\r\nerr\r\n")
