@@ -342,10 +342,11 @@ class Relay {
   // n_tty(4): what is special to a terminal, and lines of more than its buffer, do not arrive as they are.
   void look_at_input(std::string_view bytes) {
     constexpr std::size_t k_longest_line = 4095;
-    constexpr char k_delete = 0x7F;
-    for (const char c : bytes) {
+    constexpr unsigned char k_delete = 0x7F;
+    for (const char byte : bytes) {
+      const auto c = static_cast<unsigned char>(byte);
       line_length_ = c == '\n' ? 0 : line_length_ + 1;
-      const bool special = (c >= 0 && c < ' ' && c != '\n' && c != '\t') || c == k_delete;
+      const bool special = (c < ' ' && c != '\n' && c != '\t') || c == k_delete;
       end_.input_changed |= special || line_length_ > k_longest_line;
     }
   }

@@ -145,20 +145,22 @@ TEST_CASE("what each shell says of a program that it cannot start is understood,
   const orch::test::TempDir folder;
   REQUIRE(orch::sys::write_atomic(folder / "script", "#!/no/such/interpreter\n", orch::sys::Sync::no, 0755));
   REQUIRE(orch::sys::write_atomic(folder / "text", "not a program\n", orch::sys::Sync::no, 0644));
+  struct Case {
+    std::string program;
+    Words prelude;
+    bool started;
+  };
   for (const Words& shell : shells())
-    for (const auto& [program, prelude, started] :
-         std::vector<std::tuple<std::string, Words, bool>>{{"/no/where", {}, false},
-                                                           {folder / "script", {}, false},
-                                                           {folder / "text", {}, false},
-                                                           {"/usr", {"true"}, false},
-                                                           {"/no/where", {"cd /not/there"}, false},
-                                                           {"/bin/sh", {"cd /not/there"}, true}}) {
+    for (const Case& one :
+         {Case{"/no/where", {}, false}, Case{folder / "script", {}, false}, Case{folder / "text", {}, false},
+          Case{"/usr", {"true"}, false}, Case{"/no/where", {"cd /not/there"}, false},
+          Case{"/bin/sh", {"cd /not/there"}, true}}) {
       CAPTURE(shell[0]);
-      CAPTURE(program);
+      CAPTURE(one.program);
       GuestCommand guest;
       guest.directory = "/";
-      guest.words = {program, "-c", "exit 127"};
-      guest.prelude = prelude;
+      guest.words = {one.program, "-c", "exit 127"};
+      guest.prelude = one.prelude;
       guest.record = folder / "record";
       REQUIRE(reserve_guest_record(guest.record));
       orch::sys::Command command;
@@ -168,9 +170,9 @@ TEST_CASE("what each shell says of a program that it cannot start is understood,
       const auto exit = processes.run(command);
       REQUIRE(exit);
       const Outcome outcome = muvm_outcome({exit->errors, k_guest_shell, exit->status, 0, true, false,
-                                            read_guest_record(guest.record), program});
+                                            read_guest_record(guest.record), one.program});
       CAPTURE(exit->errors);
-      CHECK((outcome.kind == Outcome::Kind::exited) == started);
-      if (!started) CHECK(outcome.error->what.find(program + ": ") != std::string::npos);
+      CHECK((outcome.kind == Outcome::Kind::exited) == one.started);
+      if (!one.started) CHECK(outcome.error->what.find(one.program + ": ") != std::string::npos);
     }
 }
