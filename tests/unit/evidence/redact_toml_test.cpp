@@ -92,7 +92,8 @@ class Maker {
       else
         out += c;
       // A line that goes on, without the blanks that it begins with.
-      const bool word = c >= 'a' && i + 1 < text.size() && text[i + 1] >= 'a';
+      const auto is_letter = [](char letter) { return letter >= 'a' && letter <= 'z'; };
+      const bool word = is_letter(c) && i + 1 < text.size() && is_letter(text[i + 1]);
       if (several_lines && word && up_to(7) == 0) out += "\\\n   ";
     }
     return out;
