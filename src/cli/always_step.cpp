@@ -26,7 +26,7 @@ Result<std::vector<LaunchInput>> inputs_of(const model::StepSpec& spec, const st
   const store::Store store(spec.store);
   std::vector<LaunchInput> out;
   for (const model::SpecInput& input : spec.inputs) {
-    LaunchInput item{input.name, input.path, {}};
+    LaunchInput item{input.name, input.path, {}, {}};
     if (input.upstream.empty()) {
       ORCH_TRY(const hash::Sha256 sha256, stat_cache.sha256(input.path));
       item.sha256 = sha256.hex();
@@ -35,10 +35,10 @@ Result<std::vector<LaunchInput>> inputs_of(const model::StepSpec& spec, const st
       if (!stamp.stamp)
         return fail(ErrorKind::step, fmt::format("step '{}' is not built", input.upstream),
                     "run 'appimage-orch build' first");
-      for (const model::OutputRecord& output : stamp.stamp->outputs) {
-        if (output.name != input.output) continue;
-        item.path = store.data_path(output.artifact);
-        ORCH_TRY(item.sha256, store.sha256(output.artifact));
+      const std::vector<model::OutputRecord>& outputs = stamp.stamp->outputs;
+      for (std::size_t i = 0; i < outputs.size(); ++i) {
+        if (outputs[i].name != input.output) continue;
+        ORCH_TRY(item, input_of(input.name, outputs, i, store));
       }
     }
     out.push_back(std::move(item));

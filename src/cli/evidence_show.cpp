@@ -145,6 +145,21 @@ std::string command_of(const Run& run) {
   return printable(base::join(out, " "));
 }
 
+// What inputs.json says of how an image was made.
+std::string made_of(const Run& run, const Value& image) {
+  const std::string digest = image.string_or("digest", "");
+  for (const Value& manifest : items(run.inputs, "manifests")) {
+    if (digest.empty() || manifest.string_or("image", "") != digest) continue;
+    const std::size_t packages = items(manifest, "content.packages").size();
+    const std::string tool = text_at(manifest, "content.tool");
+    std::vector<std::string> parts;
+    if (packages > 0) parts.push_back("of " + base::quantity(packages, "package", "packages"));
+    if (!tool.empty()) parts.push_back("by " + tool);
+    return base::join(parts, ", ");
+  }
+  return {};
+}
+
 void with_section(std::string& out, const Run& run) {
   if (run.report.is_null() && run.inputs.is_null()) return;
   out += "\nwith\n";
@@ -170,6 +185,7 @@ void with_section(std::string& out, const Run& run) {
     out += fmt::format("  {:<12}{:<7} {}\n", label, printable(image.string_or("role", "")),
                        printable(image.string_or("path", "")));
     field_if(out, "", text_at(image, "digest"));
+    field_if(out, "", made_of(run, image));
     label = "";
   }
   field_if(out, "tools", version.empty() ? "" : "appimage-orch " + version);

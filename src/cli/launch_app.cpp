@@ -1,6 +1,7 @@
 #include "cli/launch_app.hpp"
 
 #include "base/text.hpp"
+#include "cli/image_manifests.hpp"
 #include "cli/launch_spec.hpp"
 #include "cli/say.hpp"
 #include "cli/stack_report.hpp"
@@ -155,6 +156,7 @@ Result<> AppRun::write_inputs(const model::LaunchSpec* spec, launch::Launcher* l
                                 {"command", nullptr},
                                 {"tools", Value::array()},
                                 {"packages", Value::array()},
+                                {"manifests", Value::array()},
                                 {"host", evidence::host_facts()},
                                 {"environment", environment_value(session_->environment)},
                                 {"guest", nullptr},
@@ -164,6 +166,7 @@ Result<> AppRun::write_inputs(const model::LaunchSpec* spec, launch::Launcher* l
     inputs.set("launch", to_value(*spec));
     inputs.set("command", launcher->describe(without_secrets(*spec)));
     inputs.set("tools", tools_value(launcher->tools(*spec)));
+    inputs.set("manifests", image_manifests(spec->images));
     inputs.set("guest",
                Value::object({{"environment", environment_value(launcher->guest_environment(*spec))}}));
     if (spec->launcher == "muvm") {

@@ -216,7 +216,7 @@ Result<std::vector<LaunchInput>> Project::inputs_of(const std::string& profile, 
         std::find(step.profiles.begin(), step.profiles.end(), profile) == step.profiles.end())
       continue;
     for (const model::StepInput& input : step.inputs) {
-      LaunchInput item{input.name, {}, {}};
+      LaunchInput item{input.name, {}, {}, {}};
       if (const model::Leaf* leaf = std::get_if<model::Leaf>(&input.from)) {
         item.path = leaf->path;
         ORCH_TRY(const hash::Sha256 sha256, stat_cache_->sha256(leaf->path));
@@ -225,9 +225,7 @@ Result<std::vector<LaunchInput>> Project::inputs_of(const std::string& profile, 
         const model::Upstream& from = std::get<model::Upstream>(input.from);
         const plan::PlannedStep& planned = plan.steps[from.step.value];
         if (from.output < planned.outputs.size()) {
-          const model::ArtifactRef& artifact = planned.outputs[from.output].artifact;
-          item.path = store_.data_path(artifact);
-          ORCH_TRY(item.sha256, store_.sha256(artifact));
+          ORCH_TRY(item, input_of(input.name, planned.outputs, from.output, store_));
         }
       }
       out.push_back(std::move(item));

@@ -4,6 +4,7 @@
 #include "base/result.hpp"
 #include "cli/auto_packages.hpp"
 #include "cli/command.hpp"
+#include "cli/launch_input.hpp"
 #include "cli/locker.hpp"
 #include "graph/graph.hpp"
 #include "hash/stat_cache.hpp"
@@ -65,13 +66,6 @@ class BuildView {
   virtual void tick() = 0;
   virtual void note(const std::string& text) = 0;
   virtual void end() = 0;
-};
-
-// Where one input of a profile's launch lies once everything is built.
-struct LaunchInput {
-  std::string name;  // "tree", "images[0]", …
-  std::string path;
-  std::string sha256;
 };
 
 class Project {

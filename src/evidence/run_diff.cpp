@@ -38,11 +38,11 @@ constexpr std::array k_ignored = {
 };
 
 // A difference in or below `field` is no news where `of` differs, too. any: in or below it. same_rest: the same name
-// below it. same_values: with the same two values.
+// below it. same_values: with the same two values. whole: not below it, where it is gone or new altogether. "[]" is any item of a list.
 struct RepeatRule {
   std::string_view field;
   std::string_view of;
-  enum class Where { any, same_rest, same_values } where = Where::any;
+  enum class Where { any, same_rest, same_values, whole } where = Where::any;
 };
 constexpr std::array k_repeats = {
     RepeatRule{"inputs.command.env", "report.environment", RepeatRule::Where::same_rest},
@@ -58,6 +58,15 @@ constexpr std::array k_repeats = {
     RepeatRule{"inputs.profile.expanded.launch.muvm_args", "report.argv"},
     RepeatRule{"inputs.command.images", "report.images"},
     RepeatRule{"inputs.launch.images", "report.images"},
+    RepeatRule{"inputs.manifests[]", "report.images", RepeatRule::Where::whole},
+    RepeatRule{"inputs.manifests[].image", "report.images"},
+    RepeatRule{"inputs.manifests[].sha256", "report.images"},
+    RepeatRule{"inputs.manifests[].content.image", "report.images"},
+    RepeatRule{"inputs.manifests[].content.tree", "report.images"},
+    RepeatRule{"inputs.manifests[].content.packages[].sha256", "report.images"},
+    RepeatRule{"inputs.manifests[].content.packages[].size", "report.images"},
+    RepeatRule{"inputs.manifests[].content.packages[].files", "report.images"},
+    RepeatRule{"inputs.manifests[].content.packages[].bytes", "report.images"},
     RepeatRule{"report.checks[images].detail", "report.images"},
     RepeatRule{"report.checks[gpu-mode].detail", "inputs.launch.gpu_mode"},
     RepeatRule{"inputs.profile.expanded.layers", "inputs.profile.expanded.stack"},
@@ -93,9 +102,23 @@ constexpr std::array<std::string_view, 7> k_places = {
     "inputs.paths.profile", "inputs.paths.evidence", "inputs.environment.HOME",
 };
 
+// What comes behind `pattern` in the field's name; nullopt where it does not begin so.
+std::optional<std::string_view> behind(std::string_view field, std::string_view pattern) {
+  for (std::size_t any = pattern.find("[]"); any != std::string_view::npos; any = pattern.find("[]")) {
+    const std::string_view list = pattern.substr(0, any + 1);
+    const std::size_t close = field.starts_with(list) ? field.find(']', list.size()) : std::string_view::npos;
+    if (close == std::string_view::npos) return std::nullopt;
+    field.remove_prefix(close + 1);
+    pattern.remove_prefix(any + 2);
+  }
+  if (!field.starts_with(pattern)) return std::nullopt;
+  field.remove_prefix(pattern.size());
+  return field;
+}
+
 bool is_within(std::string_view field, std::string_view of) {
-  return field.starts_with(of) &&
-         (field.size() == of.size() || field[of.size()] == '.' || field[of.size()] == '[');
+  const std::optional<std::string_view> rest = behind(field, of);
+  return rest && (rest->empty() || rest->front() == '.' || rest->front() == '[');
 }
 
 struct Place {
@@ -270,7 +293,9 @@ bool says_again(const Difference& difference, const RepeatRule& rule, const Diff
     case RepeatRule::Where::any:
       return true;
     case RepeatRule::Where::same_rest:
-      return difference.field.substr(rule.field.size()) == other.field.substr(rule.of.size());
+      return behind(difference.field, rule.field) == behind(other.field, rule.of);
+    case RepeatRule::Where::whole:
+      return behind(difference.field, rule.field) == std::string_view();
     case RepeatRule::Where::same_values:
       return difference.a == other.a && difference.b == other.b;
   }

@@ -61,6 +61,9 @@ constexpr std::size_t k_max_depth = 64;
 // Builds a Value from parser events; RapidJSON's own tree would be a second copy of the document.
 class Builder : public rapidjson::BaseReaderHandler<rapidjson::UTF8<>, Builder> {
  public:
+  // Stops in front of this member of the outermost object; empty: nowhere.
+  explicit Builder(std::string_view last) : last_(last) {}
+
   bool Null() { return add(Value()); }
   bool Bool(bool b) { return add(Value(b)); }
   bool Int(int i) { return add(Value(i)); }
@@ -77,6 +80,11 @@ class Builder : public rapidjson::BaseReaderHandler<rapidjson::UTF8<>, Builder> 
   bool EndArray(SizeType) { return close(); }
   bool Key(const char* text, SizeType size, bool) {
     keys_.back().assign(text, size);
+    if (open_.size() == 1 && !last_.empty() && keys_.back() == last_) {
+      stopped = true;
+      result = std::move(open_.front());
+      return false;
+    }
     if (open_.back().find(keys_.back()) == nullptr) return true;
     problem = fmt::format("the key '{}' stands twice", base::printable(keys_.back()));
     return false;
@@ -84,6 +92,7 @@ class Builder : public rapidjson::BaseReaderHandler<rapidjson::UTF8<>, Builder> 
 
   Value result;
   std::string problem;
+  bool stopped = false;
 
  private:
   bool add(Value value) {
@@ -116,9 +125,25 @@ class Builder : public rapidjson::BaseReaderHandler<rapidjson::UTF8<>, Builder> 
     return add(std::move(value));
   }
 
+  std::string_view last_;
   std::vector<Value> open_;
   std::vector<std::string> keys_;
 };
+
+Result<Value> parse(std::string_view text, std::string_view name, Builder builder) {
+  rapidjson::MemoryStream memory(text.data(), text.size());
+  rapidjson::EncodedInputStream<rapidjson::UTF8<>, rapidjson::MemoryStream> input(memory);
+  rapidjson::Reader reader;
+  const rapidjson::ParseResult parsed =
+      reader.Parse<rapidjson::kParseValidateEncodingFlag | rapidjson::kParseFullPrecisionFlag |
+                   rapidjson::kParseIterativeFlag>(input, builder);
+  if (parsed || builder.stopped) return std::move(builder.result);
+  const std::string problem =
+      builder.problem.empty() ? std::string(rapidjson::GetParseError_En(parsed.Code())) : builder.problem;
+  return base::fail(base::ErrorKind::corrupt,
+                    fmt::format("'{}' is not the JSON that was expected: {} (at byte {})",
+                                base::printable(name), problem, parsed.Offset()));
+}
 
 }  // namespace
 
@@ -137,19 +162,11 @@ std::string to_json(const Value& value, JsonStyle style) {
 }
 
 Result<Value> parse_json(std::string_view text, std::string_view name) {
-  rapidjson::MemoryStream memory(text.data(), text.size());
-  rapidjson::EncodedInputStream<rapidjson::UTF8<>, rapidjson::MemoryStream> input(memory);
-  rapidjson::Reader reader;
-  Builder builder;
-  const rapidjson::ParseResult parsed =
-      reader.Parse<rapidjson::kParseValidateEncodingFlag | rapidjson::kParseFullPrecisionFlag |
-                   rapidjson::kParseIterativeFlag>(input, builder);
-  if (parsed) return std::move(builder.result);
-  const std::string problem =
-      builder.problem.empty() ? std::string(rapidjson::GetParseError_En(parsed.Code())) : builder.problem;
-  return base::fail(base::ErrorKind::corrupt,
-                    fmt::format("'{}' is not the JSON that was expected: {} (at byte {})",
-                                base::printable(name), problem, parsed.Offset()));
+  return parse(text, name, Builder({}));
+}
+
+Result<Value> parse_json_until(std::string_view key, std::string_view text, std::string_view name) {
+  return parse(text, name, Builder(key));
 }
 
 struct JsonWriter::Impl {

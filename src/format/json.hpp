@@ -22,6 +22,9 @@ std::string to_json(const Value& value, JsonStyle style = JsonStyle::pretty);
 // `name` is used in messages.
 Result<Value> parse_json(std::string_view text, std::string_view name);
 
+// The members of the outermost object in front of `key`, as far as there is one; it and what follows are not looked at.
+Result<Value> parse_json_until(std::string_view key, std::string_view text, std::string_view name);
+
 // For documents of many thousand records, where a tree would be waste. Calls must nest properly.
 class JsonWriter {
  public:

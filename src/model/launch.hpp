@@ -10,10 +10,17 @@
 
 namespace orch::model {
 
+// The JSON document that says how an image was made.
+struct ImageManifest {
+  std::string path;    // absolute; empty: no step of this tool made the image
+  std::string sha256;  // hex
+};
+
 struct LaunchImage {
   std::string path;    // absolute
   std::string role;    // "base", "gpu", "compat", "deps", "image", "finish", "step"
   std::string digest;  // SHA-256, hex
+  ImageManifest manifest{};
 };
 
 struct LaunchSpec {

@@ -97,10 +97,10 @@ Value image_manifest(const ImageFacts& facts, const std::vector<LockedPackage>& 
                                                 {"bytes", tree.listing.total_bytes()}})},
                         {"packages", package_records(packages, tree)},
                         {"provided", facts.provided},
-                        {"files", file_records(packages, tree)},
                         {"skipped", std::move(skipped)},
                         {"notes", std::move(notes)},
-                        {"findings", findings_value(findings)}});
+                        {"findings", findings_value(findings)},
+                        {"files", file_records(packages, tree)}});
 }
 
 }  // namespace orch::package

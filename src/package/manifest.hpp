@@ -28,7 +28,8 @@ struct ImageFacts {
 };
 
 // schema "appimage-orch/image-manifest/1": docs/schemas/image-manifest-1.schema.json. `allow_unsigned` of a package:
-// its source's packages need no signature. `findings`: layer_check.hpp.
+// its source's packages need no signature. `findings`: layer_check.hpp. The files, which may be many thousand, stand last, so that
+// who only wants to know what the image is need not read them.
 Value image_manifest(const ImageFacts& facts, const std::vector<LockedPackage>& packages,
                      const UnpackedTree& tree, const std::vector<image::Finding>& findings);
 

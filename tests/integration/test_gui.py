@@ -5,6 +5,7 @@ window's title, and a picture of the screen.
 """
 
 import collections
+import hashlib
 import json
 import tomllib
 import unittest
@@ -85,15 +86,33 @@ class GuiCase(lib.TestCase):
         self.assertEqual([part["status"] for part in finish["parts"] if part["id"] in ("ld-so-cache", "gdk-pixbuf-loaders")],
                          ["made", "made"])
         self.assertNotIn(str(self.tmp), json.dumps(finish))
+        self.check_manifests(names, finish)
         verify = self.orch_json("verify", "demo.toml")
         self.assertTrue(verify["ok"], verify["missing"])
         again = self.orch_json("build", "demo.toml", "--locked")
         self.assertEqual((again["executed"], again["cached"]), (0, 0))
 
+    def check_manifests(self, names, finish):
+        """The evidence says how each image was made: the store's documents but for their lists of files."""
+        inputs = self.orch_json("evidence", "show", "demo")["inputs"]
+        self.assertEqual([m["image"] for m in inputs["manifests"]], [i["digest"] for i in inputs["launch"]["images"]])
+        manifests = {m["role"]: m["content"] for m in inputs["manifests"]}
+        self.assertEqual({package["name"] for package in manifests["deps"]["packages"]}, names)
+        self.assertEqual(manifests["finish"], finish)
+        digests = {hashlib.sha256(path.read_bytes()).hexdigest() for path in self.documents()}
+        self.assertLessEqual({m["sha256"] for m in inputs["manifests"]}, digests)
+        self.assertRegex(self.orch("evidence", "show", "demo").stdout, f" of {len(names)} packages, by mkfs.erofs ")
+
+    def documents(self):
+        return (self.tmp / "cache/appimage-orch/store/cas/document").glob("*/*/document.json")
+
+    def newest(self, count):
+        """Directories of that many runs, the newest last."""
+        return [run["directory"] for run in self.orch_json("evidence", "list", "demo")["runs"]][count - 1::-1]
+
     def finish(self):
         """The report of the finish layer with the most layers below it."""
-        store = self.tmp / "cache/appimage-orch/store/cas/document"
-        documents = [json.loads(path.read_text()) for path in store.glob("*/*/*")]
+        documents = [json.loads(path.read_text()) for path in self.documents()]
         return max((d for d in documents if d.get("schema") == "appimage-orch/finish/1"), key=lambda d: d["entries"])
 
 
@@ -117,6 +136,10 @@ class Apt(GuiCase):
         self.assertIn(warning, ran)
         ran = self.see("Font Features", self.profile("auto", layer.format('["librsvg2-common"]')), "--", "--run=font_features")
         self.assertNotIn(warning, ran)
+        document = self.orch("evidence", "diff", *self.newest(2), "--format", "json", status=1).json
+        added = {d["field"] for d in document["differences"] if d["field"].startswith("inputs.manifests[deps].content.packages[")}
+        self.assertIn("inputs.manifests[deps].content.packages[librsvg2-common]", added)
+        self.assertFalse([field for field in added if not field.endswith("]")], "of the others nothing has changed")
 
 
 @needs_rpm_tools

@@ -25,7 +25,25 @@ struct Fact {
   std::vector<std::pair<std::string, std::string>> images = {{"base", "/i/base"}, {"deps", "/i/deps"}};
   std::vector<std::string> args = {"x"};
   std::string stamp = "1";
+  std::vector<std::pair<std::string, std::string>> packages = {{"liba", "1"}, {"libb", "1"}};  // of deps
 };
+
+// Of the image that was made of these packages; all that their content changes is changed.
+Value manifest_of(const Fact& fact) {
+  Value packages = Value::array();
+  std::string mark;
+  for (const auto& [name, version] : fact.packages) {
+    packages.push(Value::object({{"name", name}, {"version", version}, {"sha256", name + version}}));
+    mark += name + version;
+  }
+  return Value::object({{"role", "deps"},
+                        {"image", mark},
+                        {"sha256", mark},
+                        {"content", Value::object({{"image", Value::object({{"sha256", mark}, {"size", mark}})},
+                                                   {"tree", Value::object({{"xxh3", mark}})},
+                                                   {"tool", "mkfs"},
+                                                   {"packages", packages}})}});
+}
 
 // A run by muvm, with all that says one thing in several places.
 Run run_of(const Fact& fact) {
@@ -33,9 +51,12 @@ Run run_of(const Fact& fact) {
   Value images = Value::array();
   std::vector<std::string> argv = {"/usr/bin/muvm", "--emu=fex", "--gpu-mode=" + fact.gpu_mode};
   for (const auto& [role, path] : fact.images) {
-    images.push(Value::object({{"path", path}, {"role", role}, {"digest", "d"}}));
+    const std::string digest = role == "deps" ? manifest_of(fact).string_or("image", "") : "d";
+    images.push(Value::object({{"path", path}, {"role", role}, {"digest", digest}}));
     argv.insert(argv.end(), {"-f", path});
   }
+  const bool has_deps = std::any_of(fact.images.begin(), fact.images.end(),
+                                    [](const auto& image) { return image.first == "deps"; });
   for (const auto& [name, value] : fact.variables) environment.set(name, value);
   for (const Value::Member& member : environment.as_object())
     argv.insert(argv.end(), {"-e", member.key + "=" + member.value.as_string()});
@@ -70,6 +91,7 @@ Run run_of(const Fact& fact) {
        {"command", Value::object({{"argv", Value::strings(argv)}, {"env", environment}, {"images", images}})},
        {"tools",
         Value(Value::Array{Value::object({{"name", "muvm"}, {"path", "/usr/bin/muvm"}, {"version", "1"}})})},
+       {"manifests", has_deps ? Value(Value::Array{manifest_of(fact)}) : Value::array()},
        {"environment",
         Value::object({{"HOME", fact.home}, {"PWD", fact.directory}, {"SHLVL", fact.stamp}})}});
   return run;
@@ -124,10 +146,19 @@ TEST_CASE("the GPU mode is named once") {
   CHECK(fields({}, b) == Names{"inputs.launch.gpu_mode"});
 }
 
+TEST_CASE("an image of other packages: the image, and the packages by name") {
+  Fact b;
+  b.packages = {{"liba", "1"}, {"libb", "2"}, {"libc", "1"}};
+  CHECK(fields({}, b) == Names{"report.images[deps].digest", "inputs.manifests[deps].content.packages[libb].version",
+                               "inputs.manifests[deps].content.packages[libc]"});
+}
+
 TEST_CASE("an image is named once, and the others stay what they are") {
   Fact b;
   b.images = {{"deps", "/i/deps"}};
   CHECK(fields({}, b) == Names{"report.images[base]"});
+  b.images = {{"base", "/i/base"}};
+  CHECK(fields({}, b) == Names{"report.images[deps]"});
   b.images = {{"base", "/i/other"}, {"deps", "/i/deps"}};
   CHECK(fields({}, b) == Names{"report.images[base].path"});
   b.images = {{"deps", "/i/deps"}, {"base", "/i/base"}};

@@ -35,6 +35,18 @@ TEST_SUITE("json") {
     }
   }
 
+  TEST_CASE("what is in front of a member") {
+    const auto until = [](const char* text) {
+      const auto value = format::parse_json_until("files", text, "test");
+      return value ? format::to_json(*value, format::JsonStyle::compact) : value.error().what;
+    };
+    CHECK(until(R"({"a": {"files": 1}, "b": [2], "files": [1, 2], "c": 3})") == R"({"a":{"files":1},"b":[2]})");
+    CHECK(until(R"({"files": nothing)") == "{}");
+    CHECK(until(R"({"a": 1})") == R"({"a":1})");
+    CHECK(until(R"(["files"])") == R"(["files"])");
+    CHECK(until(R"({"a": [, "files": 1})").find("'test' is not the JSON") == 0);
+  }
+
   TEST_CASE("depth is bounded") {
     CHECK(format::parse_json(std::string(60, '[') + std::string(60, ']'), "deep"));
     CHECK_FALSE(format::parse_json(std::string(100000, '['), "too deep"));
