@@ -12,8 +12,8 @@
 #include "launch/muvm_check.hpp"
 #include "sys/clock.hpp"
 #include "sys/file.hpp"
-#include "sys/pty.hpp"
 #include "sys/signals.hpp"
+#include "sys/terminal.hpp"
 
 #include <fmt/format.h>
 
@@ -201,6 +201,8 @@ Result<int> AppRun::finish(int exit_status) {
   if (!files_.cast().problem().empty())
     report_.warnings.push_back(
         fmt::format("run.cast could not be written to its end ({})", files_.cast().problem()));
+  report_.warnings.insert(report_.warnings.end(), files_.capture_problems().begin(),
+                          files_.capture_problems().end());
   // How the application ended is not lost with the report.
   if (const Result<> written = files_.finish(to_value(report_)); !written) say(written.error());
   evidence::let_signals_end();

@@ -133,8 +133,7 @@ Result<model::LaunchSpec> launch_spec_from(const Value& profile, const std::vect
   for (const LaunchInput& input : inputs) {
     if (input.name == "tree") spec.appdir = input.path;
     if (input.name.starts_with("images") && !is_absent_layer(input.path))
-      spec.images.push_back(
-          {input.path, role_of(profile, input.name, images), input.sha256, input.manifest});
+      spec.images.push_back({input.path, role_of(profile, input.name, images), input.sha256, input.manifest});
   }
   return spec;
 }

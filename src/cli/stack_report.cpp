@@ -274,15 +274,62 @@ std::string program_hint(const Value& profile, const Value& report) {
   return {};
 }
 
+// "/usr/lib/libfoo.so.1 (is for aarch64)": what the stack has of the library, and the loader cannot use; mostly empty.
+std::string passed_over(const Value& item) {
+  constexpr std::string_view k_mark = "passed over: ";  // elf/linkage_report
+  const std::string detail = item.string_or("detail", "");
+  const std::size_t at = detail.find(k_mark);
+  return at == std::string::npos ? "" : printable(std::string_view(detail).substr(at + k_mark.size()));
+}
+
+bool is_lacking(const Value& item) {
+  return item.string_or("severity", "") == "required" && item.string_or("kind", "") == "missing library";
+}
+
+// Whether an automatic overlay could bring a package that has it: not one that the profile takes already.
+bool can_be_added(const Value& profile, const Value& item) {
+  const std::vector<std::string> packages = texts(item, "packages");
+  return !packages.empty() && !has_layer(profile, [&](const Value& layer) {
+    const std::vector<std::string> taken = texts(layer, "packages");
+    return std::find(taken.begin(), taken.end(), packages.front()) != taken.end();
+  });
+}
+
+// What to do about a library that is there and cannot be used; empty where more packages may help.
+std::string unusable_hint(const Value& profile, const Value& report) {
+  const bool has_overlay =
+      has_layer(profile, [](const Value& layer) { return layer.bool_or("auto", false); });
+  for (const Value& item : items(report, "missing")) {
+    const std::string what = is_lacking(item) ? passed_over(item) : "";
+    if (!what.empty() && (has_overlay || !can_be_added(profile, item)))
+      return fmt::format("the loader passes over what is there: {}; take that out, or replace it; {}", what,
+                         k_all_the_same);
+  }
+  return {};
+}
+
+// What packages can do about the libraries that are missing; empty where none is.
+std::string library_hint(const Value& profile, const Value& report) {
+  const Value::Array& missing = items(report, "missing");
+  const auto lacking = std::count_if(missing.begin(), missing.end(), is_lacking);
+  const auto addable = std::count_if(missing.begin(), missing.end(), [&](const Value& item) {
+    return is_lacking(item) && can_be_added(profile, item);
+  });
+  if (lacking == 0) return {};
+  if (addable == 0)
+    return "no further package is known that has it: add a source that does ([[stack.deps]]), or an image; ";
+  return fmt::format("'run --auto-deps' adds packages that have {}what is missing; ",
+                     addable == lacking ? "" : "a part of ");
+}
+
 std::string way_out(const Value& profile, const Value& report) {
   if (std::string hint = base_hint(profile, report); !hint.empty()) return hint;
   if (std::string hint = program_hint(profile, report); !hint.empty()) return hint;
+  if (std::string hint = unusable_hint(profile, report); !hint.empty()) return hint;
   if (has_layer(profile, [](const Value& layer) { return layer.bool_or("auto", false); }))
     return fmt::format("the overlay has what its source has: add a [[stack.deps]] with another source; {}",
                        k_all_the_same);
-  const bool library = !required_sonames(report).empty();
-  return fmt::format("{}{}", library ? "'run --auto-deps' adds packages that have what is missing; " : "",
-                     k_all_the_same);
+  return library_hint(profile, report) + std::string(k_all_the_same);
 }
 
 }  // namespace

@@ -7,6 +7,8 @@
 
 #include <algorithm>
 #include <array>
+#include <cstddef>
+#include <iterator>
 #include <set>
 
 namespace orch::evidence {
@@ -315,6 +317,54 @@ const IgnoreRule* ignore_rule(const std::string& field) {
   return found == k_ignored.end() ? nullptr : &*found;
 }
 
+// ---- images
+
+constexpr std::string_view k_image = "report.images[";
+
+// "report.images[NAME]" of a difference inside of it; empty for others.
+std::string image_of(const Difference& difference) {
+  const std::size_t end = difference.field.rfind("].");
+  return difference.field.starts_with(k_image) && end != std::string::npos
+             ? difference.field.substr(0, end + 1)
+             : std::string();
+}
+
+// The item of the run's list that has the values of this side; null where there is none.
+Value image_with(const Value& run, const std::string& image, const std::vector<Difference>& members,
+                 Value Difference::*side) {
+  const Value* images = run.find_path("report.images");
+  if (images == nullptr || !images->is_array()) return {};
+  for (const Value& item : images->as_array()) {
+    const std::string role = std::string(k_image) + item.string_or("role", "");
+    const bool named = image == role + "]" || image.starts_with(role + " ");  // "NAME 2"
+    if (named && std::all_of(members.begin(), members.end(), [&](const Difference& member) {
+          const Value* value = item.find(std::string_view(member.field).substr(image.size() + 1));
+          return (value != nullptr ? *value : Value()) == member.*side;
+        }))
+      return item;
+  }
+  return {};
+}
+
+// Another content mostly comes with another path: an image of which both differ is one difference, as one that is gone.
+void join_images(std::vector<Difference>& all, const Value& a, const Value& b) {
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    const std::string image = image_of(all[i]);
+    if (image.empty()) continue;
+    std::vector<Difference> members;
+    std::copy_if(all.begin(), all.end(), std::back_inserter(members),
+                 [&](const Difference& other) { return image_of(other) == image; });
+    if (members.size() == 1) continue;
+    const Difference whole = {image, image_with(a, image, members, &Difference::a),
+                              image_with(b, image, members, &Difference::b)};
+    if (whole.a.is_null() || whole.b.is_null()) continue;
+    all.erase(std::remove_if(all.begin(), all.end(),
+                             [&](const Difference& other) { return image_of(other) == image; }),
+              all.end());
+    all.insert(all.begin() + static_cast<std::ptrdiff_t>(i), whole);
+  }
+}
+
 }  // namespace
 
 RunDiff diff_runs(const Run& a, const Run& b, DiffScope scope) {
@@ -340,6 +390,7 @@ RunDiff diff_runs(const Run& a, const Run& b, DiffScope scope) {
     else if (!is_repeat(difference, all))
       out.differences.push_back(difference);
   }
+  join_images(out.differences, all_a, all_b);
   return out;
 }
 

@@ -143,9 +143,15 @@ void RunDirectory::begin_capture(const Capture& capture, const RunCast::Header& 
   log_.set_limit(capture.max_log);
   begin_ = std::chrono::steady_clock::now();
   if (!capture.cast) return;
+  if (sys::Fd file = open_capture("run.cast")) cast_ = RunCast(std::move(file), log_.fd(), header);
+}
+
+sys::Fd RunDirectory::open_capture(const char* name) {
   sys::Result<sys::Fd> file =
-      sys::open_file(path_ + "/run.cast", O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_NOFOLLOW);
-  if (file) cast_ = RunCast(*std::move(file), log_.fd(), header);
+      sys::open_file(path_ + "/" + name, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_NOFOLLOW);
+  if (file) return *std::move(file);
+  problems_.push_back(fmt::format("{} could not be opened ({})", name, file.error().what));
+  return {};
 }
 
 void RunDirectory::capture(std::string_view bytes) {
@@ -162,17 +168,22 @@ void RunDirectory::end_capture() {
 // As much of it as can be had: run.log has it all.
 void RunDirectory::write_plain() {
   constexpr std::size_t k_piece = 256 * 1024;
-  const sys::Result<sys::Fd> to =
-      sys::open_file(path_ + "/run.txt", O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_NOFOLLOW);
+  const sys::Fd to = open_capture("run.txt");
   if (!to) return;
+  const auto put = [&](const std::string& text) {
+    const Result<> written = sys::write_all(to.get(), text, "run.txt");
+    if (!written)
+      problems_.push_back(fmt::format("run.txt could not be written to its end ({})", written.error().what));
+    return written.has_value();
+  };
   PlainText plain;
   for (std::uint64_t at = 0;;) {
     const sys::Result<std::string> piece = sys::read_at(log_.fd(), at, k_piece, "run.log");
     if (!piece || piece->empty()) break;
     at += piece->size();
-    if (!sys::write_all(to->get(), plain.add(*piece), "run.txt")) return;
+    if (!put(plain.add(*piece))) return;
   }
-  (void)sys::write_all(to->get(), plain.finish(), "run.txt");
+  put(plain.finish());
 }
 
 RunDirectory::~RunDirectory() {

@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <functional>
 #include <string>
+#include <vector>
 
 namespace orch::evidence {
 
@@ -56,6 +57,8 @@ class RunDirectory {
   // Every byte of its terminal.
   void capture(std::string_view bytes);
   void end_capture();
+  // Sentences for the report, where run.cast or run.txt is asked for and could not be made. After end_capture().
+  const std::vector<std::string>& capture_problems() const { return problems_; }
   // Until finish(): the report that a signal leaves where no SignalSession takes it (last_words.hpp), `report` for each. With
   // `tell` the directory is named on standard error then. finish() and what follows it ignore these signals.
   enum class Tell { no, yes };
@@ -73,11 +76,13 @@ class RunDirectory {
   Result<> open_files();
   Result<> reserve(std::uint64_t bytes);
   Result<> finish_without_reserve(const std::string& text);
+  sys::Fd open_capture(const char* name);
   void write_plain();
   std::string path_;
   RunLog log_;
   RunCast cast_;
   Capture setting_;
+  std::vector<std::string> problems_;
   std::chrono::steady_clock::time_point begin_;
   sys::Fd reserve_;
   std::uint64_t reserved_ = 0;  // bytes

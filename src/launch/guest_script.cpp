@@ -41,9 +41,9 @@ constexpr const char* k_keep_words =
     "  orch_words=\"$orch_words \\\"\\$orch_word_$orch_count\\\"\"\n"
     "done\n"
     "unset orch_word\n"
-    "trap 'trap - EXIT; exit 129' HUP\n"
-    "trap 'trap - EXIT; exit 130' INT\n"
-    "trap 'trap - EXIT; exit 143' TERM\n"
+    "trap '\\trap - EXIT; exit 129' HUP\n"
+    "trap '\\trap - EXIT; exit 130' INT\n"
+    "trap '\\trap - EXIT; exit 143' TERM\n"
     "exec 3>&2\n";
 
 // Where a command calls `exit` bash does not undo the redirections of `command eval`: there the record is kept under a number
@@ -68,6 +68,24 @@ constexpr const char* k_start =
     "  trap - EXIT\n"
     "  eval \"\\set -- $orch_words\"\n"
     "  true 5>&2 || command exec 2>&3 || command exec 2>/dev/tty || command exec 2>/dev/null\n";
+
+// A trap on EXIT that a command sets would take the place of the one that starts the program, so the latter is set again; in a
+// subshell of the command's own it must not be. POSIX has no function of that name, so an alias leads there: what the commands
+// are is read when they run. `$$` is the outermost shell's in each subshell, /proc/self is whoever opens it.
+constexpr const char* k_keep_trap =
+    "orch_self() {\n"
+    "  orch_pid=\n"
+    "  { IFS=' ' read -r orch_pid orch_x </proc/self/stat; } 2>/dev/null || :\n"
+    "}\n"
+    "orch_self\n"
+    "orch_shell=$orch_pid\n"
+    "orch_trap() {\n"
+    "  orch_result=0\n"
+    "  \\trap \"$@\" || orch_result=$?\n"
+    "  orch_self\n"
+    "  [ -z \"$orch_pid\" ] || [ \"$orch_pid\" != \"$orch_shell\" ] || \\trap 'orch_exit $?' EXIT\n"
+    "  return \"$orch_result\"\n"
+    "}\n";
 
 std::string trap_text(PreludeFailure failure, bool recorded) {
   if (failure == PreludeFailure::warn)
@@ -94,11 +112,13 @@ std::string start_script(const std::vector<std::string>& commands, PreludeFailur
   if (recorded) out += keep_record(record_fd);
   out += k_start;
   if (recorded) out += "  orch_record application\n";
-  out += fmt::format("  exec {}\n  exec \"$@\"\n}}\n", close) + trap_text(failure, recorded);
+  out += fmt::format("  exec {}\n  exec \"$@\"\n}}\n", close) + trap_text(failure, recorded) + k_keep_trap;
   for (const std::string& command : commands) {
     // `command eval` and not `eval`: a syntax error in the latter ends a POSIX shell. A command may have set a trap, too.
-    out += fmt::format("trap 'orch_exit $?' EXIT\norch_pre() {{ command eval {} {}; }}\norch_pre || ",
-                       base::shell_quote(command), close);
+    out += fmt::format(
+        "alias trap=orch_trap 2>/dev/null || :\n\\trap 'orch_exit $?' EXIT\norch_pre() {{ command eval {} "
+        "{}; }}\norch_pre || ",
+        base::shell_quote(command), close);
     out += failure == PreludeFailure::warn ? "echo \"appimage-orch: guest-pre ended with status $?\" >&3\n"
                                            : "exit \"$?\"\n";
   }

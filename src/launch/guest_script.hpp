@@ -13,8 +13,9 @@ enum class PreludeFailure { warn, stop };
 // POSIX shell text that runs each command and then becomes the program of "$@". The commands run in this very shell, so that
 // what they export, change to or limit reaches the program; but "$@" and `set -e` of theirs do not, nor does `return`. One
 // that fails is reported on standard error, and so is one that calls `exit`, after which no further one runs; neither keeps the
-// program from starting, unless `failure` says stop: then the text ends with status 125. Nothing helps against a
-// command that replaces the shell (`exec PROGRAM`). With a `record_fd` that is not negative "prelude" is written there
+// program from starting, unless `failure` says stop: then the text ends with status 125. A trap on EXIT of theirs does not
+// run, outside of their subshells. Nothing helps against a command that replaces the shell (`exec PROGRAM`; bash ends where it
+// cannot be started, too), or against `command trap` on EXIT before `exit`. With a `record_fd` that is not negative "prelude" is written there
 // before the first command, "pre N" (N the status) where one stopped it, and "application" before the program: so it
 // can be told that the shell was replaced. Commands and program get neither that descriptor nor 3, which is used meanwhile
 // (under bash, what the commands start has the record open as 63).

@@ -120,27 +120,41 @@ Check check_execute_pre(const Host& host) {
   return {"muvm-config", Status::ok, "none", ""};
 }
 
-Check check_fex_config(const model::LaunchSpec& spec, const Host& host) {
-  for (const Configuration& configuration : host.configurations) {
-    if (configuration.name != "FEX") continue;
-    if (!configuration.problem.empty())
-      return {"fex-config", Status::warning,
-              fmt::format("'{}' is no JSON: {}", base::printable(configuration.path), configuration.problem),
-              "mend it"};
-    const Value* rootfs =
-        configuration.content.is_object() ? configuration.content.find_path("Config.RootFS") : nullptr;
-    if (rootfs == nullptr || !rootfs->is_string() || rootfs->as_string().empty())
-      return {"fex-config", Status::ok, configuration.path, ""};
-    const std::string name = base::printable(rootfs->as_string());
-    if (spec.images.empty())
-      return {"fex-config", Status::ok,
-              fmt::format("'{}' names the root image '{}'", base::printable(configuration.path), name), ""};
-    return {"fex-config", Status::ok,
-            fmt::format("'{}' names the root image '{}'; FEX_ROOTFS is set over it",
-                        base::printable(configuration.path), name),
-            ""};
+// The root image that FEX takes from its files: the last one that names one has its way. Those for single programs have no
+// say in it: FEX's server, which all share, does not read them.
+const Configuration* root_image_setting(const std::vector<const Configuration*>& files) {
+  const Configuration* out = nullptr;
+  for (const Configuration* file : files) {
+    const Value* image = file->content.is_object() ? file->content.find_path("Config.RootFS") : nullptr;
+    if (image != nullptr && image->is_string() && !image->as_string().empty() &&
+        !sys::parent_path(file->path).ends_with("/AppConfig"))
+      out = file;
   }
-  return {"fex-config", Status::ok, "none", ""};
+  return out;
+}
+
+Check check_fex_config(const model::LaunchSpec& spec, const Host& host) {
+  std::vector<const Configuration*> files;
+  std::vector<std::string> paths;
+  std::vector<std::string> problems;
+  for (const Configuration& file : host.configurations) {
+    if (file.name != "FEX") continue;
+    files.push_back(&file);
+    paths.push_back(base::printable(file.path));
+    if (!file.problem.empty())
+      problems.push_back(fmt::format("'{}' is no JSON: {}", paths.back(), file.problem));
+  }
+  if (!problems.empty())
+    return {"fex-config", Status::warning, base::join(problems, "; "),
+            problems.size() == 1 ? "mend it" : "mend them"};
+  const Configuration* setting = root_image_setting(files);
+  if (setting == nullptr)
+    return {"fex-config", Status::ok, paths.empty() ? "none" : base::join(paths, ", "), ""};
+  return {"fex-config", Status::ok,
+          fmt::format("'{}' names the root image '{}'{}", base::printable(setting->path),
+                      base::printable(setting->content.find_path("Config.RootFS")->as_string()),
+                      spec.images.empty() ? "" : "; FEX_ROOTFS is set over it"),
+          ""};
 }
 
 Check check_kvm() {

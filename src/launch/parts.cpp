@@ -111,8 +111,11 @@ Outcome prelude_replaced(int status, std::string determined_by) {
     }
   out = failed_outcome(
       0, {base::ErrorKind::step,
-          "a guest_pre command replaced the shell or ended it, so the application was not started",
-          "take `exec PROGRAM` and `kill $$` out of it; `exec` with redirections alone may stay"});
+          fmt::format("a guest_pre command replaced the shell or ended it (with status {}), so the "
+                      "application was not started",
+                      status),
+          "take `exec PROGRAM`, `kill $$` and `command trap` out of it (bash ends where PROGRAM cannot be "
+          "started); `exec` with redirections alone may stay"});
   out.determined_by = std::move(determined_by);
   return out;
 }

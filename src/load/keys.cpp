@@ -80,7 +80,8 @@ constexpr std::array k_profile{
         "muvm: what runs an AppRun that is a script: the host's interpreter, or FEX's emulated shell"},
     Key{"launch.guest_pre", texts, "[]", "", "commands that run in the guest before it", k_appdir},
     Key{"launch.guest_pre_failure", text, "warn", "warn|stop",
-        "whether one that fails keeps the application from starting"},
+        "whether one that fails or calls exit keeps the application from starting; one that replaces the "
+        "shell (exec PROGRAM) always does"},
     Key{"launch.exit_wait", duration, "10s", "",
         "muvm: how long it may stay silent after the application; 0s: for ever"},
     Key{"launch.timeout", duration, "0s", "", "end the application after this time; 0s: never"},

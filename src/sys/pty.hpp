@@ -73,27 +73,4 @@ struct PtyEnd {
 //    (Ctrl-S, a pipe that is not read) this waits, unless the child was asked to end: then `grace`, and some may be lost.
 Result<PtyEnd> run_on_pty(const PtyRun& run, SignalSession& signals);
 
-struct WindowSize {
-  int columns = 80;
-  int rows = 24;
-};
-// Of the first of these descriptors that is a terminal.
-WindowSize user_window(const std::vector<int>& descriptors);
-
-// Ignores what cannot be restored. The terminal settings of `fd` while this lives are raw.
-class RawTerminal {
- public:
-  explicit RawTerminal(int fd);
-  RawTerminal(const RawTerminal&) = delete;
-  RawTerminal& operator=(const RawTerminal&) = delete;
-  ~RawTerminal();
-  bool active() const { return active_; }
-  // Raw again, after somebody else (the shell of a stopped job) has changed the settings.
-  void renew() const;
-
- private:
-  int fd_;
-  bool active_ = false;
-};
-
 }  // namespace orch::sys

@@ -152,6 +152,29 @@ class AutoDeps(lib.TestCase):
         self.assertNotIn("libc6", [p["name"] for layer in layers for p in layer.get("package", [])])
         self.assertEqual([a["package"] for a in layers[-1].get("auto", [])], ["libjq1"])
 
+    def own_layer(self, library, more=""):
+        """The profile with libjq of a source of its own, which is the automatic one as well."""
+        repository = Repository(self.tmp / "repository")
+        repository.add("libjq1", "1.0", {"./usr/lib/x86_64-linux-gnu/libjq.so.1": library}).publish()
+        self.make_base("own", "1")
+        self.write("config/appimage-orch/profiles/sources/own.toml", f'schema = 1\ndistribution = "own"\nrelease = "1"\n{repository.table()}')
+        self.profile.write_text(self.profile.read_text() + f'[[stack.deps]]\nname = "own"\npackages = ["libjq1"]\n{more}')
+
+    def test_a_package_that_the_stack_has_already_is_not_offered(self):
+        self.own_layer(elf(machine=183, soname="libjq.so.1"), 'allow = ["foreign-machine:usr/lib/x86_64-linux-gnu/libjq.so.1"]\n')
+        self.golden("auto-deps/passed-over.txt", self.of_the_error(self.orch("run", self.profile, status=125)))
+        again = self.of_the_error(self.orch("run", self.profile, "--auto-deps", status=125))
+        self.assertIn("hint: the loader passes over what is there: /usr/lib/x86_64-linux-gnu/libjq.so.1 (is for aarch64)", again)
+
+    def test_what_no_package_has_is_not_offered(self):
+        self.own_layer(elf(soname="libjq.so.1", needed=["libnot.so.9"]))
+        text = self.profile.read_text()
+        self.golden("auto-deps/nowhere.txt", self.of_the_error(self.orch("run", self.profile, status=125)))
+        ran = self.orch("run", self.profile, "--auto-deps", status=125)
+        self.assertIn("no package of source 'auto' (own 1) has 'libnot.so.9'", ran.stderr)
+        self.golden("auto-deps/nowhere.txt", self.of_the_error(ran))
+        self.assertEqual(self.profile.read_text(), text)
+
     def test_a_link_to_a_profile_stays_one(self):
         (self.tmp / "link.toml").symlink_to("hello.toml")
         self.orch("run", self.tmp / "link.toml", "--auto-deps", "--", "you", status=0)

@@ -153,6 +153,15 @@ class Evidence(LaunchCase):
         self.assertTrue((folder / "run.txt").read_text().startswith("one\ntwo\u00e4\n"))
         self.assertEqual(sorted(os.listdir(folder)), ["inputs.json", "run.cast", "run.log", "run.report.json", "run.txt"])
 
+    def test_a_recording_that_cannot_be_opened_is_told_of(self):
+        """run.txt is made when the application has ended, which has put something else there."""
+        base = lib.make_base_image(self.tmp / "base.erofs", ("/bin/sh", "/bin/mkdir"))
+        profile = self.app('mkdir "$1/run.txt"; exit 3', base=base, profile="[evidence]\nplain = true\n")
+        ran = self.orch("run", profile, "--out-dir", self.tmp / "out", "--", self.tmp / "out", status=3)
+        self.assertIn("warning: run.txt could not be opened (cannot write '", ran.stderr)
+        (warning,) = self.report(folder=self.tmp / "out")["warnings"]
+        self.assertRegex(warning, r"^run\.txt could not be opened \(.*/run\.txt': Is a directory\)$")
+
     def test_portable_folders(self):
         profile = self.app('echo "$HOME|$XDG_CONFIG_HOME"')
         image = profile.parent / "Hello.AppImage"

@@ -105,7 +105,7 @@ class Muvm(MuvmCase):
             document = self.orch("evidence", "diff", runs[0], run, "--format", "json", status=1).json
             found.append([d["field"] for d in document["differences"]])
         self.assertEqual(found[:3], [["report.environment.A"], ["report.environment.C"], ["inputs.launch.gpu_mode"]])
-        self.assertEqual(found[3], ["report.images[finish].path", "report.images[finish].digest", "report.images[image]",
+        self.assertEqual(found[3], ["report.images[finish]", "report.images[image]",
                                     "inputs.profile.expanded.stack.images[0]"])
 
 

@@ -181,16 +181,20 @@ class CommandLine(MuvmCase):
         def run(command, *words, **more):
             options = ["--guest-pre", command, *(words or ("--out-dir", self.home / "run")), "--force"]
             return self.muvm(self.app('echo "got $#: $*"; exit 4'), *options, "--", "a", "b c", **more)
-        for command in ("set -- /bin/echo hijacked", "shift", "exit 3", "exec 2>&-"):
+        for command in ("set -- /bin/echo hijacked", "shift", "exit 3", "trap 'echo not this' EXIT; exit 3", "exec 2>&-"):
             for words in ((), ("--out-dir", self.unseen())):
                 with self.subTest(command, words=words):
                     ran = run(command, *words, status=4)
                     self.assertIn("got 2: a b c\n", ran.stdout)
                     self.assertNotIn("hijacked", ran.stdout)
+                    self.assertNotIn("not this", ran.stdout)
         ran = run("exec /bin/true", status=125)
         self.assertIn("a guest_pre command replaced the shell", ran.stderr)
         report = self.report(folder=self.home / "run")
         self.assertEqual((report["outcome"], report["determined_by"]), ("launch_failed", "guest record"))
+        ran = run("command trap 'echo mine' EXIT; exit 3", status=125)
+        self.assertIn("replaced the shell or ended it (with status 3)", ran.stderr)
+        self.assertIn("`command trap`", ran.stderr)
         script = self.app("#!/no/interpreter\n", profile='[launch]\nguest_pre = ["exec 2>&-"]\n')
         self.muvm(script, "--verify", "off", status=127)
         self.assertEqual(self.report(self.home)["outcome"], "launch_failed")
@@ -336,6 +340,9 @@ class CommandLine(MuvmCase):
         (other / "hello.json").write_text('{"Config": {"TSOEnabled": "0"}}')
         self.muvm(profile, "--env", f"FEX_APP_CONFIG_LOCATION={other.parent}", env=env)
         self.assertEqual(self.configurations()[-1:], [str(other / "hello.json")])
+        (other / "hello.json").write_text("{")
+        ran = self.muvm(profile, "--env", f"FEX_APP_CONFIG_LOCATION={other.parent}", env=env)
+        self.assertIn(f"'{other / 'hello.json'}' is no JSON", ran.stderr)
         (config / "muvm/config.json").write_text('{"execute_pre": "/no/where"}')
         self.assertIn("names '/no/where', which cannot be run", self.muvm(profile, status=125, env=env).stderr)
         (config / "muvm/config.json").write_text("{")

@@ -204,14 +204,18 @@ class Shared:
         self.assertIn("guest-pre ended with status 1", ran.stdout)
 
     def test_guest_pre_has_no_hold_on_the_application(self):
-        for command in ("set -- /bin/echo hijacked", "shift", "exit 3", "exec 2>&-"):
+        for command in ("set -- /bin/echo hijacked", "shift", "exit 3", "trap 'echo not this' EXIT; exit 3", "exec 2>&-"):
             with self.subTest(command):
                 ran = self.run_app('echo "got $#: $*"; exit 4', "--guest-pre", command, args=("a", "b c"), status=4)
                 self.assertIn("got 2: a b c\n", ran.stdout)
                 self.assertNotIn("hijacked", ran.stdout)
+                self.assertNotIn("not this", ran.stdout)
         ran = self.run_app("echo hello", "--guest-pre", "exec /bin/true", status=125)
         self.assertIn("a guest_pre command replaced the shell", ran.stderr)
         self.assertEqual(self.last()["outcome"], "launch_failed")
+        ran = self.run_app("echo hello", "--guest-pre", "command trap 'echo mine' EXIT; exit 3", status=125)
+        self.assertIn("replaced the shell or ended it (with status 3)", ran.stderr)
+        self.assertIn("`command trap`", ran.stderr)
 
 
 @lib.needs_root

@@ -25,6 +25,7 @@ struct Fact {
   std::vector<std::pair<std::string, std::string>> images = {{"base", "/i/base"}, {"deps", "/i/deps"}};
   std::vector<std::string> args = {"x"};
   std::string stamp = "1";
+  std::string image_digest = "d";  // of the last one
   std::vector<std::pair<std::string, std::string>> packages = {{"liba", "1"}, {"libb", "1"}};  // of deps
 };
 
@@ -36,13 +37,14 @@ Value manifest_of(const Fact& fact) {
     packages.push(Value::object({{"name", name}, {"version", version}, {"sha256", name + version}}));
     mark += name + version;
   }
-  return Value::object({{"role", "deps"},
-                        {"image", mark},
-                        {"sha256", mark},
-                        {"content", Value::object({{"image", Value::object({{"sha256", mark}, {"size", mark}})},
-                                                   {"tree", Value::object({{"xxh3", mark}})},
-                                                   {"tool", "mkfs"},
-                                                   {"packages", packages}})}});
+  return Value::object(
+      {{"role", "deps"},
+       {"image", mark},
+       {"sha256", mark},
+       {"content", Value::object({{"image", Value::object({{"sha256", mark}, {"size", mark}})},
+                                  {"tree", Value::object({{"xxh3", mark}})},
+                                  {"tool", "mkfs"},
+                                  {"packages", packages}})}});
 }
 
 // A run by muvm, with all that says one thing in several places.
@@ -51,8 +53,8 @@ Run run_of(const Fact& fact) {
   Value images = Value::array();
   std::vector<std::string> argv = {"/usr/bin/muvm", "--emu=fex", "--gpu-mode=" + fact.gpu_mode};
   for (const auto& [role, path] : fact.images) {
-    const std::string digest = role == "deps" ? manifest_of(fact).string_or("image", "") : "d";
-    images.push(Value::object({{"path", path}, {"role", role}, {"digest", digest}}));
+    const bool last = path == fact.images.back().second;
+    images.push(Value::object({{"path", path}, {"role", role}, {"digest", last ? fact.image_digest : "d"}}));
     argv.insert(argv.end(), {"-f", path});
   }
   const bool has_deps = std::any_of(fact.images.begin(), fact.images.end(),
@@ -148,8 +150,10 @@ TEST_CASE("the GPU mode is named once") {
 
 TEST_CASE("an image of other packages: the image, and the packages by name") {
   Fact b;
+  b.image_digest = "e";
   b.packages = {{"liba", "1"}, {"libb", "2"}, {"libc", "1"}};
-  CHECK(fields({}, b) == Names{"report.images[deps].digest", "inputs.manifests[deps].content.packages[libb].version",
+  CHECK(fields({}, b) == Names{"report.images[deps].digest",
+                               "inputs.manifests[deps].content.packages[libb].version",
                                "inputs.manifests[deps].content.packages[libc]"});
 }
 
@@ -163,6 +167,23 @@ TEST_CASE("an image is named once, and the others stay what they are") {
   CHECK(fields({}, b) == Names{"report.images[base].path"});
   b.images = {{"deps", "/i/deps"}, {"base", "/i/base"}};
   CHECK(fields({}, b) == Names{"report.images.order"});
+}
+
+TEST_CASE("an image of another content at another path is one difference, with both of it") {
+  Fact a;
+  Fact b;
+  b.image_digest = "e";
+  CHECK(fields(a, b) == Names{"report.images[deps].digest"});
+  b.images = {{"base", "/i/base"}, {"deps", "/j/deps"}};
+  const auto diff = diff_runs(run_of(a), run_of(b), DiffScope::essential);
+  REQUIRE(diff.differences.size() == 1);
+  CHECK(diff.differences[0].field == "report.images[deps]");
+  CHECK(diff.differences[0].a == Value::object({{"path", "/i/deps"}, {"role", "deps"}, {"digest", "d"}}));
+  CHECK(diff.differences[0].b == Value::object({{"path", "/j/deps"}, {"role", "deps"}, {"digest", "e"}}));
+  a.images = {{"deps", "/i/one"}, {"deps", "/i/two"}};
+  b.images = {{"deps", "/i/one"}, {"deps", "/j/two"}};
+  CHECK(fields(a, b) == Names{"report.images[deps 2]"});
+  CHECK(diff_runs(run_of(a), run_of(b), DiffScope::everything).differences.size() > 2);
 }
 
 TEST_CASE("a directory that differs is named once, not in all that lies below it") {

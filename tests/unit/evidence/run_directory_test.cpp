@@ -234,3 +234,24 @@ TEST_CASE("where evidence goes") {
   REQUIRE(sys::make_dirs(temp.path() + "/docs/agent-context"));
   CHECK(evidence::evidence_root("", temp.path(), "/s") == temp.path() + "/docs/agent-context/research");
 }
+
+TEST_CASE("of a recording that cannot be opened it is said why, and the log has all") {
+  for (const bool broken : {true, false}) {
+    const TempDir temp;
+    auto run = RunDirectory::create(place_in(temp.path()));
+    REQUIRE(run);
+    if (broken) REQUIRE(sys::make_dirs(run->path() + "/run.cast"));
+    run->begin_capture({0, true, true}, {});
+    if (broken) REQUIRE(::symlink("elsewhere", (run->path() + "/run.txt").c_str()) == 0);
+    run->capture("text\n");
+    run->end_capture();
+    CHECK(*sys::read_file(run->path() + "/run.log") == "text\n");
+    const std::vector<std::string>& problems = run->capture_problems();
+    REQUIRE(problems.size() == (broken ? 2 : 0));
+    if (!broken) continue;
+    CHECK(problems[0].starts_with("run.cast could not be opened (cannot write '"));
+    CHECK(problems[0].ends_with("/run.cast': Is a directory)"));
+    CHECK(problems[1].starts_with("run.txt could not be opened (cannot write '"));
+    CHECK(problems[1].ends_with("/run.txt': Too many levels of symbolic links)"));
+  }
+}

@@ -40,7 +40,8 @@ TEST_SUITE("json") {
       const auto value = format::parse_json_until("files", text, "test");
       return value ? format::to_json(*value, format::JsonStyle::compact) : value.error().what;
     };
-    CHECK(until(R"({"a": {"files": 1}, "b": [2], "files": [1, 2], "c": 3})") == R"({"a":{"files":1},"b":[2]})");
+    CHECK(until(R"({"a": {"files": 1}, "b": [2], "files": [1, 2], "c": 3})") ==
+          R"({"a":{"files":1},"b":[2]})");
     CHECK(until(R"({"files": nothing)") == "{}");
     CHECK(until(R"({"a": 1})") == R"({"a":1})");
     CHECK(until(R"(["files"])") == R"(["files"])");

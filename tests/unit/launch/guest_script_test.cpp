@@ -73,6 +73,12 @@ TEST_CASE("a command of the prelude does not keep the application from starting,
                                   "IFS=1aw/",
                                   "exec 2>&-",
                                   "trap 'echo mine' EXIT",
+                                  "trap 'echo mine' EXIT; exit 3",
+                                  "trap 'echo mine' 0 INT; ${x?gone}",
+                                  "trap - EXIT; exit 3",
+                                  "IFS=1234567890; f() { trap 'echo mine' EXIT; exit 3; }; f",
+                                  "(trap - TERM; exit 3)",
+                                  "(trap 'exit 3' EXIT)",
                                   "alias exec='echo hijacked' set='echo hijacked'",
                                   "exit 3",
                                   "exit 0",
@@ -114,9 +120,23 @@ TEST_CASE("what a command of the prelude sets reaches the application, and the c
   }
 }
 
+TEST_CASE("a trap that a command sets is its own in a subshell, and for signals") {
+  for (const Words& shell : shells()) {
+    CAPTURE(shell[0]);
+    const Ran ran = run(shell,
+                        {"(trap 'echo inner' EXIT)", "trap 'echo signal' USR1; kill -USR1 $$; trap - USR1",
+                         "trap '' PIPE", "trap 'echo outer' EXIT", "trap no NOSUCH && echo taken"},
+                        PreludeFailure::warn);
+    CHECK(ran.output == "inner\nsignal\n" + std::string(k_arrived) + " /\n");
+    CHECK(ran.record == "prelude\napplication\n");
+    CHECK(ran.errors.find("guest-pre ended with status 1\n") != std::string::npos);
+  }
+}
+
 TEST_CASE("where it is asked to, a command that fails or exits stops the launch") {
   for (const Words& shell : shells())
-    for (const char* command : {"(exit 3)", "exit 3", "return 3", "exec 2>&-; exit 3"}) {
+    for (const char* command :
+         {"(exit 3)", "exit 3", "return 3", "exec 2>&-; exit 3", "trap 'echo not this' EXIT; exit 3"}) {
       CAPTURE(shell[0]);
       CAPTURE(command);
       const Ran ran = run(shell, {"true", command, "echo not this"}, PreludeFailure::stop);
@@ -128,8 +148,8 @@ TEST_CASE("where it is asked to, a command that fails or exits stops the launch"
 
 TEST_CASE("that the shell was replaced or ended can be told from the record") {
   for (const Words& shell : shells())
-    for (const char* command : {"exec /bin/true", "set -n", "trap 'echo mine' EXIT; exit 3", "kill -KILL $$",
-                                "kill -TERM $$; sleep 1"}) {
+    for (const char* command : {"exec /bin/true", "set -n", "command trap 'echo mine' EXIT; exit 3",
+                                "kill -KILL $$", "kill -TERM $$; sleep 1"}) {
       CAPTURE(shell[0]);
       CAPTURE(command);
       const Ran ran = run(shell, {command}, PreludeFailure::warn);

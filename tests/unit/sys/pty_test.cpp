@@ -2,6 +2,7 @@
 
 #include "support/temp_dir.hpp"
 #include "sys/file.hpp"
+#include "sys/terminal.hpp"
 
 #include <doctest/doctest.h>
 
