@@ -158,9 +158,19 @@ def schema_of(name):
     return json.loads(path.read_text()) if path is not None and path.exists() else None
 
 
+def embedded(value, place):
+    """(place, document) of the documents that are parts of this one, not of those in them."""
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, inner in items:
+        if isinstance(inner, dict) and isinstance(inner.get("schema"), str):
+            yield f"{place}.{key}", inner
+        else:
+            yield from embedded(inner, f"{place}.{key}")
+
+
 def check_document(document, name=None):
     """Problems of a document, held against the schema that it names (which has to be `name`, if given), and of the documents
-    that are its members."""
+    that are parts of it."""
     found = document.get("schema") if isinstance(document, dict) else None
     schema = schema_of(found)
     if schema is None:
@@ -168,7 +178,6 @@ def check_document(document, name=None):
     if name is not None and found != f"appimage-orch/{name}/1":
         return [f"$.schema: expected {name}, found {found}"]
     out = list(problems(document, schema))
-    for key, inner in document.items():
-        if isinstance(inner, dict) and isinstance(inner.get("schema"), str):
-            out += [f"{key}: {problem}" for problem in check_document(inner)]
+    for place, inner in embedded(document, "$"):
+        out += [f"{place}: {problem}" for problem in check_document(inner)]
     return out

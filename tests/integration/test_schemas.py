@@ -20,14 +20,14 @@ from tests.integration.test_inspect import elf
 TEXT = {"anyOf": [{"type": "string"}, {"type": "object", "required": ["base64"], "additionalProperties": False,
                                        "properties": {"base64": {"type": "string", "pattern": "^[A-Za-z0-9+/]+={0,2}$"}}}]}
 # Places whose parts are another's: a profile, the parameters of a rule, a value that is compared, another document.
-OPEN = re.compile(r"^(inputs\.profile\.expanded|run-report\.raw|step\.(parameters|settings)|diff\.differences\[\d+\]\.[ab]|evidence-show\.(inputs|report))[.\[]")
+OPEN = re.compile(r"^(inputs\.(profile\.expanded|manifests\[\d+\]\.content)|run-report\.raw|step\.(parameters|settings)|diff\.differences\[\d+\]\.[ab]|evidence-show\.(inputs|report))[.\[]")
 # Values that may be anything.
 ANY = re.compile(r"^diff\.differences\[\d+\]\.[ab]$")
 # What a document of the schema may lack; all else that is in one is required.
 OPTIONAL = {
     "artifact": {"files.size", "files.xxh3", "files.target", "files.hard_link"},
     "conversion": {"from.size", "from.sha256", "to.size"},
-    "image-manifest": {"files.xxh3", "files.target", "files.hard_link", "provided.version", "provided.why"},
+    "image-manifest": {"files", "files.xxh3", "files.target", "files.hard_link", "provided.version", "provided.why"},
     "inputs": {"paths.profile", "paths.chain", "paths.build_folder"},
     "inspect": {"erofs", "files", "directories", "skipped", "special_bits"},
     "lock": {"profiles.layers.packages.origin", "profiles.layers.packages.allow_unsigned"},
@@ -106,7 +106,7 @@ class Mechanism(lib.TestCase):
             self.assertNotEqual(check(other), [], other)
         shown = {"schema": "appimage-orch/evidence-show/1", "name": "x", "directory": "x", "state": "ended", "problem": None, "report": None,
                  "inputs": {"schema": "appimage-orch/inputs/1"}}
-        self.assertTrue(any(problem.startswith("inputs: ") for problem in check(shown)))
+        self.assertTrue(any(problem.startswith("$.inputs: ") for problem in check(shown)))
 
     def test_the_files(self):
         for path in jsonschema_mini.SCHEMAS.iterdir():
@@ -254,7 +254,10 @@ class Documents(StackTestCase, MadeUp):
         self.assertEqual((lost["skipped"], lost["special_bits"]), ([{"path": "socket", "type": "socket"}], ["tmp"]))
         self.assertTrue(self.found["appimage-orch/rootfs-compat/1"]["loaders"][0]["links"])
         self.assertTrue(self.found["appimage-orch/run-report/1"]["verify"]["missing"])
-        self.assertIsNotNone(self.found["appimage-orch/inputs/1"]["launch"])
+        inputs = self.found["appimage-orch/inputs/1"]
+        self.assertIsNotNone(inputs["launch"])
+        self.assertLessEqual({"appimage-orch/image-manifest/1", "appimage-orch/finish/1"}, {m["content"]["schema"] for m in inputs["manifests"]})
+        self.assertFalse([m for m in inputs["manifests"] if "files" in m["content"]])
 
 
 if __name__ == "__main__":
