@@ -6,7 +6,7 @@
 
 #include <algorithm>
 #include <array>
-#include <iterator>
+#include <cstring>
 
 namespace orch::evidence {
 
@@ -62,10 +62,36 @@ constexpr auto k_plain = [] {
   return out;
 }();
 
+// Whether all eight bytes of the word are plain. Each test sets the highest bit of the bytes that it is about, and may set that
+// of bytes above one of these.
+bool all_plain(std::uint64_t word) {
+  constexpr std::uint64_t k_ones = 0x0101010101010101;
+  constexpr std::uint64_t k_highest = k_ones << 7;
+  const auto below = [word](std::uint64_t limit) { return (word - k_ones * limit) & ~word; };
+  const auto equals = [word](unsigned char c) {
+    const std::uint64_t difference = word ^ (k_ones * c);
+    return (difference - k_ones) & ~difference;
+  };
+  constexpr unsigned char k_delete = 0x7F;
+  return ((word | below(' ') | equals('"') | equals('\\') | equals(k_delete)) & k_highest) == 0;
+}
+
 std::size_t plain_length(std::string_view bytes) {
   std::size_t out = 0;
+  for (std::uint64_t word = 0; out + sizeof word <= bytes.size(); out += sizeof word) {
+    std::memcpy(&word, bytes.data() + out, sizeof word);
+    if (!all_plain(word)) break;
+  }
   while (out < bytes.size() && k_plain[static_cast<unsigned char>(bytes[out])]) ++out;
   return out;
+}
+
+void append_control(std::string& out, char c) {
+  constexpr std::string_view k_digits = "0123456789abcdef";
+  const auto byte = static_cast<unsigned char>(c);
+  out += "\\u00";
+  out += k_digits[byte >> 4];
+  out += k_digits[byte & 0xF];
 }
 
 }  // namespace
@@ -84,7 +110,7 @@ void append_json_text(std::string& out, std::string_view bytes) {
     else if (c == '"' || c == '\\')
       (out += '\\') += c;
     else if (length == 1)
-      fmt::format_to(std::back_inserter(out), "\\u{:04x}", static_cast<unsigned>(c));
+      append_control(out, c);
     else
       out += bytes.substr(0, length);
     bytes.remove_prefix(std::max<std::size_t>(length, 1));
@@ -144,6 +170,7 @@ bool RunCast::put_events(const Frame& frame, bool whole_characters) {
   const std::size_t size = bytes->size() - (last ? 0 : open_character(*bytes));
   if (size == 0) return false;
   std::string line = fmt::format("[{:.6f}, \"o\", ", frame.seconds);
+  line.reserve(line.size() + size + size / 4);  // of ordinary text
   append_json_text(line, std::string_view(*bytes).substr(0, size));
   put(line + "]\n");
   recorded_ += size;

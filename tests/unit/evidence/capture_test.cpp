@@ -217,6 +217,19 @@ TEST_CASE("any bytes become a JSON string") {
   CHECK(open_character("\x82\x82\x82\x82") == 0);
 }
 
+TEST_CASE("every ASCII character is read back, wherever it stands among plain ones") {
+  for (int c = 0; c < 0x80; ++c)
+    for (std::size_t at = 0; at < 20; ++at) {
+      std::string bytes(20, 'x');
+      bytes[at] = static_cast<char>(c);
+      std::string text;
+      append_json_text(text, bytes);
+      const auto value = orch::format::parse_json(text, "text");
+      REQUIRE(value);
+      REQUIRE(value->as_string() == bytes);
+    }
+}
+
 TEST_CASE("plain text has no escape sequences, wherever the pieces are cut") {
   const std::string bytes =
       "\x1B[1;31mred\x1B[0m\r\n\x1B]0;title\x07text\x1B]8;;http://x\x1B\\link\x1B]8;;\x1B\\\n"
