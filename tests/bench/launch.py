@@ -24,7 +24,8 @@ from tests.integration import lib
 ROUNDS = int(os.environ.get("ORCH_BENCH_ROUNDS", "40"))
 LOGS = os.environ.get("ORCH_BENCH_LOGS", "/dev/shm")
 MIB = 1 << 20
-SIZE, ROUNDS_OF_OUTPUT, LARGE = 200, 21, 1000  # MiB, and runs
+SIZE, OUTPUT, LARGE = 200, 600, 1000  # MiB
+ROUNDS_OF_OUTPUT = 15
 PROGRAMS = ("/bin/sh", "/bin/dd", "/bin/stty", "/bin/true")
 QUIET = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
 
@@ -85,8 +86,13 @@ def write_data(home, *_):
             data.write((line + line)[:MIB])
 
 
+def writer(home, size):
+    """A shell script that writes so many MiB."""
+    return f"stty -opost <&1; for i in {' '.join(map(str, range(size // SIZE)))}; do dd if={home}/data bs=64k status=none; done\n"
+
+
 def output(home, env, base):
-    script = f"stty -opost <&1; exec dd if={home}/data bs=64k count={SIZE * 16} status=none\n"
+    script = writer(home, OUTPUT)
     profile = made(home, "loud", script, base)
     (home / "writer.sh").write_text(script)
     run = [lib.BINARY, "run", profile, "--force", "--out-dir", home / "run"]
@@ -94,19 +100,17 @@ def output(home, env, base):
     seconds(run, env, home)
     columns = in_turn(ROUNDS_OF_OUTPUT, lambda: seconds(run, env, home), lambda: seconds(peer, env, home))
     captured = [(home / name).stat().st_size for name in ("run/run.log", "typescript")]
-    if captured[0] != SIZE * MIB or not 0 <= captured[1] - captured[0] < 1000:  # script adds a line at both ends
+    if captured[0] != OUTPUT * MIB or not 0 <= captured[1] - captured[0] < 1000:  # script adds a line at both ends
         sys.exit(f"not everything was captured: {captured}")
     for i, kind, wanted in ((0, "wall clock", " (at least 1.0)"), (1, "processor", "")):
         ours, theirs = medians(*columns)[i]
         ratio = statistics.median(b[i] / a[i] for a, b in zip(*columns))
-        print(f"output of {SIZE} MiB, {kind}: {SIZE / ours:.0f} MiB/s; script {SIZE / theirs:.0f} MiB/s; ratio {ratio:.2f}{wanted}; "
+        print(f"output of {OUTPUT} MiB, {kind}: {OUTPUT / ours:.0f} MiB/s; script {OUTPUT / theirs:.0f} MiB/s; ratio {ratio:.2f}{wanted}; "
               f"medians of {ROUNDS_OF_OUTPUT}", flush=True)
 
 
 def memory(home, env, base):
-    rounds = LARGE // SIZE
-    script = f"stty -opost <&1; for i in {' '.join(map(str, range(rounds)))}; do dd if={home}/data bs=64k status=none; done\n"
-    run = [lib.BINARY, "run", made(home, "large", script, base), "--force", "--out-dir", home / "run"]
+    run = [lib.BINARY, "run", made(home, "large", writer(home, LARGE), base), "--force", "--out-dir", home / "run"]
     seconds(run, env, home)
     peak = 0
     with subprocess.Popen(list(map(str, run)), env=env, cwd=home, stdin=subprocess.DEVNULL, **QUIET) as tool:
@@ -117,7 +121,7 @@ def memory(home, env, base):
                     peak = max(peak, int(line.split()[1]))
             time.sleep(0.002)
     size = (home / "run/run.log").stat().st_size
-    if tool.returncode != 0 or size != rounds * SIZE * MIB:
+    if tool.returncode != 0 or size != LARGE * MIB:
         sys.exit(f"not everything was captured: {size}, status {tool.returncode}")
     print(f"memory while {size // MIB} MiB are captured: {peak / 1024:.1f} MiB at most (at most 32)")
 
