@@ -367,7 +367,8 @@ class Refusals(MuvmCase):
         self.refused("muvm was not found")
 
     def test_no_emulator(self):
-        (self.bin / "FEXInterpreter").unlink()
+        for name in ("FEXInterpreter", "FEX"):
+            (self.bin / name).unlink()
         if shutil.which("FEXInterpreter") or shutil.which("FEX"):
             self.skipTest("this machine has FEX")
         self.refused("neither 'FEXInterpreter' nor 'FEX' is on PATH")
@@ -375,14 +376,16 @@ class Refusals(MuvmCase):
     def test_an_emulator_that_goes_by_another_name(self):
         if shutil.which("FEXInterpreter") or shutil.which("FEX"):
             self.skipTest("this machine has FEX")
-        for wanted, there in (("FEX", "FEXInterpreter"), ("FEXInterpreter", "FEX")):
+        for release, wanted, there in (("HEAD", "FEX", "FEXInterpreter"), ("0.6.0", "FEXInterpreter", "FEX")):
             (self.bin / "muvm-guest").write_bytes(b"\x7fELF and then some " + wanted.encode() + b"\0")
             for name in ("FEX", "FEXInterpreter"):
                 (self.bin / name).unlink(missing_ok=True)
             (self.bin / there).write_text("#!/bin/sh\n")
             (self.bin / there).chmod(0o755)
-            ran = self.muvm(self.app("exit 0"))
+            ran = self.muvm(self.app("exit 0"), env={"MUVM_DOUBLE_RELEASE": release}, status=125)
             self.assertIn(f"muvm-guest seems to start '{wanted}', and this FEX has only '{there}'", ran.stderr)
+            self.assertIn(f"muvm failed: Failed to find `{wanted}` in PATH", ran.stderr)
+            self.assertNotIn("processes that still ran", ran.stderr)
 
     def test_a_muvm_that_shuffles_images(self):
         self.refused("older than 0.4.0", env={"MUVM_DOUBLE_RELEASE": "0.3.0"})
