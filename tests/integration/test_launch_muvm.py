@@ -304,12 +304,27 @@ class CommandLine(MuvmCase):
 
     def test_a_guest_check_looks_from_inside(self):
         profile = self.app("echo hello", profile="[preflight]\nguest_check = true\n")
-        self.muvm(profile, env={"DISPLAY": ":7"})
+        self.muvm(profile)
         checks = {c["id"]: (c["status"], c["detail"]) for c in self.report(self.home)["checks"] if c["id"].startswith("guest-")}
         self.assertEqual({name: status for name, (status, _) in checks.items()},
-                         {"guest-start": "ok", "guest-stack": "ok", "guest-interpreter": "ok", "guest-program": "ok", "guest-display": "ok"})
+                         {"guest-start": "ok", "guest-stack": "ok", "guest-interpreter": "ok", "guest-program": "ok"})
         self.assertEqual(checks["guest-stack"][1], "2 images, and their overlay at /run/fex-emu/rootfs")
         self.assertEqual([r["reused"] for r in self.records()], [False, False])  # a VM of its own
+
+    def test_a_guest_check_looks_for_the_socket_of_the_display(self):
+        profile = self.app("exit 0", profile="[preflight]\nguest_check = true\n")
+        if os.path.isdir("/tmp/.X11-unix"):
+            cases = {"": ("ok", ":1, at /tmp/.X11-unix/X1"),
+                     "no-x11bridge": ("warning", "x11bridge has not made its socket /tmp/.X11-unix/X1")}
+        else:
+            cases = {"": ("warning", "/tmp/.X11-unix does not exist, so x11bridge has no place for its socket")}
+        for trick, wanted in cases.items():
+            ran = self.muvm(profile, env={"DISPLAY": ":7", "MUVM_DOUBLE_TRICK": trick})
+            check = next(c for c in self.report(self.home)["checks"] if c["id"] == "guest-display")
+            self.assertEqual((check["status"], check["detail"]), wanted)
+            self.assertEqual("see that /tmp/.X11-unix exists on the host" in ran.stderr, wanted[0] == "warning")
+        self.muvm(profile)  # no display, nothing to look for
+        self.assertNotIn("guest-display", [c["id"] for c in self.report(self.home)["checks"]])
 
     def configurations(self):
         inputs = json.loads((self.evidence(self.home) / "inputs.json").read_text())
