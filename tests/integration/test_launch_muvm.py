@@ -151,10 +151,12 @@ class CommandLine(MuvmCase):
         self.assertEqual(first.wait(), 0)
 
     def test_versions_of_the_host_s_packages_are_recorded(self):
-        lines = {"dpkg-query": "muvm\\t0.6.0-1\\tinstalled\\nfex-emu\\t2510-2\\tinstalled\\nlibkrun1\\t1.9\\tconfig-files\\n",
-                 "rpm": "muvm\\t0.6.0-1\\nfex-emu\\t2510-2\\n"}
-        for name, text in lines.items():
-            (self.bin / name).write_text(f"#!/bin/sh\nprintf '{text}'\nexit 1\n")
+        """Of those that the tool asks the package manager for."""
+        dpkg = {"muvm*": "muvm\\t0.6.0-1\\tinstalled", "fex-emu*": "fex-emu\\t2510-2\\tinstalled", "libkrun*": "libkrun1\\t1.9\\tconfig-files"}
+        rpm = {"muvm*": "muvm\\t0.6.0-1", "fex-emu*": "fex-emu\\t2510-2"}
+        for name, answers in (("dpkg-query", dpkg), ("rpm", rpm)):
+            cases = "".join(f"'{pattern}') printf '{line}\\n' ;;\n" for pattern, line in answers.items())
+            (self.bin / name).write_text(f'#!/bin/sh\nfor word; do case $word in\n{cases}esac; done\nexit 1\n')
             (self.bin / name).chmod(0o755)
         self.muvm(self.app("exit 0"))
         inputs = json.loads((self.evidence(self.home) / "inputs.json").read_text())

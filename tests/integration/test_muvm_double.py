@@ -446,11 +446,12 @@ class Joining(DoubleCase):
 
     def test_the_vm_waits_for_commands_that_others_brought(self):
         first = self.running()
-        self.muvm("sleep", "1")
+        self.muvm("--", "sh", "-c", "sleep 1; echo over >over")
         first.type(b"\4")
         first.read_until(b"Waiting for 1 other commands launched through this muvm server to exit...\r\nPress Ctrl+C to force quit")
         self.assertEqual(first.wait(), 0)
         first.pid = 0
+        self.assertTrue((self.home / "over").exists())
 
     def test_a_vm_that_does_not_answer_yet(self):
         first = self.running()
