@@ -78,11 +78,11 @@ class DoubleCase(lib.TestCase):
         last = self.last()
         return last["command"], last["options"]
 
-    def running(self):
+    def running(self, *options):
         """A VM that runs until its input ends."""
         for left in (self.runtime / "krun/server", self.record):  # by an earlier one
             left.unlink(missing_ok=True)
-        terminal = self.terminal("cat")
+        terminal = self.terminal(*options, "cat")
         wait_for(lambda: (self.runtime / "krun/server").exists() and self.record.exists(), "the VM")
         self.addCleanup(lambda: terminal.pid and os.kill(terminal.pid, signal.SIGKILL))
         return terminal
@@ -151,9 +151,7 @@ class CommandLine(DoubleCase):
         for words in ((), ("--",)):
             status, out, _ = self.muvm(*words)
             self.assertEqual((status, out[:11]), (0, "Usage: muvm"))
-        status, _, err = self.muvm("-i")
-        self.assertEqual(status, 1)
-        self.assertIn("Error: expected `COMMAND`", err)
+        self.assertRegex(self.muvm("-i")[2], "^Error: expected `COMMAND`")
 
     def test_there_is_no_version_and_help_tells_the_release(self):
         self.assertEqual(self.command("--version")[0], ["--version"])
@@ -186,21 +184,35 @@ class FirstLaunch(DoubleCase):
                   HOME="/tmp", LANG="C.UTF-8", USER="u", TERM="xterm", LD_LIBRARY_PATH="/l", DISPLAY=":7", WAYLAND_DISPLAY="w", RUST_LOG="x")
         env = self.last()["environment"]
         for name, value in {"OWN": "1", "TERM": "xterm", "EMPTY": "", "LANG": "C.UTF-8", "LD_LIBRARY_PATH": "/l", "GTK_IM_MODULE": "xim",
-                            "MESA_LOADER_DRIVER_OVERRIDE": "zink", "DISPLAY": ":1", "HOME": str(self.home), "RUST_LOG": "x",
+                            "MESA_LOADER_DRIVER_OVERRIDE": "zink", "DISPLAY": ":1", "XSHMFENCE_NO_MEMFD": "1", "HOME": str(self.home), "RUST_LOG": "x",
                             "XDG_RUNTIME_DIR": f"/run/user/{self.user}"}.items():
             self.assertEqual(env.get(name), value, name)
         self.assertGreater(int(env["HK_SYSMEM"]), 1)
         for name in ("USER", "WAYLAND_DISPLAY"):
             self.assertNotIn(name, env)
-        status, _, err = self.muvm("-e", "ABSENT", "true")
-        self.assertEqual(status, 1)
-        self.assertIn("Error: Failed to get `ABSENT` env var", err)
+        self.assertRegex(self.muvm("-e", "ABSENT", "true")[2], "^Error: Failed to get `ABSENT` env var\n")
         authority = str(self.write("authority", ""))
         self.muvm("true", DISPLAY=":7", XAUTHORITY=authority)
         env = self.last()["environment"]
         self.assertEqual(env["XAUTHORITY"], env["XDG_RUNTIME_DIR"] + "/xauth")
         self.muvm("true", XAUTHORITY="/a")
         self.assertEqual(self.last()["environment"]["XAUTHORITY"], "/a")
+
+    def test_more_of_the_environment(self):
+        self.muvm("true")
+        self.assertEqual(self.last()["environment"]["LANG"], "C.UTF-8")
+        self.muvm("true", LC_CTYPE="C")
+        self.assertNotIn("LANG", self.last()["environment"])
+        self.muvm("true", MUVM_DOUBLE_RELEASE="0.4.0")
+        self.assertRegex(self.last()["environment"]["XDG_RUNTIME_DIR"], f"^/tmp/muvm-run-{self.user}-")
+        self.assertEqual(self.muvm("true", XMODIFIERS="\udcff"), (1, "", "Error: Failed to get `XMODIFIERS` env var\n\nCaused by:\n    environment variable was not valid unicode\n"))
+        self.assertRegex(self.muvm("true", XDG_RUNTIME_DIR=None)[2], "^Error: Failed to read XDG_RUNTIME_DIR environment variable\n")
+        if lib.is_root():  # whose tests have a home of their own
+            self.assertNotIn("XRE_PROFILE_PATH", self.last()["environment"])
+            (self.home / ".mozilla/firefox").mkdir(parents=True)
+            os.chown(self.home / ".mozilla/firefox", self.user, self.user)
+            self.muvm("true")
+            self.assertEqual(self.last()["environment"]["XRE_PROFILE_PATH"], f"{self.home}/.mozilla/firefox/muvm-profile")
 
     def test_images(self):
         good = lib.make_erofs(self.tmp / "good.erofs", lib.make_tree(self.tmp / "t", {"x": "x"}))
@@ -235,6 +247,9 @@ class FirstLaunch(DoubleCase):
     def test_the_guest_has_a_run_of_its_own_and_the_host_s_beside_it(self):
         script = f"ls -1 /run; stat -c %a /run/user/{self.user}; [ -e /run/muvm-host/run/{min(os.listdir('/run'))} ] && echo host; mktemp -p /run/muvm-host{self.tmp}/user/runtime"
         self.assertRegex(self.shown(script), f"^fex-emu\\|muvm-host\\|user\\|700\\|host\\|/run/muvm-host{self.tmp}/user/runtime/tmp[^|]*\\|$")
+
+        program = f"/run/user/{self.user}/program"
+        self.assertEqual(self.shown(f"cp /bin/true {program}; {program} 2>/dev/null || echo no"), "no|")
 
     def test_all_commands_of_a_vm_see_the_same(self):
         first = self.running()
@@ -343,9 +358,12 @@ class FirstLaunch(DoubleCase):
             self.assertFalse(self.record.exists() and self.last()["argv"] == ["true"])  # before the lock
         self.assertEqual(self.muvm("--help", XDG_CONFIG_DIR=str(self.tmp / "own"))[0], 0)
         if lib.is_root():
-            etc = lib.make_tree(self.tmp / "etc", {"muvm/config.json": '{"execute_pre": "/bin/false"}'})
-            self.prefix = [shutil.which("unshare"), "-m", "sh", "-c", 'mount -t overlay -o "lowerdir=$0:/etc" overlay /etc && exec "$@"', etc, *self.prefix]
-            self.assertEqual(shown(HOME="/no/where"), stop)
+            outer = self.prefix
+            for folder, config, wanted in (("/usr/lib", '{"execute_pre": "/bin/false"}', stop), ("/etc", "{}", (0, "on\r\n"))):
+                tree = lib.make_tree(self.tmp / "over" / folder[1:], {"muvm/config.json": config})
+                outer = [shutil.which("unshare"), "-m", "sh", "-c", f'mount -t overlay -o "lowerdir=$0:{folder}" overlay {folder} && exec "$@"', tree, *outer]
+                self.prefix = outer
+                self.assertEqual(shown(HOME="/no/where"), wanted)
             self.assertEqual(shown(XDG_CONFIG_DIR=str(self.tmp / "own"), HOME="/no/where")[0], 1)
 
     def test_displays_and_their_errors(self):
@@ -425,6 +443,17 @@ class Joining(DoubleCase):
         self.assertTrue(self.last()["reused"])
         self.assertEqual(self.end(first), 0)
         self.assertIn(b'"sh" process exited with status code: 3\r\n', first.output)  # on the first one's console
+
+    def test_a_terminal_needs_one_and_is_for_interactive_commands(self):
+        first = self.running()
+        self.assertRegex(self.muvm("-it", "true", stdin=b"")[2], "Asked to allocate a tty for the command, but stdin is not a tty\n$")
+        self.assertEqual(self.muvm("-t", "true", stdin=b""), (0, "", ""))
+        self.end(first)
+
+    def test_the_environment_is_the_vms_and_over_it_the_commands(self):
+        first = self.running("-e", "A=1", "-e", "B=1")
+        self.assertEqual(self.muvm("-i", "-e", "B=2", "-e", "DISPLAY=:9", "--", "sh", "-c", "echo $A $B $DISPLAY", stdin=b"")[1], "1 2 :9\n")
+        self.end(first)
 
     def test_without_interactive_it_is_accepted_and_no_more_is_known(self):
         first = self.running()
