@@ -268,7 +268,7 @@ class FirstLaunch(DoubleCase):
         self.assertEqual(self.shown(*words, f"cat {root}/usr/share/orch-a /usr/share/orch-a; ls {root}/usr/bin/env; cmp {root}/etc/passwd /etc/passwd && echo same"),
                          f"lowlow{root}/usr/bin/env|same|")
         self.assertIn("Read-only", self.shown(*words, f"touch {root}/usr/share/x 2>&1"))
-        self.assertEqual(self.shown(*words, f"echo shared >{root}{self.home}/shared; cat {self.home}/shared"), "shared|")
+        self.assertEqual(self.shown(*words, f"echo shared >{root}{self.runtime}/shared; cat {self.runtime}/shared"), "shared|")
         self.assertEqual(self.shown("-f", low, f"ls {root}/usr/bin/env 2>/dev/null || echo no"), "no|")
         self.assertEqual(self.muvm("-m", "true"), (1, "", "Error: Merged RootFS mode requires one or more RootFS images\n"))
 
