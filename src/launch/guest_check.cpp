@@ -18,7 +18,8 @@ using Status = Check::Status;
 namespace {
 
 // $1: the number of images for muvm, empty for native; $2: where the merged view is. POSIX sh and nothing but what any
-// host has: in muvm's guest it is the host's shell.
+// host has: in muvm's guest it is the host's shell. /tmp/.X11-unix is the guest's own there; x11bridge begins at the same time as
+// the command, so its socket may come a moment later.
 constexpr const char* k_script = R"sh(
 say() { echo "orch-check $*"; }
 say guest-start ok "the guest runs commands"
@@ -46,8 +47,16 @@ if [ -z "$program" ]; then say guest-program skipped "the stack has no program t
 elif "$@" </dev/null >/dev/null 2>&1; then say guest-program ok "$program runs"
 else say guest-program failed "$program ended with status $?"; fi
 if [ -n "$ORCH_HOST_DISPLAY" ]; then
-  if [ "$DISPLAY" = :1 ]; then say guest-display ok "$DISPLAY"
-  else say guest-display warning "DISPLAY is '$DISPLAY', not the ':1' of x11bridge"; fi
+  folder=/tmp/.X11-unix
+  tries=0
+  while [ "$DISPLAY" = :1 ] && [ -d "$folder" ] && [ ! -S "$folder/X1" ] && [ "$tries" -lt 20 ]; do
+    sleep 0.1 2>/dev/null || sleep 1
+    tries=$((tries + 1))
+  done
+  if [ "$DISPLAY" != :1 ]; then say guest-display warning "DISPLAY is '$DISPLAY', not the ':1' of x11bridge"
+  elif [ -S "$folder/X1" ]; then say guest-display ok "$DISPLAY, at $folder/X1"
+  elif [ -d "$folder" ]; then say guest-display warning "x11bridge has not made its socket $folder/X1"
+  else say guest-display warning "$folder does not exist, so x11bridge has no place for its socket"; fi
 fi
 )sh";
 
@@ -64,7 +73,9 @@ std::string remedy_of(std::string_view id, Status status) {
   if (id == "guest-interpreter") return "set [stack] compat = \"auto\", and see what 'verify' says";
   if (id == "guest-program")
     return "see what 'verify' says of the stack; on aarch64 check that FEX is installed as a whole";
-  if (id == "guest-display") return "check that muvm has x11bridge, and XAUTHORITY";
+  if (id == "guest-display")
+    return "see that /tmp/.X11-unix exists on the host before the VM starts, and that XAUTHORITY is this "
+           "session's";
   return "see the messages above";
 }
 

@@ -96,6 +96,13 @@ bool says(const MuvmEnd& end, std::string_view text) {
   return end.output.find(text) != std::string::npos;
 }
 
+// What muvm and the parts around it print of themselves, at any time and so also behind the command's last line; harmless.
+bool is_noise(std::string_view line) {
+  return begins_with(line, "Failed to set the new pressure in the guest: ") ||
+         begins_with(line, "ptrace::attach(") ||
+         line.find("rutabaga_gfx::cross_domain] ") != std::string_view::npos;
+}
+
 // What the command printed last; muvm's own lines about its end stand behind it.
 std::string_view last_line(const MuvmEnd& end) {
   std::string_view out;
@@ -103,7 +110,7 @@ std::string_view last_line(const MuvmEnd& end) {
     line = base::trim(line);
     const bool of_muvm = message_in(line, end.command) || line == "Press Ctrl+C to force quit" ||
                          (begins_with(line, "Waiting for ") && line.find(k_other_commands) != line.npos);
-    if (!line.empty() && !of_muvm) out = line;
+    if (!line.empty() && !of_muvm && !is_noise(line)) out = line;
   }
   return out;
 }

@@ -32,10 +32,16 @@ def passwd_entry(home, uid):
     return [shutil.which("unshare"), "-m", "sh", "-c", AS_USER, folder, str(uid)]
 
 
-def install_muvm(folder):
-    """What the launcher looks for on PATH, in a folder that is there."""
+def install_double(folder):
+    """The double as muvm, in a folder that is there and that an ordinary user can read."""
     shutil.copy(DOUBLE, folder / "muvm")
-    for name in ("FEXInterpreter", "FEXServer", "passt", "muvm-guest"):
+    shutil.copytree(DOUBLE.parent / "muvm_parts", folder / "muvm_parts", ignore=shutil.ignore_patterns("__pycache__"))
+
+
+def install_muvm(folder):
+    """What the launcher looks for on PATH, in a folder that is there. FEX as of 2510 to 2607, with both its names."""
+    install_double(folder)
+    for name in ("FEXInterpreter", "FEX", "FEXServer", "passt", "muvm-guest"):
         (folder / name).write_text("#!/bin/sh\n")
         (folder / name).chmod(0o755)
     (folder / "FEXBash").write_text('#!/bin/sh\necho "emulated shell" >&2\nexec /bin/sh "$@"\n')

@@ -151,10 +151,12 @@ class CommandLine(MuvmCase):
         self.assertEqual(first.wait(), 0)
 
     def test_versions_of_the_host_s_packages_are_recorded(self):
-        lines = {"dpkg-query": "muvm\\t0.6.0-1\\tinstalled\\nfex-emu\\t2510-2\\tinstalled\\nlibkrun1\\t1.9\\tconfig-files\\n",
-                 "rpm": "muvm\\t0.6.0-1\\nfex-emu\\t2510-2\\n"}
-        for name, text in lines.items():
-            (self.bin / name).write_text(f"#!/bin/sh\nprintf '{text}'\nexit 1\n")
+        """Of those that the tool asks the package manager for."""
+        dpkg = {"muvm*": "muvm\\t0.6.0-1\\tinstalled", "fex-emu*": "fex-emu\\t2510-2\\tinstalled", "libkrun*": "libkrun1\\t1.9\\tconfig-files"}
+        rpm = {"muvm*": "muvm\\t0.6.0-1", "fex-emu*": "fex-emu\\t2510-2"}
+        for name, answers in (("dpkg-query", dpkg), ("rpm", rpm)):
+            cases = "".join(f"'{pattern}') printf '{line}\\n' ;;\n" for pattern, line in answers.items())
+            (self.bin / name).write_text(f'#!/bin/sh\nfor word; do case $word in\n{cases}esac; done\nexit 1\n')
             (self.bin / name).chmod(0o755)
         self.muvm(self.app("exit 0"))
         inputs = json.loads((self.evidence(self.home) / "inputs.json").read_text())
@@ -308,12 +310,27 @@ class CommandLine(MuvmCase):
 
     def test_a_guest_check_looks_from_inside(self):
         profile = self.app("echo hello", profile="[preflight]\nguest_check = true\n")
-        self.muvm(profile, env={"DISPLAY": ":7"})
+        self.muvm(profile)
         checks = {c["id"]: (c["status"], c["detail"]) for c in self.report(self.home)["checks"] if c["id"].startswith("guest-")}
         self.assertEqual({name: status for name, (status, _) in checks.items()},
-                         {"guest-start": "ok", "guest-stack": "ok", "guest-interpreter": "ok", "guest-program": "ok", "guest-display": "ok"})
+                         {"guest-start": "ok", "guest-stack": "ok", "guest-interpreter": "ok", "guest-program": "ok"})
         self.assertEqual(checks["guest-stack"][1], "2 images, and their overlay at /run/fex-emu/rootfs")
         self.assertEqual([r["reused"] for r in self.records()], [False, False])  # a VM of its own
+
+    def test_a_guest_check_looks_for_the_socket_of_the_display(self):
+        profile = self.app("exit 0", profile="[preflight]\nguest_check = true\n")
+        if os.path.isdir("/tmp/.X11-unix"):
+            cases = {"": ("ok", ":1, at /tmp/.X11-unix/X1"),
+                     "no-x11bridge": ("warning", "x11bridge has not made its socket /tmp/.X11-unix/X1")}
+        else:
+            cases = {"": ("warning", "/tmp/.X11-unix does not exist, so x11bridge has no place for its socket")}
+        for trick, wanted in cases.items():
+            ran = self.muvm(profile, env={"DISPLAY": ":7", "MUVM_DOUBLE_TRICK": trick})
+            check = next(c for c in self.report(self.home)["checks"] if c["id"] == "guest-display")
+            self.assertEqual((check["status"], check["detail"]), wanted)
+            self.assertEqual("see that /tmp/.X11-unix exists on the host" in ran.stderr, wanted[0] == "warning")
+        self.muvm(profile)  # no display, nothing to look for
+        self.assertNotIn("guest-display", [c["id"] for c in self.report(self.home)["checks"]])
 
     def configurations(self):
         inputs = json.loads((self.evidence(self.home) / "inputs.json").read_text())
@@ -374,7 +391,8 @@ class Refusals(MuvmCase):
         self.refused("muvm was not found")
 
     def test_no_emulator(self):
-        (self.bin / "FEXInterpreter").unlink()
+        for name in ("FEXInterpreter", "FEX"):
+            (self.bin / name).unlink()
         if shutil.which("FEXInterpreter") or shutil.which("FEX"):
             self.skipTest("this machine has FEX")
         self.refused("neither 'FEXInterpreter' nor 'FEX' is on PATH")
@@ -382,14 +400,16 @@ class Refusals(MuvmCase):
     def test_an_emulator_that_goes_by_another_name(self):
         if shutil.which("FEXInterpreter") or shutil.which("FEX"):
             self.skipTest("this machine has FEX")
-        for wanted, there in (("FEX", "FEXInterpreter"), ("FEXInterpreter", "FEX")):
+        for release, wanted, there in (("HEAD", "FEX", "FEXInterpreter"), ("0.6.0", "FEXInterpreter", "FEX")):
             (self.bin / "muvm-guest").write_bytes(b"\x7fELF and then some " + wanted.encode() + b"\0")
             for name in ("FEX", "FEXInterpreter"):
                 (self.bin / name).unlink(missing_ok=True)
             (self.bin / there).write_text("#!/bin/sh\n")
             (self.bin / there).chmod(0o755)
-            ran = self.muvm(self.app("exit 0"))
+            ran = self.muvm(self.app("exit 0"), env={"MUVM_DOUBLE_RELEASE": release}, status=125)
             self.assertIn(f"muvm-guest seems to start '{wanted}', and this FEX has only '{there}'", ran.stderr)
+            self.assertIn(f"muvm failed: Failed to find `{wanted}` in PATH", ran.stderr)
+            self.assertNotIn("processes that still ran", ran.stderr)
 
     def test_a_muvm_that_shuffles_images(self):
         self.refused("older than 0.4.0", env={"MUVM_DOUBLE_RELEASE": "0.3.0"})

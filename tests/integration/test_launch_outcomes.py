@@ -12,6 +12,7 @@ APP = """
 case "$1" in
   exit) exit "$2" ;;
   signal) kill -s "$2" $$ ;;
+  lost) echo "$2: command not found"; exit 248 ;;
   fex) printf 'Invalid or Unsupported elf file.\\n'; exit 248 ;;
   wait) echo ready; sleep "$2" ;;
 esac
@@ -27,7 +28,12 @@ ENDS = {
     "interrupted": (("wait", "100"), "", (), ("interrupted", 2, 130)),
     "hang at exit": (("exit", "3"), "hang", (), ("exited", 3, 3)),
     "output after the end": (("exit", "0"), "late|after the end", (), ("exited", 0, 0)),
+    "noise, exit 0": (("exit", "0"), "noise", (), ("exited", 0, 0)),
+    "noise, exit 3": (("exit", "3"), "noise", (), ("exited", 3, 3)),
+    "noise, FEX found nothing": (("lost", "program"), "noise", (), ("launch_failed", None, 127)),
 }
+NOISE = (b"No IPv6 nameserver available for NDP/DHCPv6", b"Using default interface naming scheme 'v257'.",
+         b"ptrace::attach(1234, ...) failed (continuing)", b"rutabaga_gfx::cross_domain] Futex dropped without shutdown")
 # Nobody but the first muvm sees the signal that ended its VM.
 IN_A_JOINED_VM = {"VM killed": ("launch_failed", None, 125)}
 
@@ -60,6 +66,9 @@ class Table(MuvmCase):
             self.assertIn("muvm did not end", " ".join(report["warnings"]))
         if name == "output after the end":
             self.assertIn(b"after the end", (folder / "run.log").read_bytes())
+        if trick == "noise" and not report["vm_reused"]:
+            log = (folder / "run.log").read_bytes()
+            self.assertEqual([line for line in NOISE if line not in log], [])
         if name == "FEX 248":
             self.assertEqual(report["raw"]["guest"]["ended"], 248)
         return report

@@ -288,6 +288,15 @@ const Row k_rows[] = {
      Kind::launch_failed,
      127,
      "guest record"},
+    {"FEX: not found, and noise behind it",
+     {"/x: command not found\nptrace::attach(12, ...) failed (continuing)\n"
+      "Failed to set the new pressure in the guest: could not connect to muvm server: Connection reset by "
+      "peer (os error 104)\n"
+      "[2026-05-14T10:00:00Z INFO  rutabaga_gfx::cross_domain] Futex dropped without shutdown\n",
+      k_sh, 248, 0, true, false, record("started 5 5\nended 248\n")},
+     Kind::launch_failed,
+     127,
+     "guest record"},
     {"248 after a program's words about another one",
      {"optional tool: foo: command not found\n", k_sh, 248, 0, true, false,
       record("started 5 5\nended 248\n")},
