@@ -18,8 +18,8 @@ struct LaunchInput {
   std::string name;  // "tree", "images[0]", …
   std::string path;
   std::string sha256;
-  // The JSON document that the step which made an image left with it: its manifest, conversion, …; of other
-  // inputs no path.
+  // The JSON document that the step which made an image left with it (the first, if it left several): its
+  // manifest, conversion, …; of other inputs no path.
   model::ImageManifest manifest{};
 };
 

@@ -1,6 +1,7 @@
 #include "cli/stack_report.hpp"
 
 #include "base/text.hpp"
+#include "elf/linkage_report.hpp"
 #include "format/json.hpp"
 #include "image/layer_rules.hpp"
 #include "sys/file.hpp"
@@ -276,10 +277,10 @@ std::string program_hint(const Value& profile, const Value& report) {
 
 // "/usr/lib/libfoo.so.1 (is for aarch64)": what the stack has of the library, and the loader cannot use; mostly empty.
 std::string passed_over(const Value& item) {
-  constexpr std::string_view k_mark = "passed over: ";  // elf/linkage_report
   const std::string detail = item.string_or("detail", "");
-  const std::size_t at = detail.find(k_mark);
-  return at == std::string::npos ? "" : printable(std::string_view(detail).substr(at + k_mark.size()));
+  const std::size_t at = detail.find(elf::k_passed_over);
+  return at == std::string::npos ? ""
+                                 : printable(std::string_view(detail).substr(at + elf::k_passed_over.size()));
 }
 
 bool is_lacking(const Value& item) {
@@ -289,9 +290,11 @@ bool is_lacking(const Value& item) {
 // Whether an automatic overlay could bring a package that has it: not one that the profile takes already.
 bool can_be_added(const Value& profile, const Value& item) {
   const std::vector<std::string> packages = texts(item, "packages");
-  return !packages.empty() && !has_layer(profile, [&](const Value& layer) {
-    const std::vector<std::string> taken = texts(layer, "packages");
-    return std::find(taken.begin(), taken.end(), packages.front()) != taken.end();
+  return std::any_of(packages.begin(), packages.end(), [&](const std::string& package) {
+    return !has_layer(profile, [&](const Value& layer) {
+      const std::vector<std::string> taken = texts(layer, "packages");
+      return std::find(taken.begin(), taken.end(), package) != taken.end();
+    });
   });
 }
 

@@ -239,8 +239,8 @@ class Reporter {
     for (const LinkedObject& object : linkage.objects) {
       if (!object.missing() || object.name != name) continue;
       for (std::size_t i = 0; i < std::min(object.skipped.size(), k_named); ++i)
-        out += fmt::format("{}{} ({})", i == 0 ? "; passed over: " : ", ", object.skipped[i].path,
-                           object.skipped[i].why);
+        out += fmt::format("{}{} ({})", i == 0 ? fmt::format("; {}", k_passed_over) : ", ",
+                           object.skipped[i].path, object.skipped[i].why);
     }
     return out;
   }

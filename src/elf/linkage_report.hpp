@@ -20,6 +20,9 @@ namespace orch::elf {
 enum class Severity { required, optional, hint };
 std::string_view to_string(Severity severity);
 
+// In a detail: behind it stand the files of the name that the loader found and could not use, and why.
+inline constexpr std::string_view k_passed_over = "passed over: ";
+
 struct ReportOptions {
   unsigned isa_level = 3;  // what the processor offers; FEX: 3
   std::vector<std::string>

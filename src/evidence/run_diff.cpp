@@ -39,12 +39,13 @@ constexpr std::array k_ignored = {
     IgnoreRule{"inputs.environment.SYSTEMD_EXEC_PID", "another one for each start of a service"},
 };
 
-// A difference in or below `field` is no news where `of` differs, too. any: in or below it. same_rest: the same name
-// below it. same_values: with the same two values. whole: not below it, where it is gone or new altogether. "[]" is any item of a list.
+// A difference in or below `field` is no news where `of` differs, too ("[]": any item of a list):
+//  any: in or below it; same_rest: the same name below it; same_values: with the same two values;
+//  whole: `field` itself is gone or new altogether; same_item: the member `of` of the same object.
 struct RepeatRule {
   std::string_view field;
   std::string_view of;
-  enum class Where { any, same_rest, same_values, whole } where = Where::any;
+  enum class Where { any, same_rest, same_values, whole, same_item } where = Where::any;
 };
 constexpr std::array k_repeats = {
     RepeatRule{"inputs.command.env", "report.environment", RepeatRule::Where::same_rest},
@@ -69,10 +70,12 @@ constexpr std::array k_repeats = {
     RepeatRule{"inputs.manifests[].content.entries", "report.images"},
     RepeatRule{"inputs.manifests[].content.from", "report.images"},
     RepeatRule{"inputs.manifests[].content.to", "report.images"},
-    RepeatRule{"inputs.manifests[].content.packages[].sha256", "report.images"},
-    RepeatRule{"inputs.manifests[].content.packages[].size", "report.images"},
-    RepeatRule{"inputs.manifests[].content.packages[].files", "report.images"},
-    RepeatRule{"inputs.manifests[].content.packages[].bytes", "report.images"},
+    RepeatRule{"inputs.manifests[].content.packages[].sha256", "version", RepeatRule::Where::same_item},
+    RepeatRule{"inputs.manifests[].content.packages[].size", "sha256", RepeatRule::Where::same_item},
+    RepeatRule{"inputs.manifests[].content.packages[].files", "sha256", RepeatRule::Where::same_item},
+    RepeatRule{"inputs.manifests[].content.packages[].bytes", "sha256", RepeatRule::Where::same_item},
+    RepeatRule{"inputs.manifests[].content.provided", "inputs.manifests[].content.packages"},
+    RepeatRule{"inputs.manifests[].content.parts", "report.images"},
     RepeatRule{"report.checks[images].detail", "report.images"},
     RepeatRule{"report.checks[gpu-mode].detail", "inputs.launch.gpu_mode"},
     RepeatRule{"inputs.profile.expanded.layers", "inputs.profile.expanded.stack"},
@@ -293,10 +296,18 @@ void erase_words(Value& run) {
   if (command != nullptr && command->is_object()) command->erase("argv");
 }
 
+// "list[x].name" of "list[x].other".
+std::string beside(const std::string& field, std::string_view name) {
+  return field.substr(0, field.rfind('.') + 1) + std::string(name);
+}
+
 bool says_again(const Difference& difference, const RepeatRule& rule, const Difference& other) {
-  if (!is_within(difference.field, rule.field) || !is_within(other.field, rule.of)) return false;
+  if (!is_within(difference.field, rule.field)) return false;
+  if (rule.where == RepeatRule::Where::same_item) return other.field == beside(difference.field, rule.of);
+  if (!is_within(other.field, rule.of)) return false;
   switch (rule.where) {
     case RepeatRule::Where::any:
+    case RepeatRule::Where::same_item:
       return true;
     case RepeatRule::Where::same_rest:
       return behind(difference.field, rule.field) == behind(other.field, rule.of);

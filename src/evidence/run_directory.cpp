@@ -173,12 +173,15 @@ void RunDirectory::write_plain() {
   const auto put = [&](const std::string& text) {
     const Result<> written = sys::write_all(to.get(), text, "run.txt");
     if (!written)
-      problems_.push_back(fmt::format("run.txt could not be written to its end ({})", written.error().what));
+      problems_.push_back(fmt::format("run.txt could not be written to its end ({}); run.log has it all",
+                                      written.error().what));
     return written.has_value();
   };
   PlainText plain;
   for (std::uint64_t at = 0;;) {
     const sys::Result<std::string> piece = sys::read_at(log_.fd(), at, k_piece, "run.log");
+    if (!piece)
+      problems_.push_back(fmt::format("run.txt ends early ({}); run.log has it all", piece.error().what));
     if (!piece || piece->empty()) break;
     at += piece->size();
     if (!put(plain.add(*piece))) return;

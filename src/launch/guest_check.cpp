@@ -1,6 +1,7 @@
 #include "launch/guest_check.hpp"
 
 #include "base/text.hpp"
+#include "launch/muvm_host_check.hpp"
 #include "sys/fd.hpp"
 
 #include <fmt/format.h>
@@ -50,13 +51,13 @@ if [ -n "$ORCH_HOST_DISPLAY" ]; then
   folder=/tmp/.X11-unix
   tries=0
   while [ "$DISPLAY" = :1 ] && [ -d "$folder" ] && [ ! -S "$folder/X1" ] && [ "$tries" -lt 20 ]; do
-    sleep 0.1 2>/dev/null || sleep 1
+    sleep 0.1 2>/dev/null || { sleep 1 && tries=$((tries + 9)); } || break
     tries=$((tries + 1))
   done
   if [ "$DISPLAY" != :1 ]; then say guest-display warning "DISPLAY is '$DISPLAY', not the ':1' of x11bridge"
   elif [ -S "$folder/X1" ]; then say guest-display ok "$DISPLAY, at $folder/X1"
-  elif [ -d "$folder" ]; then say guest-display warning "x11bridge has not made its socket $folder/X1"
-  else say guest-display warning "$folder does not exist, so x11bridge has no place for its socket"; fi
+  elif [ -d "$folder" ]; then say guest-x11bridge warning "x11bridge has not made its socket $folder/X1"
+  else say guest-x11-folder warning "$folder does not exist, so x11bridge has no place for its socket"; fi
 fi
 )sh";
 
@@ -74,8 +75,11 @@ std::string remedy_of(std::string_view id, Status status) {
   if (id == "guest-program")
     return "see what 'verify' says of the stack; on aarch64 check that FEX is installed as a whole";
   if (id == "guest-display")
-    return "see that /tmp/.X11-unix exists on the host before the VM starts, and that XAUTHORITY is this "
+    return "take DISPLAY out of app.env and --env, and check that muvm was built with x11bridge";
+  if (id == "guest-x11bridge")
+    return "look for 'x11bridge thread crashed' in what muvm prints, and check that XAUTHORITY is this "
            "session's";
+  if (id == "guest-x11-folder") return k_x11_folder_remedy;
   return "see the messages above";
 }
 

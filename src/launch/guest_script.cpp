@@ -67,6 +67,7 @@ constexpr const char* k_start =
     "  { set +e +u +x; } 2>/dev/null\n"
     "  trap - EXIT\n"
     "  eval \"\\set -- $orch_words\"\n"
+    "  unset orch_pid orch_x orch_result\n"
     "  true 5>&2 || command exec 2>&3 || command exec 2>/dev/tty || command exec 2>/dev/null\n";
 
 // A trap on EXIT that a command sets would take the place of the one that starts the program, so the latter is set again; in a
@@ -83,7 +84,12 @@ constexpr const char* k_keep_trap =
     "  orch_result=0\n"
     "  \\trap \"$@\" || orch_result=$?\n"
     "  orch_self\n"
-    "  [ -z \"$orch_pid\" ] || [ \"$orch_pid\" != \"$orch_shell\" ] || \\trap 'orch_exit $?' EXIT\n"
+    "  [ -n \"$orch_pid\" ] && [ \"$orch_pid\" = \"$orch_shell\" ] || return \"$orch_result\"\n"
+    "  \\trap 'orch_exit $?' EXIT\n"
+    "  [ \"${1--}\" != - ] || return \"$orch_result\"\n"
+    "  for orch_x do\n"
+    "    case $orch_x in EXIT|0) echo 'appimage-orch: guest-pre: a trap on EXIT is not kept' >&2;; esac\n"
+    "  done\n"
     "  return \"$orch_result\"\n"
     "}\n";
 

@@ -97,6 +97,11 @@ Check check_display(const Host& host) {
         "display", Status::failed,
         fmt::format("XAUTHORITY '{}' cannot be read, and muvm ends without it", base::printable(authority)),
         "point it to the file of this session, or unset it"};
+  if (!sys::exists(k_x11_folder))
+    return {
+        "display", Status::warning,
+        fmt::format("{} does not exist: x11bridge has no place for its socket in the guest", k_x11_folder),
+        k_x11_folder_remedy};
   return {"display", Status::ok, display, ""};
 }
 

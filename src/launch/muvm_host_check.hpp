@@ -8,6 +8,11 @@
 
 namespace orch::launch {
 
+// The guest has an empty one of its own in its place, where the host has it.
+inline constexpr const char* k_x11_folder = "/tmp/.X11-unix";
+inline constexpr const char* k_x11_folder_remedy =
+    "make the directory /tmp/.X11-unix on the host before the VM starts (mode 1777; an X server makes it)";
+
 // Failed only where muvm is sure to end; where an unusual installation may well work it is a warning, for a wrong guess
 // must not keep muvm from trying.
 std::vector<Check> check_muvm_host(const model::LaunchSpec& spec, const Host& host, const MuvmState& state);

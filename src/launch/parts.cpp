@@ -114,8 +114,8 @@ Outcome prelude_replaced(int status, std::string determined_by) {
           fmt::format("a guest_pre command replaced the shell or ended it (with status {}), so the "
                       "application was not started",
                       status),
-          "take `exec PROGRAM`, `kill $$` and `command trap` out of it (bash ends where PROGRAM cannot be "
-          "started); `exec` with redirections alone may stay"});
+          "take `exec PROGRAM`, `kill $$`, `command trap` and `\\trap` out of it (bash ends even where "
+          "PROGRAM cannot be started); `exec` with redirections alone may stay"});
   out.determined_by = std::move(determined_by);
   return out;
 }

@@ -12,7 +12,7 @@ namespace orch::model {
 
 // The JSON document that says how an image was made.
 struct ImageManifest {
-  std::string path;    // absolute; empty: no step of this tool made the image
+  std::string path;    // absolute; empty: no step left one with the image
   std::string sha256;  // hex
 };
 

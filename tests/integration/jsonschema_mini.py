@@ -159,11 +159,12 @@ def schema_of(name):
 
 
 def embedded(value, place):
-    """(place, document) of the documents that are parts of this one, not of those in them."""
+    """(place, document) of the documents that are parts of this one, not of those in them. Manifests leave out their files there."""
     items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
     for key, inner in items:
         if isinstance(inner, dict) and isinstance(inner.get("schema"), str):
-            yield f"{place}.{key}", inner
+            left_out = {"files": []} if inner["schema"] == "appimage-orch/image-manifest/1" else {}
+            yield f"{place}.{key}", {**left_out, **inner}
         else:
             yield from embedded(inner, f"{place}.{key}")
 

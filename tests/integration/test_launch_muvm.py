@@ -320,17 +320,19 @@ class CommandLine(MuvmCase):
     def test_a_guest_check_looks_for_the_socket_of_the_display(self):
         profile = self.app("exit 0", profile="[preflight]\nguest_check = true\n")
         if os.path.isdir("/tmp/.X11-unix"):
-            cases = {"": ("ok", ":1, at /tmp/.X11-unix/X1"),
-                     "no-x11bridge": ("warning", "x11bridge has not made its socket /tmp/.X11-unix/X1")}
+            cases = {"": ("guest-display", "ok", ":1, at /tmp/.X11-unix/X1", ""),
+                     "no-x11bridge": ("guest-x11bridge", "warning", "x11bridge has not made its socket /tmp/.X11-unix/X1", "x11bridge thread crashed")}
         else:
-            cases = {"": ("warning", "/tmp/.X11-unix does not exist, so x11bridge has no place for its socket")}
-        for trick, wanted in cases.items():
+            cases = {"": ("guest-x11-folder", "warning", "/tmp/.X11-unix does not exist, so x11bridge has no place for its socket",
+                          "make the directory /tmp/.X11-unix")}
+        for trick, (name, status, detail, remedy) in cases.items():
             ran = self.muvm(profile, env={"DISPLAY": ":7", "MUVM_DOUBLE_TRICK": trick})
-            check = next(c for c in self.report(self.home)["checks"] if c["id"] == "guest-display")
-            self.assertEqual((check["status"], check["detail"]), wanted)
-            self.assertEqual("see that /tmp/.X11-unix exists on the host" in ran.stderr, wanted[0] == "warning")
+            checks = {c["id"]: c for c in self.report(self.home)["checks"] if c["id"].startswith(("guest-display", "guest-x11"))}
+            self.assertEqual({n: (c["status"], c["detail"]) for n, c in checks.items()}, {name: (status, detail)})
+            self.assertIn(remedy, checks[name]["remedy"])
+            self.assertEqual(detail in ran.stderr, status == "warning")
         self.muvm(profile)  # no display, nothing to look for
-        self.assertNotIn("guest-display", [c["id"] for c in self.report(self.home)["checks"]])
+        self.assertFalse([c["id"] for c in self.report(self.home)["checks"] if c["id"].startswith(("guest-display", "guest-x11"))])
 
     def configurations(self):
         inputs = json.loads((self.evidence(self.home) / "inputs.json").read_text())

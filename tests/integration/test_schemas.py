@@ -27,7 +27,7 @@ ANY = re.compile(r"^diff\.differences\[\d+\]\.[ab]$")
 OPTIONAL = {
     "artifact": {"files.size", "files.xxh3", "files.target", "files.hard_link"},
     "conversion": {"from.size", "from.sha256", "to.size"},
-    "image-manifest": {"files", "files.xxh3", "files.target", "files.hard_link", "provided.version", "provided.why"},
+    "image-manifest": {"files.xxh3", "files.target", "files.hard_link", "provided.version", "provided.why"},
     "inputs": {"paths.profile", "paths.chain", "paths.build_folder"},
     "inspect": {"erofs", "files", "directories", "skipped", "special_bits"},
     "lock": {"profiles.layers.packages.origin", "profiles.layers.packages.allow_unsigned"},

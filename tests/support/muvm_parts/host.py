@@ -74,7 +74,7 @@ def images_of(line):
 
 
 def say_of_sound(runtime):
-    """Since 0.6.0 muvm looks for PulseAudio by PULSE_SERVER first, and says what it does not find."""
+    """After 0.6.0 muvm looks for PulseAudio by PULSE_SERVER first, and says what it does not find."""
     if not since("HEAD"):
         return
     server = os.environ.get("PULSE_SERVER")

@@ -227,6 +227,7 @@ TEST_CASE("every ASCII character is read back, wherever it stands among plain on
       const auto value = orch::format::parse_json(text, "text");
       REQUIRE(value);
       REQUIRE(value->as_string() == bytes);
+      CHECK(text.find('\x7F') == std::string::npos);  // a parser would take it, a terminal would not show it
     }
 }
 

@@ -27,6 +27,7 @@ struct Fact {
   std::string stamp = "1";
   std::string image_digest = "d";  // of the last one
   std::vector<std::pair<std::string, std::string>> packages = {{"liba", "1"}, {"libb", "1"}};  // of deps
+  std::string rebuilt;  // a package of them whose archive is another one of the same version
 };
 
 // Of the image that was made of these packages; all that their content changes is changed.
@@ -34,8 +35,10 @@ Value manifest_of(const Fact& fact) {
   Value packages = Value::array();
   std::string mark;
   for (const auto& [name, version] : fact.packages) {
-    packages.push(Value::object({{"name", name}, {"version", version}, {"sha256", name + version}}));
-    mark += name + version;
+    const std::string archive = name + version + (name == fact.rebuilt ? "+" : "");
+    packages.push(
+        Value::object({{"name", name}, {"version", version}, {"sha256", archive}, {"size", archive}}));
+    mark += archive;
   }
   return Value::object(
       {{"role", "deps"},
@@ -155,6 +158,14 @@ TEST_CASE("an image of other packages: the image, and the packages by name") {
   CHECK(fields({}, b) == Names{"report.images[deps].digest",
                                "inputs.manifests[deps].content.packages[libb].version",
                                "inputs.manifests[deps].content.packages[libc]"});
+}
+
+TEST_CASE("another archive of the same version is named") {
+  Fact b;
+  b.image_digest = "e";
+  b.rebuilt = "libb";
+  CHECK(fields({}, b) ==
+        Names{"report.images[deps].digest", "inputs.manifests[deps].content.packages[libb].sha256"});
 }
 
 TEST_CASE("an image is named once, and the others stay what they are") {

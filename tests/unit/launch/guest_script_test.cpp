@@ -79,6 +79,7 @@ TEST_CASE("a command of the prelude does not keep the application from starting,
                                   "IFS=1234567890; f() { trap 'echo mine' EXIT; exit 3; }; f",
                                   "(trap - TERM; exit 3)",
                                   "(trap 'exit 3' EXIT)",
+                                  "set -u; trap >/dev/null; trap 'echo mine' EXIT",
                                   "alias exec='echo hijacked' set='echo hijacked'",
                                   "exit 3",
                                   "exit 0",
@@ -130,6 +131,12 @@ TEST_CASE("a trap that a command sets is its own in a subshell, and for signals"
     CHECK(ran.output == "inner\nsignal\n" + std::string(k_arrived) + " /\n");
     CHECK(ran.record == "prelude\napplication\n");
     CHECK(ran.errors.find("guest-pre ended with status 1\n") != std::string::npos);
+    CHECK(ran.errors.find("guest-pre: a trap on EXIT is not kept\n") != std::string::npos);
+    const Ran quiet =
+        run(shell, {"set -u; trap >/dev/null; trap - EXIT; trap 'true' INT; (trap 'true' EXIT)"},
+            PreludeFailure::warn);
+    CHECK(quiet.output == std::string(k_arrived) + " /\n");
+    CHECK(quiet.errors.find("not kept") == std::string::npos);
   }
 }
 
