@@ -152,6 +152,7 @@ Result<> AppRun::write_inputs(const model::LaunchSpec* spec, launch::Launcher* l
                                                            {"expanded", start_.expanded},
                                                            {"verbatim", or_null(start_.verbatim)}})},
                                 {"paths", std::move(paths)},
+                                {"discovery", start_.discovery},
                                 {"launch", nullptr},
                                 {"command", nullptr},
                                 {"tools", Value::array()},

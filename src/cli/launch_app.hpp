@@ -21,14 +21,15 @@ namespace orch::cli {
 
 // What is known of a run before anything is built.
 struct RunStart {
-  std::string app;               // names the evidence folder
-  std::string profile;           // the profile's name; empty for none
-  base::Value expanded;          // the resolved profile
-  std::string verbatim;          // its text
-  base::Value paths;             // further paths worth recording, an object
-  std::string evidence_setting;  // [evidence] dir, or "auto"
-  std::string out_dir;           // --out-dir
-  bool force = false;            // --force
+  std::string app;                               // names the evidence folder
+  std::string profile;                           // the profile's name; empty for none
+  base::Value expanded;                          // the resolved profile
+  std::string verbatim;                          // its text
+  base::Value paths;                             // further paths worth recording, an object
+  base::Value discovery = base::Value::array();  // candidates that were looked at, see probe/discovery.hpp
+  std::string evidence_setting;                  // [evidence] dir, or "auto"
+  std::string out_dir;                           // --out-dir
+  bool force = false;                            // --force
 };
 
 // From begin() on, every way to the end leaves a report: call exactly one of build_failed(), interrupted()

@@ -149,6 +149,7 @@ Result<model::LaunchSpec> make_launch_spec(Project& project, const model::Profil
     if (input.path.empty()) input.path = absent_text(profile.value, input.name, images);
   ORCH_TRY(model::LaunchSpec spec, launch_spec_from(profile.value, inputs, overrides));
   if (spec.launcher == "muvm") spec.record = "(evidence)/guest.record";
+  if (const auto muvm = muvm_beside_path(project.candidates(profile.name))) spec.muvm = *muvm;
   if (!spec.appimage.empty()) {
     ORCH_TRY(const hash::Sha256 sha256, project.stat_cache().sha256(spec.appimage));
     spec.appimage_sha256 = sha256.hex();

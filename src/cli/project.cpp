@@ -105,7 +105,8 @@ Result<> Project::load_all(const ProjectOptions& options) {
     const std::string wanted = launch != nullptr ? launch->string_or("launcher", "auto") : "auto";
     ORCH_TRY(const std::string launcher, launch::choose_launcher(wanted, machine()));
     if (launch != nullptr) launch->set("launcher", launcher);
-    ORCH_CHECK(load::resolve_auto_layers(profile, load::Host{launcher}));
+    if (launcher == "muvm") candidates_[profile.name] = discover(profile, session_.environment);
+    ORCH_CHECK(load::resolve_auto_layers(profile, automatic_layers(candidates(profile.name), launcher)));
     for (const model::Profile& other : profiles_)
       if (other.name == profile.name && other.path != profile.path)
         return fail(
@@ -122,6 +123,12 @@ Result<> Project::load_all(const ProjectOptions& options) {
   tools_ = std::make_unique<plan::ToolFinder>(*stat_cache_, processes_, variable(session_, "PATH"),
                                               special_identities(processes_));
   return {};
+}
+
+const std::vector<probe::Candidate>& Project::candidates(const std::string& profile) const {
+  static const std::vector<probe::Candidate> k_none;
+  const auto found = candidates_.find(profile);
+  return found == candidates_.end() ? k_none : found->second;
 }
 
 Result<> Project::prepare(LockPolicy policy, BuildView& view) {

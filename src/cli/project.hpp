@@ -4,6 +4,7 @@
 #include "base/result.hpp"
 #include "cli/auto_packages.hpp"
 #include "cli/command.hpp"
+#include "cli/host_discovery.hpp"
 #include "cli/launch_input.hpp"
 #include "cli/locker.hpp"
 #include "graph/graph.hpp"
@@ -96,6 +97,8 @@ class Project {
   void take_packages(const std::vector<package::AutoPackage>& packages, const Project& before);
 
   const std::vector<model::Profile>& profiles() const { return profiles_; }
+  // What was looked at on this host for a profile that muvm launches: muvm, FEX, the images of "auto".
+  const std::vector<probe::Candidate>& candidates(const std::string& profile) const;
   const graph::Graph& graph() const { return graph_; }
   const store::Store& store() const { return store_; }
   const store::BuildFolder& folder() const { return *folder_; }
@@ -138,6 +141,7 @@ class Project {
   const Session& session_;
   bool rebuild_ = false;
   std::vector<model::Profile> profiles_;
+  std::map<std::string, std::vector<probe::Candidate>> candidates_;  // by profile
   std::vector<model::Rule> rules_;
   graph::Graph graph_;
   store::Store store_;

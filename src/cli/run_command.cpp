@@ -271,6 +271,7 @@ Result<int> run_profile(const Session& session, const RunArguments& arguments) {
   start.expanded = profile.value;
   start.verbatim = profile.verbatim;
   start.paths = Value::object({{"profile", profile.path}, {"chain", Value::strings(profile.chain)}});
+  start.discovery = probe::to_value(project->candidates(profile.name));
   if (const Value* setting = profile.value.find_path("evidence.dir");
       setting != nullptr && setting->is_string())
     start.evidence_setting = setting->as_string();

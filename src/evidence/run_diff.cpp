@@ -28,6 +28,7 @@ constexpr std::array k_ignored = {
     IgnoreRule{"report.pid", "another process each time"},
     IgnoreRule{"report.boot_id", "another one since each start of the machine"},
     IgnoreRule{"inputs.host.boot_id", "another one since each start of the machine"},
+    IgnoreRule{"inputs.discovery", "what was taken is among the tools and images"},
     IgnoreRule{"report.log.bytes", "what an application says varies; compare the logs themselves"},
     IgnoreRule{"inputs.paths.evidence", "each run has a directory of its own"},
     IgnoreRule{"inputs.profile.verbatim", "layout and comments; profile.expanded has the meaning"},

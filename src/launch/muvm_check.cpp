@@ -57,7 +57,12 @@ Check check_runtime_dir(const model::LaunchSpec& spec, const Host& host) {
   return {"runtime-dir", Status::ok, path, ""};
 }
 
-Check check_program(const MuvmState& state) {
+Check check_program(const model::LaunchSpec& spec, const MuvmState& state) {
+  if (!state.path && !spec.muvm.empty())
+    return {"muvm", Status::failed,
+            fmt::format("'{}', which is to be muvm, is not a program that can be run",
+                        base::printable(spec.muvm)),
+            "mend --muvm, launch.muvm or $APPIMAGE_ORCH_MUVM, or leave it out to use the one on PATH", true};
   if (!state.path)
     return {"muvm", Status::failed, "muvm was not found", "install muvm, or name it with --muvm", true};
   if (!state.features)
@@ -146,7 +151,7 @@ bool is_hidden_in_guest(const std::string& path) {
 std::vector<Check> check_muvm(const model::LaunchSpec& spec, const Host& host, const MuvmState& state) {
   std::vector<Check> out = {check_user(host),
                             check_runtime_dir(spec, host),
-                            check_program(state),
+                            check_program(spec, state),
                             check_stack(spec),
                             check_paths(spec),
                             check_vm(spec, state),

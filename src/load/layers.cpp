@@ -202,30 +202,20 @@ Error no_base(const model::Profile& profile, const Host& host, const Value& laye
         layer.span,
         "name one in [stack]: base = \"FILE.erofs\", or "
         "base = { packages = [\"coreutils\", \"dash\", \"libc6\"], source = \"auto\" }");
-  std::string looked;
-  for (const std::string& root : host.image_roots)
-    looked += fmt::format("{}'{}/RootFS/default.erofs'", looked.empty() ? "" : " or ", root);
   return profile_error(
-      fmt::format("no base image found for '{}': there is no {}", profile.name, looked), layer.span,
-      fmt::format(
-          "install the FEX RootFS image (Fedora: fex-emu-rootfs-fedora), or name one in '{}': [stack] base = "
-          "\"FILE.erofs\"",
-          printable(profile.path)));
+      fmt::format("no base image found for '{}': {}", profile.name, base::join(host.looked, "; ")),
+      layer.span,
+      fmt::format("install the FEX RootFS image (Fedora: fex-emu-rootfs-fedora; elsewhere FEXRootFSFetcher "
+                  "gets one), "
+                  "or name one in '{}': [stack] base = \"FILE.erofs\"",
+                  printable(profile.path)));
 }
 
-// The images that stand for an "auto" layer of that role; muvm takes GPU overlays beside its default base.
+// The images that stand for an "auto" layer of that role.
 std::vector<std::string> automatic_images(const Host& host, std::string_view role) {
-  std::vector<std::string> found;
-  if (host.launcher != "muvm") return found;
-  const std::vector<std::string> names =
-      role == "base" ? std::vector<std::string>{"RootFS/default.erofs"}
-                     : std::vector<std::string>{"overlays/mesa-i386.erofs", "overlays/mesa-x86_64.erofs"};
-  for (const std::string& root : host.image_roots) {
-    for (const std::string& name : names)
-      if (sys::exists(root + "/" + name)) found.push_back(root + "/" + name);
-    if (!found.empty()) break;
-  }
-  return found;
+  if (host.launcher != "muvm") return {};
+  if (role != "base") return host.gpu;
+  return host.base.empty() ? std::vector<std::string>() : std::vector<std::string>{host.base};
 }
 
 bool is_content(const Value& layer) {

@@ -162,7 +162,7 @@ def embedded(value, place):
     """(place, document) of the documents that are parts of this one, not of those in them. Manifests leave out their files there."""
     items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
     for key, inner in items:
-        if isinstance(inner, dict) and isinstance(inner.get("schema"), str):
+        if isinstance(inner, dict) and str(inner.get("schema")).startswith("appimage-orch/"):
             left_out = {"files": []} if inner["schema"] == "appimage-orch/image-manifest/1" else {}
             yield f"{place}.{key}", {**left_out, **inner}
         else:

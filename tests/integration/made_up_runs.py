@@ -22,7 +22,7 @@ INPUTS = {
     "schema": "appimage-orch/inputs/1", "tool_version": "0.1.0", "started": "2026-01-02T03:04:05.000Z",
     "profile": {"name": "hello", "expanded": {"name": "hello", "app": {"env": {"A": "1"}}}, "verbatim": "name = \"hello\"\n"},
     "paths": {"profile": "/p/hello.toml", "chain": ["/p/hello.toml", "/d/asahi.toml"], "evidence": "/e", "cache": "/c", "directory": "/w"},
-    "launch": None, "command": None, "tools": [{"name": "muvm", "path": "/usr/bin/muvm", "version": "0.4.0 or later"}, {"name": "FEX", "path": None, "version": None}],
+    "discovery": [], "launch": None, "command": None, "tools": [{"name": "muvm", "path": "/usr/bin/muvm", "version": "0.4.0 or later"}, {"name": "FEX", "path": None, "version": None}],
     "packages": [], "manifests": [], "host": {"kernel": "6.1.0", "machine": "aarch64", "os": "An OS", "page_size": 16384, "cpus": 8, "memory_bytes": 17179869184, "boot_id": "b", "soc": None, "gpu_drivers": {}},
     "environment": {"HOME": "/home/u"}, "guest": None, "configuration": [], "redacted": "secrets"}
 

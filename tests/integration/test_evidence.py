@@ -1,5 +1,6 @@
 """What a run leaves: the directory, documents against their schemas, secrets, failures before the launch, full disks."""
 
+import hashlib
 import json
 import os
 import subprocess
@@ -161,6 +162,20 @@ class Evidence(LaunchCase):
         self.assertIn("warning: run.txt could not be opened (cannot write '", ran.stderr)
         (warning,) = self.report(folder=self.tmp / "out")["warnings"]
         self.assertRegex(warning, r"^run\.txt could not be opened \(.*/run\.txt': Is a directory\)$")
+
+    def test_documents_of_steps_of_ones_own(self):
+        """They need not name a schema, nor be JSON; of those that do, all is there."""
+        image = lib.make_erofs(self.tmp / "own.erofs", lib.make_tree(self.tmp / "own", {"usr/share/own": "x"}))
+        for text, content in (('{"files": [1], "x": 2}', None), ("no JSON", None), ('{"schema": "own/1", "files": [1], "x": 2}', {"schema": "own/1", "files": [1], "x": 2})):
+            self.write("note", text)
+            profile = self.app("exit 0", profile=(
+                '[[step]]\nname = "own"\ncommand = ["sh", "-c", "cp $0 $1; cp $2 $3", "{in.image}", "{out.image}", "{in.note}", "{out.note}"]\n'
+                f'[step.inputs]\nimage = {{ file = "{image}" }}\nnote = {{ file = "{self.tmp}/note" }}\n'
+                '[step.outputs]\nimage = { kind = "image", provides = "layers+" }\nnote = { kind = "document" }\n'))
+            self.orch("run", profile, "--out-dir", self.tmp / "out", "--force")
+            inputs = json.loads((self.tmp / "out/inputs.json").read_text())
+            (own,) = [m for m in inputs["manifests"] if m["role"] == "step"]
+            self.assertEqual((own["content"], own["sha256"]), (content, hashlib.sha256(text.encode()).hexdigest()))
 
     def test_portable_folders(self):
         profile = self.app('echo "$HOME|$XDG_CONFIG_HOME"')

@@ -227,14 +227,14 @@ TEST_SUITE("load/layers") {
     Place place;
     place.dir.write("work/x.AppImage", "");
     Profile profile = place.load("[app]\nappimage = 'x.AppImage'\n");
-    const orch::load::Host host{"muvm", {place.dir / "none", place.dir / "fex"}};
+    orch::load::Host host{"muvm", "", {}, {"'/a': it is not there", "'/b': it is neither"}};
     const auto missing = orch::load::resolve_auto_layers(profile, host);
     REQUIRE_FALSE(missing.has_value());
-    CHECK(missing.error().what.find("no base image found for 'p': there is no") == 0);
+    CHECK(missing.error().what == "no base image found for 'p': '/a': it is not there; '/b': it is neither");
     CHECK(missing.error().hint.find("fex-emu-rootfs-fedora") != std::string::npos);
 
-    place.dir.write("fex/RootFS/default.erofs", "");
-    place.dir.write("fex/overlays/mesa-x86_64.erofs", "");
+    host.base = place.dir.write("fex/RootFS/default.erofs", "");
+    host.gpu = {place.dir.write("fex/overlays/mesa-x86_64.erofs", "")};
     REQUIRE(orch::load::resolve_auto_layers(profile, host).has_value());
     CHECK(layer_names(profile) == "base:file gpu-mesa-x86_64:file compat:compat finish:finish ");
   }
@@ -243,7 +243,7 @@ TEST_SUITE("load/layers") {
     Place place;
     place.dir.write("work/x.AppImage", "");
     Profile profile = place.load("[app]\nappimage = 'x.AppImage'\n");
-    const auto missing = orch::load::resolve_auto_layers(profile, {"native", {place.dir / "fex"}});
+    const auto missing = orch::load::resolve_auto_layers(profile, {"native", "", {}, {}});
     REQUIRE_FALSE(missing.has_value());
     CHECK(missing.error().what == "profile 'p' has no base image: \"auto\" finds images for muvm only");
   }
@@ -251,7 +251,7 @@ TEST_SUITE("load/layers") {
   TEST_CASE("a profile without an application launches nothing, and needs no base") {
     Place place;
     Profile profile = place.load("");
-    REQUIRE(orch::load::resolve_auto_layers(profile, {"native", {}}).has_value());
+    REQUIRE(orch::load::resolve_auto_layers(profile, {"native", "", {}, {}}).has_value());
     CHECK(layer_names(profile).empty());
   }
 
@@ -261,8 +261,8 @@ TEST_SUITE("load/layers") {
     const std::string text =
         "[stack]\nbase = 'b.erofs'\n[[stack.deps]]\nname = 'd'\npackages = ['p']\ncompressor = 'zstd,3'\n";
     Profile profile = place.load(text);
-    CHECK(orch::load::resolve_auto_layers(profile, {"native", {}}).has_value());
-    const auto refused = orch::load::resolve_auto_layers(profile, {"muvm", {}});
+    CHECK(orch::load::resolve_auto_layers(profile, {"native", "", {}, {}}).has_value());
+    const auto refused = orch::load::resolve_auto_layers(profile, {"muvm", "", {}, {}});
     REQUIRE_FALSE(refused.has_value());
     CHECK(refused.error().where->line == 6);
   }

@@ -43,11 +43,11 @@ TEST_SUITE("load/shipped") {
     auto profile = orch::load::load_profile(std::string(ORCH_SOURCE_DIR) + "/profiles/bambu-studio.toml",
                                             surroundings, {});
     REQUIRE(profile.has_value());
-    dir.write("fex/RootFS/default.erofs", "");
-    REQUIRE(orch::load::resolve_auto_layers(*profile, {"muvm", {dir / "fex"}}).has_value());
+    const std::string base = dir.write("fex/RootFS/default.erofs", "");
+    REQUIRE(orch::load::resolve_auto_layers(*profile, {"muvm", base, {}, {}}).has_value());
     const auto& layers = profile->value.find("layers")->as_array();
     REQUIRE(layers.size() == 4);
-    CHECK(layers[0].string_or("image", "") == (dir / "fex/RootFS/default.erofs"));
+    CHECK(layers[0].string_or("image", "") == base);
     CHECK(layers[2].find("source")->string_or("release", "") == "42");
     CHECK(*layers[2].find("packages") == orch::base::Value::strings({"webkit2gtk4.0", "libsoup"}));
   }

@@ -1,0 +1,50 @@
+// What a host has that may stand for "auto" in a profile: muvm, FEX, a base image, GPU overlays. Each candidate that was looked
+// at is told, and why it was taken or was not. Order of places: docs/design/discovery.md. Nothing is started, and nothing
+// but the given tree is read.
+#pragma once
+
+#include "base/value.hpp"
+#include "sys/host_tree.hpp"
+#include "sys/process.hpp"
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace orch::probe {
+
+using base::Value;
+
+struct Candidate {
+  enum class Verdict { taken, passed_over, absent };
+  std::string what;  // "muvm" | "FEX" | "FEXServer" | "FEXBash" | "base" | "gpu"
+  std::string path;  // as the host names it
+  std::string
+      found_by;  // "profile" | "$APPIMAGE_ORCH_MUVM" | "PATH" | "usual place" | "muvm's images" | "FEX's configuration" | "FEX's images"
+  Verdict verdict = Verdict::absent;
+  std::string reason;
+};
+std::string_view to_string(Candidate::Verdict verdict);
+// A list of {"what","path","found_by","verdict","reason"}.
+Value to_value(const std::vector<Candidate>& candidates);
+
+struct Places {
+  sys::HostTree tree;
+  sys::Environment environment;  // HOME, PATH, XDG_*, FEX_*, APPIMAGE_ORCH_MUVM
+};
+
+// `wanted`: a path, or a name on PATH; empty or "auto": found. What was asked for by name and is not there is not replaced by
+// anything else.
+std::vector<Candidate> discover_muvm(const std::string& wanted, const Places& places);
+// FEX (or FEXInterpreter, as it was called up to FEX-2607), FEXServer, FEXBash; one of each.
+std::vector<Candidate> discover_fex(const Places& places);
+// The base image that muvm would use by itself, or else one of FEX's own images: by what the file is, not by its name. What
+// muvm cannot mount (SquashFS, a directory) counts, because it can be converted.
+std::vector<Candidate> discover_base(const Places& places);
+// muvm's Mesa overlays in its order, from the folder of the base image; bottom first.
+std::vector<Candidate> discover_gpu(const std::optional<std::string>& base, const Places& places);
+
+std::vector<std::string> taken(const std::vector<Candidate>& candidates);
+
+}  // namespace orch::probe
