@@ -9,17 +9,9 @@ namespace orch::cli {
 using probe::Candidate;
 
 std::vector<Candidate> discover(const model::Profile& profile, const sys::Environment& environment) {
-  const probe::Places places{sys::HostTree(), environment};
   const base::Value* muvm = profile.value.find_path("launch.muvm");
-  std::vector<Candidate> out =
-      probe::discover_muvm(muvm != nullptr && muvm->is_string() ? muvm->as_string() : "", places);
-  const std::vector<Candidate> base = probe::discover_base(places);
-  const std::vector<std::string> taken = probe::taken(base);
-  const std::optional<std::string> first = taken.empty() ? std::nullopt : std::optional(taken.front());
-  for (const std::vector<Candidate>& more :
-       {probe::discover_fex(places), base, probe::discover_gpu(first, places)})
-    out.insert(out.end(), more.begin(), more.end());
-  return out;
+  return probe::discover_all(muvm != nullptr && muvm->is_string() ? muvm->as_string() : "",
+                             {sys::HostTree(), environment});
 }
 
 load::Host automatic_layers(const std::vector<Candidate>& candidates, const std::string& launcher) {

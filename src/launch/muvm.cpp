@@ -1,6 +1,7 @@
 #include "launch/muvm.hpp"
 
 #include "base/text.hpp"
+#include "launch/harmful_variables.hpp"
 #include "launch/muvm_command.hpp"
 #include "launch/muvm_outcome.hpp"
 #include "launch/muvm_watch.hpp"
@@ -69,7 +70,9 @@ Value MuvmLauncher::describe(const model::LaunchSpec& spec) {
 }
 
 std::vector<Check> MuvmLauncher::check(const model::LaunchSpec& spec) {
-  return check_muvm(spec, host_, state(spec));
+  std::vector<Check> out = check_muvm(spec, host_, state(spec));
+  for (Check& check : check_variables(spec, guest_environment(spec), host_)) out.push_back(std::move(check));
+  return out;
 }
 
 namespace {

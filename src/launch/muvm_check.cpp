@@ -44,6 +44,13 @@ Check check_runtime_dir(const model::LaunchSpec& spec, const Host& host) {
             fmt::format("XDG_RUNTIME_DIR '{}' is too long: muvm's sockets in it could not have a name",
                         base::printable(path)),
             "point it to a shorter path, as /run/user/UID"};
+  struct stat entry {};
+  if (::stat(path.c_str(), &entry) == 0 && (entry.st_uid != host.uid || (entry.st_mode & 0077) != 0))
+    return {
+        "runtime-dir", Status::warning,
+        fmt::format("XDG_RUNTIME_DIR '{}' is of uid {} with mode {:04o}: it is to be yours alone (mode 0700)",
+                    base::printable(path), entry.st_uid, entry.st_mode & 07777),
+        "chmod 0700 it, or point XDG_RUNTIME_DIR to a directory of yours"};
   struct statfs info {};
   const bool known = ::statfs(path.c_str(), &info) == 0;
   constexpr auto k_btrfs = 0x9123683E;

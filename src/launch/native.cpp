@@ -7,6 +7,7 @@
 #include "launch/extracted_image.hpp"
 #include "launch/guest_record.hpp"
 #include "launch/guest_script.hpp"
+#include "launch/harmful_variables.hpp"
 #include "launch/image_check.hpp"
 #include "launch/parts.hpp"
 #include "sys/file.hpp"
@@ -205,6 +206,7 @@ std::vector<Check> NativeLauncher::check(const model::LaunchSpec& spec) {
                    "fsck.erofs was not found: it extracts the images where the caller may not mount",
                    "install erofs-utils"});
   out.push_back(check_entry(spec));
+  for (Check& check : check_variables(spec, guest_environment(spec), host_)) out.push_back(std::move(check));
   return out;
 }
 

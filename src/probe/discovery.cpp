@@ -275,6 +275,17 @@ std::vector<Candidate> discover_gpu(const std::optional<std::string>& base, cons
   return out;
 }
 
+std::vector<Candidate> discover_all(const std::string& wanted_muvm, const Places& places) {
+  std::vector<Candidate> out = discover_muvm(wanted_muvm, places);
+  const std::vector<Candidate> base = discover_base(places);
+  const std::vector<std::string> first = taken(base);
+  const std::vector<Candidate> gpu =
+      discover_gpu(first.empty() ? std::nullopt : std::optional(first.front()), places);
+  for (const std::vector<Candidate>& more : {discover_fex(places), base, gpu})
+    out.insert(out.end(), more.begin(), more.end());
+  return out;
+}
+
 std::vector<std::string> taken(const std::vector<Candidate>& candidates) {
   std::vector<std::string> out;
   for (const Candidate& candidate : candidates)

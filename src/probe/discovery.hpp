@@ -45,6 +45,9 @@ std::vector<Candidate> discover_base(const Places& places);
 // muvm's Mesa overlays in its order, from the folder of the base image; bottom first.
 std::vector<Candidate> discover_gpu(const std::optional<std::string>& base, const Places& places);
 
+// All of these, in this order.
+std::vector<Candidate> discover_all(const std::string& wanted_muvm, const Places& places);
+
 std::vector<std::string> taken(const std::vector<Candidate>& candidates);
 
 }  // namespace orch::probe

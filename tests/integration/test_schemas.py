@@ -190,6 +190,7 @@ class Documents(StackTestCase, MadeUp):
             self.take(json.loads(path.read_text()))
         self.take(self.orch("evidence", "diff", *runs, "--format", "json", status=1).json)
         self.some_runs()
+        self.take(self.orch("doctor", "--launcher", "muvm", "--format", "json", ok=None).json)
         self.take(self.orch_json("evidence", "list"))
         self.take(self.orch_json("evidence", "show", runs[0]))
         self.take(self.orch_json("evidence", "prune", "--keep", "0", "--dry-run"))

@@ -1,0 +1,162 @@
+"""`doctor`: what it says of a host, held against a host in which one thing after the other is broken for real."""
+
+import os
+import platform
+import shutil
+import tempfile
+import unittest
+from pathlib import Path
+
+from tests.integration import lib
+from tests.integration.muvm import MuvmCase
+
+
+class Native(lib.TestCase):
+    def setUp(self):
+        self.user, self.home = self.as_user()
+        self.bin = Path(tempfile.mkdtemp(prefix="t-"))  # a short name, for lines of a known width
+        self.bin.chmod(0o755)
+        self.addCleanup(shutil.rmtree, self.bin, True)
+        for name in ("ninja", "mkfs.erofs", "fsck.erofs", "unsquashfs", "apt-get"):
+            self.tool(name, f'echo "{name} 1.2"')
+
+    def tool(self, name, script):
+        path = self.bin / name
+        path.write_text(f"#!/bin/sh\n{script}\n")
+        path.chmod(0o755)
+
+    def doctor(self, *words, status=0, **env):
+        prefix = [shutil.which("env"), f"PATH={self.bin}"]
+        return self.orch("doctor", "--launcher", "native", *words, status=status, user=self.user, home=self.home, prefix=prefix, env=env)
+
+    def checks(self, *words, **more):
+        document = self.doctor("--format", "json", *words, **more).json
+        self.assertEqual(document["ok"], not [c for c in document["checks"] if c["status"] == "failed"])
+        ids = [c["id"] for c in document["checks"]]
+        self.assertEqual(len(ids), len(set(ids)))
+        for check in document["checks"]:
+            self.assertEqual(check["remedy"] != "", check["status"] in ("warning", "failed"), check)
+            self.assertTrue(check["status"] != "skipped" or check["detail"], check)
+        return {c["id"]: (c["status"], c["detail"], c["remedy"]) for c in document["checks"]}
+
+    @lib.needs_user_namespaces
+    def test_the_page(self):
+        words = {platform.release(): "RELEASE", platform.machine(): "MACHINE", str(self.bin): "BIN", str(self.home): "HOME", f"{os.sysconf('SC_PAGESIZE')} bytes": "PAGE bytes"}
+        text = self.doctor().stdout
+        self.assertLessEqual(max(map(len, text.replace(str(self.home), "HOME").splitlines())), 80)
+        self.golden("doctor/native.txt", text, words)
+        self.assertEqual(self.doctor(NO_COLOR="1", TERM="dumb").stdout, text)
+
+    def test_tools_that_are_absent_or_broken(self):
+        (self.bin / "mkfs.erofs").unlink()
+        self.tool("unsquashfs", "kill -9 $$")
+        checks = self.checks(status=1)
+        self.assertEqual(checks["mkfs.erofs"][0], "failed")
+        self.assertRegex(checks["mkfs.erofs"][1], "^it is not on PATH: ")
+        self.assertEqual(checks["unsquashfs"][:2], ("warning", f"{self.bin}/unsquashfs, which does not say its version"))
+        self.assertEqual(checks["ninja"], ("ok", f"{self.bin}/ninja: ninja 1.2", ""))
+        (self.bin / "apt-get").unlink()
+        self.assertEqual(self.checks(status=1)["packages"][0], "warning")
+
+    def test_a_cache_that_cannot_be_written(self):
+        place = self.home / "closed"
+        place.mkdir(mode=0o555)
+        checks = self.checks(status=1, XDG_CACHE_HOME=str(place))
+        self.assertEqual(checks["cache"][:2], ("failed", f"'{place}' cannot be written: Permission denied"))
+        self.assertEqual(self.checks()["cache"], ("ok", f"{self.home}/cache/appimage-orch", ""))
+
+    def test_an_x_server_that_is_not_there(self):
+        self.assertEqual(self.checks()["x-server"][0], "skipped")
+        self.assertEqual(self.checks(DISPLAY=":4711")["x-server"][:2], ("warning", "no X server takes connections at DISPLAY ':4711'"))
+        self.assertEqual(self.checks(DISPLAY="far:0")["x-server"][0], "skipped")
+
+    @unittest.skipUnless(shutil.which("Xvfb"), "needs Xvfb")
+    def test_an_x_server_that_is_there(self):
+        from tests.integration.display import Display
+        display = Display()
+        self.addCleanup(display.close)
+        self.assertEqual(self.checks(DISPLAY=display.name)["x-server"], ("ok", f"{display.name} takes connections", ""))
+
+    @lib.needs_root
+    def test_no_user_namespaces(self):
+        """In a chroot the kernel refuses them."""
+        root = self.tmp / "root"
+        root.mkdir()
+        command = (f"mount --rbind / {root} && exec chroot {root} setpriv --reuid={self.user} --regid={self.user} --clear-groups "
+                   f"{lib.shared_copy()[0]} doctor --launcher native")
+        ran = lib.run_command(["unshare", "-m", "--propagation", "private", "sh", "-c", command], env=self.environment(self.home), cwd="/")
+        if "mount:" in ran.stderr:
+            self.skipTest("may not bind the root directory")
+        self.assertEqual(ran.status, 1, ran)
+        self.assertRegex(ran.stdout, r"(?m)^failed  namespaces +cannot make a user and mount namespace")
+        self.assertNotIn("failed", self.doctor().stdout.replace("0 failed", ""))
+
+    @lib.needs_root
+    def test_root_may_mount(self):
+        document = self.orch_json("doctor", "--launcher", "native")
+        self.assertIn({"id": "namespaces", "status": "ok", "detail": "may mount", "remedy": ""}, document["checks"])
+
+    def test_settings_that_are_known_to_do_harm(self):
+        self.assertEqual(self.checks()["variables"][0], "ok")
+        checks = self.checks(LIBGL_ALWAYS_SOFTWARE="1", GDK_BACKEND="wayland", MESA_LOADER_DRIVER_OVERRIDE="zink")
+        self.assertEqual({name for name in checks if name.startswith("variable")}, {"variable-LIBGL_ALWAYS_SOFTWARE", "variable-MESA_LOADER_DRIVER_OVERRIDE"})
+        self.assertIn("is set in this environment: OpenGL is drawn by the processor", checks["variable-LIBGL_ALWAYS_SOFTWARE"][1])
+
+
+class Muvm(MuvmCase):
+    def checks(self, status=None, prefix=None, **env):
+        ran = self.orch("doctor", "--launcher", "muvm", "--format", "json", ok=None, status=status, home=self.home,
+                        prefix=self.prefix if prefix is None else prefix, env=self.muvm_env(**env))
+        self.assertIn(ran.status, (0, 1))
+        return {c["id"]: (c["status"], c["detail"]) for c in ran.json["checks"]}
+
+    def test_a_host_that_has_it_all_but_images(self):
+        checks = self.checks(status=1)
+        for name in ("user", "runtime-dir", "muvm", "vm", "account", "emulator", "passt", "muvm-guest", "fex-server", "display"):
+            self.assertEqual(checks[name][0], "ok", (name, checks[name]))
+        self.assertEqual(checks["base-image"][0], "failed")
+
+    def test_images(self):
+        images = self.home / ".fex-emu/RootFS"
+        images.mkdir(parents=True)
+        shutil.copy(self.base, images / "good.ero")
+        self.assertEqual(self.checks()["base-image"], ("ok", f"{images}/good.ero"))
+        data = (images / "good.ero").read_bytes()
+        (images / "good.ero").write_bytes(data[:1036] + b"\x0e" + data[1037:])
+        status, detail = self.checks()["base-image"]
+        self.assertEqual(status, "warning")
+        self.assertIn("EROFS with blocks larger than 4 KiB, to be converted", detail)
+
+    def test_the_runtime_directory(self):
+        self.runtime.chmod(0o755)
+        self.assertEqual(self.checks()["runtime-dir"][0], "warning")
+        self.assertIn("with mode 0755", self.checks()["runtime-dir"][1])
+        self.assertEqual(self.checks(XDG_RUNTIME_DIR="")["runtime-dir"], ("failed", "XDG_RUNTIME_DIR is not set"))
+
+    def test_root_is_told(self):
+        if lib.is_root():
+            self.assertEqual(self.checks(status=1, prefix=[])["user"][0], "failed")
+
+    @lib.needs_root
+    def test_kvm(self):
+        for make, mode, wanted in (("true", "000", "cannot be opened: Permission denied"), ("true", "666", ""), ("rm /dev/kvm", "", "does not exist")):
+            setup = f'mount -t tmpfs none /dev && touch /dev/kvm /dev/null && mknod -m 666 /dev/null2 c 1 3 && mount --bind /dev/null2 /dev/null; {make}; {"chmod " + mode + " /dev/kvm" if mode else ":"}; exec "$@"'
+            checks = self.checks(prefix=["unshare", "-m", "--propagation", "private", "sh", "-c", setup, "sh", *self.prefix])
+            self.assertEqual(checks["kvm"][0], "warning" if wanted else "ok", (mode, checks["kvm"]))
+            self.assertIn(wanted, checks["kvm"][1])
+
+    def test_settings_that_are_known_to_do_harm(self):
+        checks = self.checks(LD_PRELOAD="/no/such.so", LD_LIBRARY_PATH="/usr/lib", QT_QPA_PLATFORM="wayland", MESA_LOADER_DRIVER_OVERRIDE="zink")
+        self.assertEqual({name for name in checks if name.startswith("variable-")},
+                         {"variable-LD_PRELOAD", "variable-LD_LIBRARY_PATH", "variable-MESA_LOADER_DRIVER_OVERRIDE"})  # muvm hands on no QT_*
+
+    def test_what_a_profile_sets_is_looked_at_before_a_run(self):
+        profile = self.app("exit 0")
+        ran = self.muvm(profile, "--env", "GDK_BACKEND=wayland,x11", "--env", "LD_LIBRARY_PATH=${appdir}/usr/lib:/usr/lib64")
+        self.assertIn("GDK_BACKEND is set in the profile, or by --env: muvm's guest has X11 only", ran.stderr)
+        self.assertIn("LD_LIBRARY_PATH is set in the profile, or by --env: the host's libraries come before", ran.stderr)
+        self.assertNotIn("LD_LIBRARY_PATH", self.muvm(profile, "--env", "LD_LIBRARY_PATH=${appdir}/usr/lib").stderr)
+
+
+if __name__ == "__main__":
+    unittest.main()
