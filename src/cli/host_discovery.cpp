@@ -4,13 +4,20 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 namespace orch::cli {
 
 using probe::Candidate;
 
 std::vector<Candidate> discover(const model::Profile& profile, const sys::Environment& environment) {
   const base::Value* muvm = profile.value.find_path("launch.muvm");
+  const base::Value::Array& layers = profile.layers();
+  const bool automatic = std::any_of(layers.begin(), layers.end(), [](const base::Value& layer) {
+    return layer.string_or("role", "") == "base" && layer.string_or("kind", "") == "auto";
+  });
   return probe::discover_all(muvm != nullptr && muvm->is_string() ? muvm->as_string() : "",
+                             automatic ? probe::OwnBase::no : probe::OwnBase::yes,
                              {sys::HostTree(), environment});
 }
 
@@ -30,12 +37,15 @@ load::Host automatic_layers(const std::vector<Candidate>& candidates, const std:
 }
 
 std::optional<std::string> muvm_beside_path(const std::vector<Candidate>& candidates) {
+  std::optional<std::string> asked_for;
   for (const Candidate& candidate : candidates) {
-    if (candidate.what != "muvm" || candidate.found_by == "PATH") continue;
-    const bool asked_for = candidate.found_by != "usual place";
-    if (asked_for || candidate.verdict == Candidate::Verdict::taken) return candidate.path;
+    if (candidate.what != "muvm") continue;
+    const bool on_path = candidate.found_by == "PATH";
+    if (candidate.verdict == Candidate::Verdict::taken)
+      return on_path ? std::nullopt : std::optional(candidate.path);
+    if (!on_path && candidate.found_by != "usual place" && !asked_for) asked_for = candidate.path;
   }
-  return std::nullopt;
+  return asked_for;
 }
 
 }  // namespace orch::cli

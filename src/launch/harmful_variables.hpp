@@ -20,11 +20,11 @@ struct HarmfulVariable {
 
   std::string_view name;
   std::array<std::string_view, 3> patterns;  // fnmatch(3), any of them; the empty ones do not count
-  Where where = Where::application;
-  Launcher launcher = Launcher::any;
-  Parts parts = Parts::whole;
   std::string_view why;
   std::string_view remedy;
+  Launcher launcher = Launcher::any;
+  Where where = Where::application;
+  Parts parts = Parts::whole;
 };
 const std::vector<HarmfulVariable>& harmful_variables();
 

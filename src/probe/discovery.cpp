@@ -75,12 +75,13 @@ void look_at_program(Search& search, const std::string& path, const std::string&
     search.look(path, found_by, not_a_program(path, places), std::move(why));
 }
 
-void look_on_path(Search& search, const std::string& name, const Places& places) {
+void look_on_path(Search& search, const std::string& name, const Places& places,
+                  const std::string& found_by = "PATH") {
   const std::string folders = sys::variable(places.environment, "PATH");
   for (const std::string_view folder : base::split(folders, ':')) {
     const std::string path = sys::absolute_path(name, std::string(folder));
     if (folder.starts_with('/') && places.tree.exists(path))
-      look_at_program(search, path, "PATH", "the first on PATH", places);
+      look_at_program(search, path, found_by, "the first on PATH", places);
   }
 }
 
@@ -220,7 +221,7 @@ std::vector<Candidate> discover_muvm(const std::string& wanted, const Places& pl
       look_at_program(search, name, found_by, "it was asked for", places);
       return search.take();
     }
-    look_on_path(search, name, places);
+    look_on_path(search, name, places, found_by);
     std::vector<Candidate> out = search.take();
     if (out.empty()) out.push_back({"muvm", name, found_by, Verdict::absent, "it is not on PATH"});
     return out;
@@ -257,30 +258,40 @@ std::vector<Candidate> discover_base(const Places& places) {
   return search.take();
 }
 
-std::vector<Candidate> discover_gpu(const std::optional<std::string>& base, const Places& places) {
+std::vector<Candidate> discover_gpu(const std::optional<std::string>& base, OwnBase own_base,
+                                    const Places& places) {
   std::vector<Candidate> out;
+  std::string chosen;  // the folder whose overlays are taken
   for (const char* folder : k_image_folders) {
     const bool beside = base && *base == std::string(folder) + k_default_base;
     for (const char* name : k_default_overlays) {
       const std::string path = std::string(folder) + name;
+      const bool there = places.tree.exists(path);
+      if (there && chosen.empty() && (beside || own_base == OwnBase::yes)) chosen = folder;
       Search search("gpu");  // each of them is taken
-      if (places.tree.exists(path) && !beside)
-        search.look(path, "muvm's images", "it belongs to the base image of its folder, which is not used",
+      if (there && chosen != folder)
+        search.look(path, "muvm's images",
+                    chosen.empty() ? "it belongs to the base image of its folder, which is not used"
+                                   : fmt::format("those below '{}' come first", chosen),
                     "");
       else
-        look_at_image(search, path, "muvm's images", "muvm would stack it on this base", places);
+        look_at_image(
+            search, path, "muvm's images",
+            beside ? "muvm would stack it on this base" : "it has the drivers, and the profile has a base",
+            places);
       for (Candidate& candidate : search.take()) out.push_back(std::move(candidate));
     }
   }
   return out;
 }
 
-std::vector<Candidate> discover_all(const std::string& wanted_muvm, const Places& places) {
+std::vector<Candidate> discover_all(const std::string& wanted_muvm, OwnBase own_base, const Places& places) {
   std::vector<Candidate> out = discover_muvm(wanted_muvm, places);
   const std::vector<Candidate> base = discover_base(places);
   const std::vector<std::string> first = taken(base);
+  const bool found = own_base == OwnBase::no && !first.empty();
   const std::vector<Candidate> gpu =
-      discover_gpu(first.empty() ? std::nullopt : std::optional(first.front()), places);
+      discover_gpu(found ? std::optional(first.front()) : std::nullopt, own_base, places);
   for (const std::vector<Candidate>& more : {discover_fex(places), base, gpu})
     out.insert(out.end(), more.begin(), more.end());
   return out;

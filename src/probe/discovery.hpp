@@ -42,11 +42,14 @@ std::vector<Candidate> discover_fex(const Places& places);
 // The base image that muvm would use by itself, or else one of FEX's own images: by what the file is, not by its name. What
 // muvm cannot mount (SquashFS, a directory) counts, because it can be converted.
 std::vector<Candidate> discover_base(const Places& places);
-// muvm's Mesa overlays in its order, from the folder of the base image; bottom first.
-std::vector<Candidate> discover_gpu(const std::optional<std::string>& base, const Places& places);
+// muvm's Mesa overlays in its order, bottom first: from the folder of the base image that was found; with `own_base`, the
+// profile's, whatever it is, from the first folder that has some.
+enum class OwnBase { no, yes };
+std::vector<Candidate> discover_gpu(const std::optional<std::string>& base, OwnBase own_base,
+                                    const Places& places);
 
 // All of these, in this order.
-std::vector<Candidate> discover_all(const std::string& wanted_muvm, const Places& places);
+std::vector<Candidate> discover_all(const std::string& wanted_muvm, OwnBase own_base, const Places& places);
 
 std::vector<std::string> taken(const std::vector<Candidate>& candidates);
 

@@ -237,7 +237,7 @@ std::vector<Check> check_found_images(const std::vector<Candidate>& candidates) 
 }
 
 void add_muvm(const launch::Host& host, Diagnosis& out) {
-  out.candidates = discover_all("", {sys::HostTree(), host.environment});
+  out.candidates = discover_all("", OwnBase::no, {sys::HostTree(), host.environment});
   for (Check& check : check_found_images(out.candidates)) out.checks.push_back(std::move(check));
 }
 

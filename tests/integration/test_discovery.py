@@ -50,6 +50,9 @@ class Discovery(MuvmCase):
         self.muvm(profile, env={"APPIMAGE_ORCH_MUVM": str(other / "muvm")})
         self.assertEqual(self.report(self.home)["argv"][0], str(other / "muvm"))
         self.assertEqual([(c["verdict"], c["found_by"]) for c in self.candidates("muvm")], [("taken", "$APPIMAGE_ORCH_MUVM")])
+        (self.bin / "muvm2").symlink_to(other / "muvm")  # a name on PATH, where there is no other muvm
+        self.muvm(profile, env={"APPIMAGE_ORCH_MUVM": "muvm2"})
+        self.assertEqual(self.report(self.home)["argv"][0], str(self.bin / "muvm2"))
         ran = self.muvm(profile, env={"APPIMAGE_ORCH_MUVM": "/no/muvm"}, status=125)
         self.message_golden(ran.stderr, "no_such_muvm")
 

@@ -84,7 +84,7 @@ TEST_SUITE("hosts") {
           Lines{std::string("taken ") + k_base + " (muvm's images): muvm would use it by itself (EROFS)",
                 k_local,
                 "absent /home/u/.local/share/fex-emu/RootFS (FEX's images): there is no image in it"});
-    CHECK(taken(discover_gpu(k_base, host.places)) == Lines{k_i386, k_x64});
+    CHECK(taken(discover_gpu(k_base, OwnBase::no, host.places)) == Lines{k_i386, k_x64});
     CHECK(taken(discover_fex(host.places)) ==
           Lines{"/usr/bin/FEX", "/usr/bin/FEXServer", "/usr/bin/FEXBash"});
   }
@@ -109,7 +109,7 @@ TEST_SUITE("hosts") {
                 "SquashFS",
                 "passed over /home/u/.fex-emu/RootFS/Arch (FEX's images): "
                 "'/home/u/.fex-emu/RootFS/Ubuntu_24_04.sqsh' comes first"});
-    CHECK(taken(discover_gpu("/home/u/.fex-emu/RootFS/Ubuntu_24_04.sqsh", host.places)).empty());
+    CHECK(taken(discover_gpu("/home/u/.fex-emu/RootFS/Ubuntu_24_04.sqsh", OwnBase::no, host.places)).empty());
     CHECK(taken(discover_fex(host.places)) == Lines{"/usr/bin/FEXInterpreter"});
   }
 
@@ -134,7 +134,7 @@ TEST_SUITE("hosts") {
     CHECK(discover_muvm("auto", host.places).size() == 4);
     CHECK(taken(discover_base(host.places)).empty());
     CHECK(taken(discover_fex(host.places)).empty());
-    for (const Candidate& candidate : discover_gpu(std::nullopt, host.places))
+    for (const Candidate& candidate : discover_gpu(std::nullopt, OwnBase::no, host.places))
       CHECK(candidate.verdict == Candidate::Verdict::absent);
   }
 }
@@ -149,6 +149,10 @@ TEST_CASE("what is asked for by name is not replaced by anything else") {
   host.places.environment["APPIMAGE_ORCH_MUVM"] = "/opt/muvm";
   CHECK(lines(discover_muvm("auto", host.places)) ==
         Lines{"taken /opt/muvm ($APPIMAGE_ORCH_MUVM): it was asked for"});
+  host.program("/usr/local/bin/muvm2");
+  host.places.environment["APPIMAGE_ORCH_MUVM"] = "muvm2";
+  CHECK(lines(discover_muvm("auto", host.places)) ==
+        Lines{"taken /usr/local/bin/muvm2 ($APPIMAGE_ORCH_MUVM): the first on PATH"});
   host.places.environment["APPIMAGE_ORCH_MUVM"] = "/opt/none";
   CHECK(taken(discover_muvm("auto", host.places)).empty());
   // This machine has it; the tree has not.
@@ -181,10 +185,31 @@ TEST_CASE("muvm's own image comes before what FEX is configured to use, and the 
             "converted)");
   CHECK(found[2] ==
         std::string("passed over /home/u/own (FEX's configuration): '") + k_base + "' comes first");
-  CHECK(taken(discover_gpu(k_base, host.places)) == Lines{k_i386});
-  CHECK(lines(discover_gpu("/home/u/own", host.places))[0] ==
+  CHECK(taken(discover_gpu(k_base, OwnBase::no, host.places)) == Lines{k_i386});
+  CHECK(lines(discover_gpu("/home/u/own", OwnBase::no, host.places))[0] ==
         std::string("passed over ") + k_i386 +
             " (muvm's images): it belongs to the base image of its folder, which is not used");
+}
+
+TEST_CASE("a profile with a base of its own gets the overlays of the first folder that has some") {
+  const FakeHost host;
+  host.erofs(k_i386);
+  host.erofs("/usr/local/share/fex-emu/overlays/mesa-i386.erofs");
+  CHECK(taken(discover_gpu(std::nullopt, OwnBase::no, host.places)).empty());
+  const Lines found = lines(discover_gpu(std::nullopt, OwnBase::yes, host.places));
+  REQUIRE(found.size() == 4);
+  CHECK(found[0] == std::string("taken ") + k_i386 +
+                        " (muvm's images): it has the drivers, and the profile has a base (EROFS)");
+  CHECK(found[2] ==
+        "passed over /usr/local/share/fex-emu/overlays/mesa-i386.erofs (muvm's images): those below "
+        "'/usr/share/fex-emu' come first");
+  // The image that is found is not the one that the profile uses.
+  host.erofs(k_base);
+  std::vector<std::string> gpu;
+  for (const Candidate& candidate : discover_all("", OwnBase::yes, host.places))
+    if (candidate.what == "gpu" && candidate.verdict == Candidate::Verdict::taken)
+      gpu.push_back(candidate.path);
+  CHECK(gpu == Lines{k_i386});
 }
 
 TEST_CASE("candidates as a document") {
