@@ -150,6 +150,12 @@ std::optional<ProbeKind> parse_probe_kind(std::string_view text) {
   return std::nullopt;
 }
 
+std::vector<std::string> tools_of(ProbeKind kind) {
+  if (kind == ProbeKind::display) return {"xdpyinfo"};
+  if (kind == ProbeKind::gpu) return {"glxinfo", "eglinfo", "vulkaninfo"};
+  return {};
+}
+
 std::string_view to_string(Section::State state) {
   switch (state) {
     case Section::State::ok:

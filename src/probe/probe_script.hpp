@@ -13,6 +13,8 @@ namespace orch::probe {
 enum class ProbeKind { display, gpu, devices };
 std::string_view to_string(ProbeKind kind);  // "display", "gpu", "devices"
 std::optional<ProbeKind> parse_probe_kind(std::string_view text);
+// The programs that it asks; none where the shell itself can look.
+std::vector<std::string> tools_of(ProbeKind kind);
 
 // What one tool of a probe did.
 struct Section {

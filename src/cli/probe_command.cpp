@@ -1,0 +1,184 @@
+// appimage-orch probe: what an application would see of display, GPU and devices, asked in its own context.
+#include "base/text.hpp"
+#include "cli/app_build.hpp"
+#include "cli/build_view.hpp"
+#include "cli/command.hpp"
+#include "cli/fields.hpp"
+#include "cli/launch_app.hpp"
+#include "cli/options.hpp"
+#include "cli/probe_profile.hpp"
+#include "cli/say.hpp"
+#include "format/json.hpp"
+#include "hash/digest.hpp"
+#include "launch/muvm_command.hpp"
+#include "probe/probe_report.hpp"
+#include "sys/file.hpp"
+
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <memory>
+
+namespace orch::cli {
+
+namespace {
+
+using base::ErrorKind;
+using base::fail;
+using base::printable;
+using base::Value;
+using probe::ProbeKind;
+
+struct ProbeArguments {
+  ProfileArguments profile;
+  std::string kind;
+  std::string target;
+  std::string out_dir;
+  bool no_tools = false;
+  bool force = false;
+  OutputFormat format = OutputFormat::text;
+};
+
+constexpr std::int64_t k_time_ms = 120'000;
+
+// The project of the profile that has the overlay of the tools; the plain one where it needs none, or can have none.
+Result<std::unique_ptr<Project>> with_tools(const Session& session, const ProbeArguments& arguments,
+                                            ProbeKind kind, std::unique_ptr<Project> plain, BuildView& view) {
+  if (arguments.no_tools || probe::tools_of(kind).empty()) return plain;
+  ORCH_CHECK(plain->prepare(LockPolicy::resolve, view));
+  const Result<package::Source> source = plain->first_source(plain->profiles().front());
+  if (!source) {
+    view.note("no overlay of the tools: " + base::one_line(source.error()));
+    return plain;
+  }
+  ORCH_TRY(const std::string path,
+           write_probe_profile(session, plain->profiles().front(), kind, tool_packages(kind, source->kind)));
+  ProjectOptions options = arguments.profile.to_options();
+  options.profiles = {path};
+  options.overrides.verify = "off";
+  return Project::open(session, std::move(options));
+}
+
+// The shell of the stack: with muvm FEX's, for muvm itself would start the host's.
+Result<std::string> shell_of(const Project& project, const model::LaunchSpec& spec) {
+  if (spec.launcher != "muvm") return "/bin/sh";
+  for (const probe::Candidate& candidate : project.candidates(spec.app))
+    if (candidate.what == "FEXBash" && candidate.verdict == probe::Candidate::Verdict::taken)
+      return candidate.path;
+  return fail(ErrorKind::tool, "FEXBash, the emulated shell of the stack, is not on this host",
+              "install all of FEX (fex-emu)");
+}
+
+Result<model::LaunchSpec> probe_spec(const Project& project, const model::LaunchSpec& app, ProbeKind kind,
+                                     const std::string& mark) {
+  model::LaunchSpec out = app;
+  ORCH_TRY(out.entry, shell_of(project, app));
+  out.args = probe::probe_script(kind, app.launcher == "muvm" ? launch::k_guest_rootfs : "", mark);
+  out.script_shell = "host";
+  out.timeout_ms = k_time_ms;
+  out.plain_input = out.plain_output = true;
+  return out;
+}
+
+std::string text_of(const Value& report) {
+  std::string out;
+  for (const Value::Member& variable : report.find("variables")->as_object())
+    field(out, variable.key, variable.value.is_string() ? printable(variable.value.as_string()) : "");
+  if (const Value& server = *report.find("server"); server.is_object()) {
+    field(out, "X server",
+          fmt::format("{} {}", printable(server.string_or("vendor", "")),
+                      printable(server.string_or("release", ""))));
+    for (const Value& screen : server.find("screens")->as_array())
+      field(out, "screen", fmt::format("{}x{}", screen.int_or("width", 0), screen.int_or("height", 0)));
+    field(out, "extensions", fmt::format("{}", server.find("extensions")->as_array().size()));
+  }
+  for (const Value& renderer : report.find("renderers")->as_array()) {
+    const std::string platform = renderer.string_or("platform", "");
+    const std::string name = renderer.string_or("renderer", renderer.string_or("driver", "?"));
+    field(out, renderer.string_or("api", "") + (platform.empty() ? "" : " " + platform),
+          fmt::format("{}: {}, {}", renderer.string_or("kind", ""), printable(name),
+                      printable(renderer.string_or("version", ""))));
+  }
+  for (const Value& device : report.find("devices")->as_array())
+    field(out, "device", printable(device.string_or("name", "") + " " + device.string_or("what", "")));
+  for (const Value& tool : report.find("tools")->as_array())
+    if (const std::string state = tool.string_or("state", ""); state != "ok")
+      field(out, tool.string_or("tool", ""), state);
+  return out;
+}
+
+Result<int> run_probe(const Session& session, const ProbeArguments& arguments, ProbeKind kind) {
+  const std::unique_ptr<BuildView> view = make_build_view(session);
+  ProjectOptions options = arguments.profile.to_options();
+  options.overrides.verify = "off";  // the application's own needs are not what is asked
+  ORCH_TRY(std::unique_ptr<Project> plain, Project::open(session, std::move(options)));
+  ORCH_CHECK(load::require_app(plain->profiles().front()));
+  ORCH_TRY(const std::unique_ptr<Project> project,
+           with_tools(session, arguments, kind, std::move(plain), *view));
+
+  const model::Profile& profile = project->profiles().front();
+  const sys::Fd nothing(::open("/dev/null", O_RDWR | O_CLOEXEC));
+  RunStart start;
+  start.app = fmt::format("{}-probe-{}", profile.name, arguments.kind);
+  start.profile = profile.name;
+  start.expanded = profile.value;
+  start.verbatim = profile.verbatim;
+  start.paths = Value::object({{"profile", profile.path}, {"chain", Value::strings(profile.chain)}});
+  start.discovery = probe::to_value(project->candidates(profile.name));
+  start.out_dir = arguments.out_dir;
+  start.force = arguments.force;
+  start.input = start.output = nothing.get();
+  ORCH_TRY(AppRun app, AppRun::begin(session, start));
+  AppBuild built = build_app(session, *project, {});
+  app.end_phase("build");
+  if (built.interrupted != 0) return app.interrupted(built.interrupted);
+  if (built.error) return app.build_failed(*built.error, built.shown);
+  const std::string mark = "probe" + hash::digest_of(app.directory()).hex().substr(0, 12);
+  const Result<model::LaunchSpec> spec = probe_spec(*project, *built.spec, kind, mark);
+  if (!spec) return app.build_failed(spec.error());
+  ORCH_TRY(const int status, app.launch(*spec));
+  if (status != 0) return status;
+
+  ORCH_TRY(const std::string log, sys::read_file(app.directory() + "/run.log"));
+  const probe::ProbeOutput output = probe::parse_probe_output(log, mark);
+  const Value report = probe::probe_report(kind, output);
+  ORCH_CHECK(sys::write_atomic(app.directory() + "/probe.json", format::to_json(report)));
+  ORCH_CHECK(print_out(arguments.format == OutputFormat::json ? format::to_json(report) : text_of(report)));
+  return probe::is_complete(output) ? 0 : 1;
+}
+
+}  // namespace
+
+void add_probe(CLI::App& app, Session& session) {
+  const auto arguments = std::make_shared<ProbeArguments>();
+  CLI::App* command = app.add_subcommand(
+      "probe",
+      "ask display, GPU or devices in the application's context: same stack, launcher and environment");
+  command->footer(
+      "The tools are those of the stack; an overlay that has them is built for probes alone. The exit status "
+      "is 0 if "
+      "every\ntool was there and answered, 1 if not, else as 'run'. The evidence has probe.json.");
+  command->add_option("KIND", arguments->kind, "display, gpu or devices")
+      ->required()
+      ->check(CLI::IsMember({"display", "gpu", "devices"}));
+  command->add_option("PROFILE", arguments->target,
+                      "a profile (.toml file, or name; default: ./profile.toml)");
+  add_profile_arguments(*command, arguments->profile, Positional::no);
+  command->add_flag("--no-tools", arguments->no_tools,
+                    "build no overlay of the tools: what the stack has by itself");
+  command->add_option("--out-dir", arguments->out_dir, "leave the evidence directly in this directory");
+  command->add_flag("--force", arguments->force,
+                    "go on where a check failed; use a directory that is not empty");
+  add_format(*command, arguments->format);
+  command->callback([&session, arguments] {
+    session.action = [&session, arguments] {
+      if (!arguments->target.empty()) arguments->profile.profiles.push_back(arguments->target);
+      return run_probe(session, *arguments, *probe::parse_probe_kind(arguments->kind));
+    };
+  });
+}
+
+}  // namespace orch::cli
