@@ -1,0 +1,73 @@
+"""`probe`: what the tools of the stack say, for real on Xvfb with Mesa's software drivers, and through the muvm double."""
+
+import json
+import unittest
+
+from tests.integration import lib
+from tests.integration.display import Display
+from tests.integration.launching import NATIVE, LaunchCase
+from tests.integration.muvm import MuvmCase
+
+BASE = ("dash", "libc-bin", "libc6", "libgl1-mesa-dri", "libglx-mesa0", "libegl-mesa0", "mesa-vulkan-drivers")
+
+
+@lib.needs_tool("Xvfb", "apt-get", "mkfs.erofs", "mksquashfs")
+class Real(lib.TestCase):
+    """On a base with Mesa from this distribution's packages."""
+
+    def setUp(self):
+        if not lib.is_root() and not lib.user_namespaces():
+            self.skipTest("unprivileged user namespaces are off")
+        self.display = Display()
+        self.addCleanup(self.display.close)
+        tree = lib.make_tree(self.tmp / "tree", {"AppRun": "#!/bin/sh\n", "x.desktop": "[Desktop Entry]\nName=X\nExec=AppRun\nIcon=x\n"})
+        lib.make_appimage(self.tmp / "X.AppImage", tree)
+        names = ", ".join(f'"{name}"' for name in BASE)
+        self.profile = self.write("x.toml", 'schema = 1\nname = "x"\nextends = "native"\n[app]\nappimage = "X.AppImage"\n'
+                                            f'[stack]\nbase = {{ packages = [{names}], source = "auto" }}\n')
+
+    def probe(self, kind, *words, status):
+        ran = self.orch("probe", kind, self.profile, "--format", "json", *words, status=status, env={"DISPLAY": self.display.name})
+        return ran.json
+
+    def test_gpu_and_display(self):
+        absent = self.probe("gpu", "--no-tools", status=1)
+        self.assertEqual({t["tool"]: t["state"] for t in absent["tools"]}, {"glxinfo": "absent", "eglinfo": "absent", "vulkaninfo": "absent"})
+        lock = (self.tmp / "x.lock.toml").read_text()
+        found = self.probe("gpu", status=0)
+        apis = {r["api"]: r for r in found["renderers"]}
+        self.assertLessEqual({"GLX", "EGL", "Vulkan"}, set(apis))
+        self.assertEqual({r["kind"] for r in found["renderers"]}, {"software"})
+        self.assertIn("llvmpipe", apis["GLX"]["renderer"])
+        self.assertRegex(apis["GLX"]["version"], r"Mesa [0-9.]+")
+        self.assertIn("llvmpipe", apis["Vulkan"]["renderer"])
+        self.assertEqual((self.tmp / "x.lock.toml").read_text(), lock, "the user's lock is the user's")
+        server = self.probe("display", status=0)["server"]
+        self.assertEqual(server["display"], self.display.name)
+        self.assertIn("GLX", [e["name"] for e in server["extensions"]])
+        self.assertEqual(server["screens"], [{"width": self.display.width, "height": self.display.height}])
+
+
+@NATIVE
+class Native(LaunchCase):
+    def test_devices_need_no_tool(self):
+        profile = self.app("exit 1")
+        document = self.orch_json("probe", "devices", profile)
+        self.assertTrue(document["complete"])
+        run = max((self.tmp / "state/appimage-orch/evidence/hello-probe-devices").iterdir())
+        self.assertEqual(json.loads((run / "probe.json").read_text()), document)
+
+
+class Muvm(MuvmCase):
+    def test_the_emulated_shell_asks_the_stack(self):
+        profile = self.app("exit 1")
+        tools = lib.make_erofs(self.tmp / "tools.erofs", lib.make_tree(self.tmp / "tools", {
+            "usr/bin/glxinfo": "#!/bin/sh\necho 'OpenGL renderer string: Apple M1 (G13G B1)'\n", "usr/bin/vulkaninfo": "#!/bin/sh\necho trouble >&2\nexit 3\n"}))
+        ran = self.orch("probe", "gpu", profile, "--launcher", "muvm", "--no-tools", "--image", tools, "--format", "json", status=1, home=self.home,
+                        prefix=self.prefix, env=self.muvm_env())
+        self.assertEqual([(t["tool"], t["state"], t["status"]) for t in ran.json["tools"]], [("glxinfo", "ok", 0), ("eglinfo", "absent", None), ("vulkaninfo", "failed", 3)])
+        self.assertEqual([(r["renderer"], r["kind"]) for r in ran.json["renderers"]], [("Apple M1 (G13G B1)", "hardware")])
+
+
+if __name__ == "__main__":
+    unittest.main()
