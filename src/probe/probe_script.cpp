@@ -116,6 +116,8 @@ class Parser {
   void end_with(int status) {
     constexpr int k_killed = 128 + 9;
     if (status == k_killed) return close(Section::State::timed_out, status);
+    // Its status is how many platforms did not start, and some never do.
+    if (tool_ == "eglinfo" && text_.find("EGL API version:") != std::string::npos) status = 0;
     close(status == 0 ? Section::State::ok : Section::State::failed, status);
   }
   void close(Section::State state, int status) {

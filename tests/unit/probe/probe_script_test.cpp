@@ -79,6 +79,15 @@ TEST_CASE("one tool that fails, prints no end of line, or is absent hides no oth
   }
 }
 
+TEST_CASE("eglinfo counts the platforms that did not start, which is no failure while one did") {
+  const Stack stack;
+  stack.tool("usr/bin/eglinfo", "echo 'GBM platform:'; echo 'EGL API version: 1.5'; exit 2");
+  const Words shell = shells().front();
+  CHECK(to_string(ask(shell, ProbeKind::gpu, stack).sections[1].state) == "ok");
+  stack.tool("usr/bin/eglinfo", "echo 'GBM platform:'; exit 2");
+  CHECK(to_string(ask(shell, ProbeKind::gpu, stack).sections[1].state) == "failed");
+}
+
 TEST_CASE("a tool on PATH that the stack has not got is absent") {
   const Stack stack;
   const Stack host;
