@@ -1,5 +1,6 @@
 // appimage-orch probe: what an application would see of display, GPU and devices, asked in its own context.
 #include "base/text.hpp"
+#include "base/variable_name.hpp"
 #include "cli/app_build.hpp"
 #include "cli/build_view.hpp"
 #include "cli/command.hpp"
@@ -8,10 +9,13 @@
 #include "cli/options.hpp"
 #include "cli/probe_profile.hpp"
 #include "cli/say.hpp"
+#include "evidence/run_directory.hpp"
 #include "format/json.hpp"
 #include "hash/digest.hpp"
 #include "launch/muvm_command.hpp"
+#include "probe/ab.hpp"
 #include "probe/probe_report.hpp"
+#include "sys/clock.hpp"
 #include "sys/file.hpp"
 
 #include <CLI/CLI.hpp>
@@ -20,7 +24,11 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <memory>
+#include <optional>
+#include <utility>
+#include <vector>
 
 namespace orch::cli {
 
@@ -37,6 +45,8 @@ struct ProbeArguments {
   std::string kind;
   std::string target;
   std::string out_dir;
+  std::string ab;      // GPU modes
+  std::string ab_env;  // NAME=VALUE,VALUE
   bool no_tools = false;
   bool force = false;
   OutputFormat format = OutputFormat::text;
@@ -110,7 +120,33 @@ std::string text_of(const Value& report) {
   return out;
 }
 
-Result<int> run_probe(const Session& session, const ProbeArguments& arguments, ProbeKind kind) {
+// One probe, from its start to its evidence.
+struct Probed {
+  std::string directory;
+  int status = 0;  // as `probe` ends
+  Value report;    // null where the application's place was never taken
+};
+
+RunStart start_of(const Project& project, const ProbeArguments& arguments, const sys::Fd& nothing) {
+  const model::Profile& profile = project.profiles().front();
+  RunStart out;
+  out.app = fmt::format("{}-probe-{}", profile.name, arguments.kind);
+  out.profile = profile.name;
+  out.expanded = profile.value;
+  out.verbatim = profile.verbatim;
+  out.paths = Value::object({{"profile", profile.path}, {"chain", Value::strings(profile.chain)}});
+  out.discovery = probe::to_value(project.candidates(profile.name));
+  if (const Value* setting = profile.value.find_path("evidence.dir");
+      setting != nullptr && setting->is_string())
+    out.evidence_setting = setting->as_string();
+  out.out_dir = arguments.out_dir;
+  out.force = arguments.force;
+  out.input = out.output = nothing.get();
+  return out;
+}
+
+Result<Probed> probe_once(const Session& session, const ProbeArguments& arguments, ProbeKind kind,
+                          const LaunchOverrides& overrides) {
   const std::unique_ptr<BuildView> view = make_build_view(session);
   ProjectOptions options = arguments.profile.to_options();
   options.overrides.verify = "off";  // the application's own needs are not what is asked
@@ -118,36 +154,134 @@ Result<int> run_probe(const Session& session, const ProbeArguments& arguments, P
   ORCH_CHECK(load::require_app(plain->profiles().front()));
   ORCH_TRY(const std::unique_ptr<Project> project,
            with_tools(session, arguments, kind, std::move(plain), *view));
-
-  const model::Profile& profile = project->profiles().front();
   const sys::Fd nothing(::open("/dev/null", O_RDWR | O_CLOEXEC));
-  RunStart start;
-  start.app = fmt::format("{}-probe-{}", profile.name, arguments.kind);
-  start.profile = profile.name;
-  start.expanded = profile.value;
-  start.verbatim = profile.verbatim;
-  start.paths = Value::object({{"profile", profile.path}, {"chain", Value::strings(profile.chain)}});
-  start.discovery = probe::to_value(project->candidates(profile.name));
-  start.out_dir = arguments.out_dir;
-  start.force = arguments.force;
-  start.input = start.output = nothing.get();
-  ORCH_TRY(AppRun app, AppRun::begin(session, start));
-  AppBuild built = build_app(session, *project, {});
+  ORCH_TRY(AppRun app, AppRun::begin(session, start_of(*project, arguments, nothing)));
+  Probed out;
+  out.directory = app.directory();
+  AppBuild built = build_app(session, *project, overrides);
   app.end_phase("build");
-  if (built.interrupted != 0) return app.interrupted(built.interrupted);
-  if (built.error) return app.build_failed(*built.error, built.shown);
+  const auto ended = [&out](Result<int> status) -> Result<Probed> {
+    ORCH_TRY(out.status, std::move(status));
+    return out;
+  };
+  if (built.interrupted != 0) return ended(app.interrupted(built.interrupted));
+  if (built.error) return ended(app.build_failed(*built.error, built.shown));
   const std::string mark = "probe" + hash::digest_of(app.directory()).hex().substr(0, 12);
   const Result<model::LaunchSpec> spec = probe_spec(*project, *built.spec, kind, mark);
-  if (!spec) return app.build_failed(spec.error());
-  ORCH_TRY(const int status, app.launch(*spec));
-  if (status != 0) return status;
-
+  if (!spec) return ended(app.build_failed(spec.error()));
+  ORCH_TRY(out.status, app.launch(*spec));
+  if (out.status != 0) return out;
   ORCH_TRY(const std::string log, sys::read_file(app.directory() + "/run.log"));
   const probe::ProbeOutput output = probe::parse_probe_output(log, mark);
-  const Value report = probe::probe_report(kind, output);
-  ORCH_CHECK(sys::write_atomic(app.directory() + "/probe.json", format::to_json(report)));
-  ORCH_CHECK(print_out(arguments.format == OutputFormat::json ? format::to_json(report) : text_of(report)));
-  return probe::is_complete(output) ? 0 : 1;
+  out.report = probe::probe_report(kind, output);
+  ORCH_CHECK(sys::write_atomic(app.directory() + "/probe.json", format::to_json(out.report)));
+  out.status = probe::is_complete(output) ? 0 : 1;
+  return out;
+}
+
+Result<int> run_probe(const Session& session, const ProbeArguments& arguments, ProbeKind kind) {
+  ORCH_TRY(const Probed probed, probe_once(session, arguments, kind, {}));
+  if (!probed.report.is_null())
+    ORCH_CHECK(print_out(arguments.format == OutputFormat::json ? format::to_json(probed.report)
+                                                                : text_of(probed.report)));
+  return probed.status;
+}
+
+// ---- A/B
+
+struct VariantSetting {
+  std::string name;
+  std::string gpu_mode;  // empty: the profile's
+  std::optional<std::pair<std::string, std::string>> variable;
+};
+
+Result<std::vector<VariantSetting>> variants_of(const ProbeArguments& arguments) {
+  std::vector<VariantSetting> out;
+  for (const std::string_view mode : base::split(arguments.ab, ','))
+    if (!mode.empty()) out.push_back({std::string(mode), std::string(mode), std::nullopt});
+  for (const VariantSetting& setting : out)
+    if (setting.gpu_mode != "drm" && setting.gpu_mode != "venus" && setting.gpu_mode != "software")
+      return fail(ErrorKind::usage, fmt::format("--ab: '{}' is no GPU mode", printable(setting.gpu_mode)),
+                  "write --ab drm,venus,software, or some of them");
+  if (!arguments.ab_env.empty()) {
+    const std::size_t equals = arguments.ab_env.find('=');
+    const std::string name = arguments.ab_env.substr(0, equals);
+    if (equals == std::string::npos || !base::is_variable_name(name))
+      return fail(ErrorKind::usage,
+                  fmt::format("--ab-env '{}' names no variable", printable(arguments.ab_env)),
+                  "write --ab-env NAME=VALUE,VALUE");
+    for (const std::string_view value :
+         base::split(std::string_view(arguments.ab_env).substr(equals + 1), ','))
+      out.push_back({fmt::format("{}={}", name, value), "", std::pair(name, std::string(value))});
+  }
+  if (out.size() == 1) return fail(ErrorKind::usage, "one variant is nothing to compare", "name two or more");
+  return out;
+}
+
+Result<probe::Variant> probe_variant(const Session& session, ProbeArguments arguments, ProbeKind kind,
+                                     const VariantSetting& setting, const std::string& directory) {
+  if (!setting.gpu_mode.empty()) arguments.profile.gpu_mode = setting.gpu_mode;
+  arguments.out_dir = directory;
+  LaunchOverrides overrides;
+  if (setting.variable) overrides.environment.push_back(*setting.variable);
+  ORCH_TRY(Probed probed, probe_once(session, arguments, kind, overrides));
+  probe::Variant out{setting.name, probed.directory, "", probed.status, "", std::move(probed.report)};
+  if (const auto text = sys::read_file(out.directory + "/run.report.json"))
+    if (const auto report = format::parse_json(*text, "run.report.json")) {
+      out.outcome = report->string_or("outcome", "");
+      if (const Value* error = report->find_path("error.what"); error != nullptr && error->is_string())
+        out.error = error->as_string();
+    }
+  return out;
+}
+
+std::string ab_text(const Value& report) {
+  std::string out = "ranking\n";
+  int place = 0;
+  for (const Value& item : report.find("ranking")->as_array())
+    wrapped(out, fmt::format("  {}. {:<10} ", ++place, printable(item.string_or("variant", ""))),
+            printable(item.string_or("reason", "")));
+  if (!report.find("fields")->as_array().empty()) out += "\nwhat differs\n";
+  for (const Value& item : report.find("fields")->as_array()) {
+    std::vector<std::string> values;
+    for (const Value::Member& value : item.find("values")->as_object())
+      values.push_back(fmt::format("{}: {}", value.key,
+                                   value.value.is_null() ? "-"
+                                   : value.value.is_string()
+                                       ? value.value.as_string()
+                                       : std::string(base::trim(format::to_json(value.value)))));
+    wrapped(out, "  ",
+            printable(fmt::format("{}  {}", item.string_or("field", ""), base::join(values, "; "))));
+  }
+  return out;
+}
+
+// One VM after another: each probe waits for its muvm to end before the next begins.
+Result<int> run_ab(const Session& session, const ProbeArguments& arguments, ProbeKind kind) {
+  ORCH_TRY(const std::vector<VariantSetting> settings, variants_of(arguments));
+  evidence::Place place;
+  place.root = evidence::evidence_root("auto", sys::absolute_path("."), session.state_dir);
+  place.app = fmt::format("probe-{}-ab", arguments.kind);
+  place.out_dir = arguments.out_dir;
+  if (arguments.force) place.occupied = evidence::Place::Occupied::replace;
+  place.now = sys::SystemClock().now();
+  ORCH_TRY(const std::string root, evidence::make_directory(place));
+  std::vector<probe::Variant> variants;
+  for (std::size_t i = 0; i < settings.size(); ++i) {
+    ORCH_TRY(probe::Variant variant,
+             probe_variant(session, arguments, kind, settings[i], fmt::format("{}/variant-{}", root, i + 1)));
+    const bool interrupted = variant.outcome == "interrupted";
+    const int status = variant.exit_status;
+    variants.push_back(std::move(variant));
+    if (interrupted) return status;
+  }
+  const Value report = probe::ab_report(arguments.kind, variants);
+  ORCH_CHECK(sys::write_atomic(root + "/diff.json", format::to_json(report)));
+  ORCH_CHECK(print_out(arguments.format == OutputFormat::json ? format::to_json(report) : ab_text(report)));
+  if (session.verbosity != Verbosity::quiet) cli::say("evidence: {}\n", printable(root));
+  const bool whole = std::all_of(variants.begin(), variants.end(),
+                                 [](const probe::Variant& variant) { return variant.exit_status == 0; });
+  return whole ? 0 : 1;
 }
 
 }  // namespace
@@ -167,6 +301,12 @@ void add_probe(CLI::App& app, Session& session) {
   command->add_option("PROFILE", arguments->target,
                       "a profile (.toml file, or name; default: ./profile.toml)");
   add_profile_arguments(*command, arguments->profile, Positional::no);
+  command
+      ->add_option("--ab", arguments->ab,
+                   "one probe for each of these GPU modes (drm,venus,software), and what differs")
+      ->type_name("MODE,MODE");
+  command->add_option("--ab-env", arguments->ab_env, "one probe for each of these values of a variable")
+      ->type_name("NAME=VALUE,VALUE");
   command->add_flag("--no-tools", arguments->no_tools,
                     "build no overlay of the tools: what the stack has by itself");
   command->add_option("--out-dir", arguments->out_dir, "leave the evidence directly in this directory");
@@ -176,7 +316,9 @@ void add_probe(CLI::App& app, Session& session) {
   command->callback([&session, arguments] {
     session.action = [&session, arguments] {
       if (!arguments->target.empty()) arguments->profile.profiles.push_back(arguments->target);
-      return run_probe(session, *arguments, *probe::parse_probe_kind(arguments->kind));
+      const ProbeKind kind = *probe::parse_probe_kind(arguments->kind);
+      const bool ab = !arguments->ab.empty() || !arguments->ab_env.empty();
+      return ab ? run_ab(session, *arguments, kind) : run_probe(session, *arguments, kind);
     };
   });
 }

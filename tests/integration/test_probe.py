@@ -68,6 +68,38 @@ class Muvm(MuvmCase):
         self.assertEqual([(t["tool"], t["state"], t["status"]) for t in ran.json["tools"]], [("glxinfo", "ok", 0), ("eglinfo", "absent", None), ("vulkaninfo", "failed", 3)])
         self.assertEqual([(r["renderer"], r["kind"]) for r in ran.json["renderers"]], [("Apple M1 (G13G B1)", "hardware")])
 
+    def ab(self, *words, status, **env):
+        """A probe of GPU modes, on a stack whose glxinfo says what the double was told, or dies with the script that asked it."""
+        mode = f"mode=$(grep -o '\"gpu-mode\": *\\[\"[a-z]*' {self.home}/record | tail -1); mode=${{mode##*\\\"}}"
+        tools = lib.make_erofs(self.tmp / "tools.erofs", lib.make_tree(self.tmp / "tools", {"usr/bin/glxinfo": f"""#!/bin/sh
+{mode}
+case $mode in
+  venus) echo "OpenGL renderer string: zink Vulkan 1.3 (Virtio-GPU Venus (Apple M1))" ;;
+  software) kill -KILL $PPID ;;
+  *) echo "OpenGL renderer string: Apple M1 (G13G B1)" ;;
+esac
+"""}))
+        return self.orch("probe", "gpu", self.app("exit 1"), "--launcher", "muvm", "--no-tools", "--image", tools, "--format", "json", "--ab", *words,
+                         status=status, home=self.home, prefix=self.prefix, env=self.muvm_env(**env)).json
+
+    def test_modes_one_after_another(self):
+        document = self.ab("software,venus,drm", status=1)
+        self.assertEqual([v["name"] for v in document["variants"]], ["software", "venus", "drm"])
+        self.assertEqual([(v["outcome"], v["ran"]) for v in document["variants"]], [("signaled", False), ("exited", True), ("exited", True)])
+        self.assertEqual([r["variant"] for r in document["ranking"]], ["drm", "venus", "software"])
+        self.assertEqual([r["options"]["gpu-mode"] for r in self.records()], [["software"], ["venus"], ["drm"]])
+        self.assertFalse([r for r in self.records() if r["reused"]], "each has a VM of its own")
+        values = next(f["values"] for f in document["fields"] if f["field"] == "renderers[GLX].kind")
+        self.assertEqual(values, {"software": None, "venus": "virtualised", "drm": "hardware"})
+        (root,) = (self.home / "state/appimage-orch/evidence/probe-gpu-ab").iterdir()
+        self.assertEqual(json.loads((root / "diff.json").read_text()), document)
+        self.assertEqual(sorted(p.name for p in root.iterdir()), ["diff.json", "variant-1", "variant-2", "variant-3"])
+
+    def test_a_mode_that_this_muvm_has_not_got(self):
+        document = self.ab("venus,drm", status=1, MUVM_DOUBLE_RELEASE="0.4.0")
+        self.assertEqual(document["variants"][0]["outcome"], "preflight_failed")
+        self.assertIn("no --gpu-mode", document["ranking"][1]["reason"])
+
 
 if __name__ == "__main__":
     unittest.main()
