@@ -42,6 +42,13 @@ class Real(lib.TestCase):
         self.assertRegex(apis["GLX"]["version"], r"Mesa [0-9.]+")
         self.assertIn("llvmpipe", apis["Vulkan"]["renderer"])
         self.assertEqual((self.tmp / "x.lock.toml").read_text(), lock, "the user's lock is the user's")
+        both = self.probe("gpu", "--ab-env", "GALLIUM_DRIVER=llvmpipe,softpipe", status=0)
+        drawn = next(f["values"] for f in both["fields"] if f["field"] == "renderers[GLX].renderer")
+        self.assertIn("llvmpipe", drawn["GALLIUM_DRIVER=llvmpipe"])
+        self.assertEqual(drawn["GALLIUM_DRIVER=softpipe"], "softpipe")
+        # This machine has the program, and the stack has not.
+        absent = self.probe("display", "--no-tools", status=1)
+        self.assertEqual((absent["server"], [t["state"] for t in absent["tools"]]), (None, ["absent"]))
         server = self.probe("display", status=0)["server"]
         self.assertEqual(server["display"], self.display.name)
         self.assertIn("GLX", [e["name"] for e in server["extensions"]])
