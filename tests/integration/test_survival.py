@@ -132,7 +132,7 @@ class Streams(LaunchCase):
         os.set_blocking(write, True)
         run = subprocess.Popen([lib.shared_copy()[0], "run", profile, "--out-dir", self.tmp / "run"], env=self.environment(), cwd=self.tmp,
                                stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=write)
-        wait_for(lambda: (self.tmp / "run/run.report.json").exists() and self.report(folder=self.tmp / "run")["outcome"] == "exited", "the report")
+        wait_for(lambda: (self.tmp / "run/inputs.json").exists() and self.report(folder=self.tmp / "run")["outcome"] == "exited", "the report")
         time.sleep(0.5)
         self.assertIsNone(run.poll())
         run.terminate()
