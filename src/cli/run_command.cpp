@@ -188,7 +188,7 @@ Result<int> dry_run(const Session& session, Project& project, const LaunchOverri
 // The same profile with the overlay that was added to it. One that cannot be made is taken back: the next run would
 // fail at it, too.
 AppBuild build_again(const Session& session, const ProjectOptions& options, const LaunchOverrides& overrides,
-                  const AutoDeps& added, AppRun& app, std::unique_ptr<Project>& project) {
+                     const AutoDeps& added, AppRun& app, std::unique_ptr<Project>& project) {
   AppBuild built;
   Result<std::unique_ptr<Project>> opened = Project::open(session, options);
   if (opened) {
