@@ -41,6 +41,7 @@ void add_build(CLI::App& app, Session& session);
 void add_run(CLI::App& app, Session& session);
 void add_verify(CLI::App& app, Session& session);
 void add_lock(CLI::App& app, Session& session);
+void add_probe(CLI::App& app, Session& session);
 void add_doctor(CLI::App& app, Session& session);
 void add_evidence(CLI::App& app, Session& session);
 void add_cache(CLI::App& app, Session& session);

@@ -422,6 +422,8 @@ Result<int> AppRun::launch(model::LaunchSpec spec) {
   say_warnings();
   launch::RunContext context;
   context.signals = &signals;
+  context.input = start_.input;
+  context.output = start_.output;
   context.capture = [this](std::string_view bytes) { files_.capture(bytes); };
   begin_capture();
   context.notify = [this](const std::string& text) {

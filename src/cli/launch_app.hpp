@@ -30,6 +30,8 @@ struct RunStart {
   std::string evidence_setting;                  // [evidence] dir, or "auto"
   std::string out_dir;                           // --out-dir
   bool force = false;                            // --force
+  int input = 0;                                 // of the application: descriptors
+  int output = 1;
 };
 
 // From begin() on, every way to the end leaves a report: call exactly one of build_failed(), interrupted()

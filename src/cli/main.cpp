@@ -21,7 +21,7 @@ namespace orch::cli {
 namespace {
 
 // One line per command, in the order of the help.
-constexpr std::array k_commands = {add_inspect, add_plan,   add_build, add_run,      add_verify,
+constexpr std::array k_commands = {add_inspect, add_plan,   add_build, add_run,      add_verify, add_probe,
                                    add_lock,    add_doctor, add_cache, add_evidence, add_step};
 
 constexpr int k_usage_status = 2;

@@ -89,6 +89,8 @@ class Project {
   // build; `view` must live as long as it is called.
   Result<SonameAnswer> find_providers(const model::Profile& profile, const std::vector<std::string>& sonames,
                                       BuildView& view);
+  // The source of the profile's overlays, or of one that it could have more. Needs a build of its images.
+  Result<package::Source> first_source(const model::Profile& profile);
   // find_providers(), and for what nobody has there, the sources of the profile's other layers: fills `packages` and
   // `source` of what a stack report misses.
   Result<> name_packages(const model::Profile& profile, base::Value& report, BuildView& view);
@@ -131,8 +133,6 @@ class Project {
                                      const plan::Plan& plan) const;
   Result<> check_images(const plan::Plan& plan, BuildView& view) const;
   Result<> check_bases(const plan::Plan& plan, BuildView& view);
-  // The source that packages for missing libraries are taken from.
-  Result<package::Source> first_source(const model::Profile& profile);
   Result<bool> add_missing(const plan::Plan& plan, BuildView& view);
   Result<> write_folder(const plan::Plan& plan);
   Result<> run_round(const BuildOptions& options, int lock_fd, BuildView& view, BuildReport& report);

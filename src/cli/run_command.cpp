@@ -1,6 +1,7 @@
 // appimage-orch run: build, preflight, launch, evidence.
 #include "base/text.hpp"
 #include "base/variable_name.hpp"
+#include "cli/app_build.hpp"
 #include "cli/auto_deps.hpp"
 #include "cli/build_view.hpp"
 #include "cli/command.hpp"
@@ -184,57 +185,17 @@ Result<int> dry_run(const Session& session, Project& project, const LaunchOverri
   return 0;
 }
 
-// The Error that a failed build is in the report.
-base::Error build_error(const Project& project, const BuildReport& report) {
-  if (report.error) return *report.error;
-  for (std::size_t i = 0; i < report.steps.size(); ++i)
-    if (report.steps[i].result == "failed")
-      return {ErrorKind::step,
-              fmt::format("step '{}' failed: {}", project.graph().steps[i].id,
-                          base::printable(report.steps[i].message)),
-              report.steps[i].hint.empty() ? "see the step's log above" : report.steps[i].hint};
-  return {ErrorKind::step, "the build did not finish", "run 'appimage-orch build'"};
-}
-
-struct Built {
-  std::optional<model::LaunchSpec> spec;
-  Value stack;  // see stack_report()
-  std::vector<std::string> warnings;
-  std::optional<base::Error> error;
-  AppRun::Shown shown = AppRun::Shown::no;  // failed steps are shown while the build runs
-  int interrupted = 0;
-};
-
-Built build_for(const Session& session, Project& project, const LaunchOverrides& overrides) {
-  Built out;
-  const std::unique_ptr<BuildView> view = make_build_view(session);
-  const auto attempt = [&]() -> Result<> {
-    ORCH_TRY(const BuildReport report, project.complete(LockPolicy::resolve, {}, *view));
-    out.interrupted = report.interrupted;
-    if (!report.error && report.count("failed") > 0) out.shown = AppRun::Shown::yes;
-    if (!report.ok()) return fail(build_error(project, report));
-    const plan::Plan& plan = report.plan;
-    const model::Profile& profile = project.profiles().front();
-    ORCH_TRY(out.spec, make_launch_spec(project, profile, plan, overrides));
-    ORCH_TRY(out.stack, stack_report(project, profile.name, plan));
-    ORCH_TRY(out.warnings, unfinished_caches(project, profile.name, plan));
-    return {};
-  };
-  if (Result<> done = attempt(); !done) out.error = std::move(done.error());
-  return out;
-}
-
 // The same profile with the overlay that was added to it. One that cannot be made is taken back: the next run would
 // fail at it, too.
-Built build_again(const Session& session, const ProjectOptions& options, const LaunchOverrides& overrides,
-                  const AutoDeps& added, AppRun& app, std::unique_ptr<Project>& project) {
-  Built built;
+AppBuild build_again(const Session& session, const ProjectOptions& options, const LaunchOverrides& overrides,
+                     const AutoDeps& added, AppRun& app, std::unique_ptr<Project>& project) {
+  AppBuild built;
   Result<std::unique_ptr<Project>> opened = Project::open(session, options);
   if (opened) {
     (*opened)->take_packages(added.packages, *project);
     project = *std::move(opened);
     app.set_profile(project->profiles().front());
-    built = build_for(session, *project, overrides);
+    built = build_app(session, *project, overrides);
   } else {
     built.error = std::move(opened).error();
   }
@@ -278,7 +239,7 @@ Result<int> run_profile(const Session& session, const RunArguments& arguments) {
   start.out_dir = arguments.out_dir;
   start.force = arguments.force;
   ORCH_TRY(AppRun app, AppRun::begin(session, start));
-  Built built = build_for(session, *project, overrides);
+  AppBuild built = build_app(session, *project, overrides);
   if (!built.error && built.interrupted == 0) {
     const std::unique_ptr<BuildView> view = make_build_view(session);
     const Result<AutoDeps> added =

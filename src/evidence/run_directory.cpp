@@ -73,7 +73,7 @@ Result<std::string> use_out_dir(const Place& place) {
   for (const char* name :
        {"/inputs.json", "/run.log", "/run.report.json", "/run.cast", "/run.txt", "/guest.record",
         "/guest.record-check", "/guest.record.cancelled", "/guest.record-check.cancelled", "/diff.json",
-        "/run.log.tail-0", "/run.log.tail-1", "/.run.report.json.reserve"})
+        "/probe.json", "/run.log.tail-0", "/run.log.tail-1", "/.run.report.json.reserve"})
     ORCH_CHECK(sys::remove_tree(path + name));
   return path;
 }
@@ -109,11 +109,14 @@ std::string evidence_root(const std::string& setting, const std::string& directo
   return state_dir + "/evidence";
 }
 
+Result<std::string> make_directory(const Place& place) {
+  return place.out_dir.empty()
+             ? make_exclusively(place.root + "/" + folder_name(place.app), sys::compact_local(place.now))
+             : use_out_dir(place);
+}
+
 Result<RunDirectory> RunDirectory::create(const Place& place) {
-  ORCH_TRY(std::string path,
-           place.out_dir.empty()
-               ? make_exclusively(place.root + "/" + folder_name(place.app), sys::compact_local(place.now))
-               : use_out_dir(place));
+  ORCH_TRY(std::string path, make_directory(place));
   RunDirectory out(std::move(path));
   ORCH_CHECK(out.open_files());
   return out;

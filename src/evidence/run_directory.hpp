@@ -32,6 +32,9 @@ struct Place {
   std::chrono::system_clock::time_point now;
 };
 
+// Makes the directory of a run, or of several that belong together: exclusively (NAME, NAME-2, …), or `out_dir`.
+Result<std::string> make_directory(const Place& place);
+
 // [evidence] of the profile, as far as it is about the terminal's output.
 struct Capture {
   std::uint64_t max_log = 0;  // bytes; 0: no limit

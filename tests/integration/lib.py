@@ -27,7 +27,7 @@ SOURCE = Path(__file__).resolve().parents[2]
 BINARY = Path(os.environ.get("ORCH_BINARY", SOURCE / "build/src/cli/appimage-orch")).resolve()
 GOLDEN = SOURCE / "tests/golden"
 ORDINARY_USER = 61234  # a uid that no account has
-DOCUMENTS = {"inputs.json": "inputs", "run.report.json": "run-report", "diff.json": "diff"}  # of a run
+DOCUMENTS = {"inputs.json": "inputs", "run.report.json": "run-report", "probe.json": "probe", "diff.json": None}  # of a run; None: it says which
 TIMEOUT = 600  # seconds; a hang is a failure, speed is not judged
 
 

@@ -34,7 +34,7 @@ OPTIONAL = {
     "plan": {"launches"},
 }
 # Objects whose names are free.
-MAPS = re.compile(r"\.(env|environment)$")
+MAPS = re.compile(r"\.(env|environment|variables|values)$")
 
 
 def parts(value, place="", keys=()):
@@ -181,6 +181,22 @@ class Documents(StackTestCase, MadeUp):
                           '[stack]\nbase = "own.erofs"\nimages = ["upper.erofs"]\n'
                           f'[[stack.deps]]\nname = "own"\nsource = "own"\npackages = ["libplain1"]\nallow = ["base-override:usr/share/own"]\n[source.own]\n{repository.table()}')
 
+    def take_probes(self):
+        """Of tools that print what the real ones print, and differ by a variable."""
+        base = lib.make_base_image(self.tmp / "probed.erofs", ("/bin/sh",))
+        vulkan = "GPU0:\\n\\tdeviceName = llvmpipe\\n\\tdriverName = llvmpipe\\n\\tdriverInfo = Mesa 1\\n\\tvendorID = 0x1\\n"
+        tools = {"glxinfo": "OpenGL vendor string: Mesa\\nOpenGL renderer string: $LANG\\nOpenGL version string: 4.5\\n", "vulkaninfo": vulkan,
+                 "eglinfo": "X11 platform:\\nEGL API version: 1.5\\nEGL vendor string: Mesa\\nEGL version string: 1.5\\nEGL driver name: swrast\\n",
+                 "xdpyinfo": "name of display: :1\\nvendor string: X\\nvendor release number: 1\\n    GLX  (opcode: 150)\\n  dimensions: 8x6 pixels\\n"}
+        tree = lib.make_tree(self.tmp / "tools", {f"usr/bin/{name}": f'#!/bin/sh\nprintf "{text}"\n' for name, text in tools.items()})
+        app = lib.make_appimage(self.tmp / "p.AppImage", lib.make_tree(self.tmp / "p", {"AppRun": "#!/bin/sh\n"}))
+        profile = self.write("p.toml", f'schema = 1\nname = "p"\nextends = "native"\n[app]\nappimage = "{app}"\n'
+                                       f'[stack]\nbase = "{base}"\nimages = ["{lib.make_erofs(self.tmp / "tools.erofs", tree)}"]\n')
+        probe = ("probe", "gpu", profile, "--no-tools", "--format", "json")
+        gpu, display = self.orch(*probe).json, self.orch("probe", "display", *probe[2:]).json
+        self.take({**gpu, "server": display["server"], "devices": [{"name": "dri/renderD128", "what": "rw"}]})
+        self.take(self.orch(*probe, "--ab-env", "LANG=C,POSIX").json)
+
     def take_evidence(self):
         """Of a run that is refused, and of some that are made up."""
         for name in ("1", "2"):
@@ -190,6 +206,7 @@ class Documents(StackTestCase, MadeUp):
             self.take(json.loads(path.read_text()))
         self.take(self.orch("evidence", "diff", *runs, "--format", "json", status=1).json)
         self.some_runs()
+        self.take_probes()
         self.take(self.orch("doctor", "--launcher", "muvm", "--format", "json", ok=None).json)
         self.take(self.orch_json("evidence", "list"))
         self.take(self.orch_json("evidence", "show", runs[0]))

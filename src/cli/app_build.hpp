@@ -1,0 +1,26 @@
+// What stands between a profile and the launch of its application: the build, and what it says of the stack.
+#pragma once
+
+#include "cli/launch_app.hpp"
+#include "cli/launch_spec.hpp"
+#include "cli/project.hpp"
+
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace orch::cli {
+
+struct AppBuild {
+  std::optional<model::LaunchSpec> spec;
+  base::Value stack;  // see stack_report()
+  std::vector<std::string> warnings;
+  std::optional<base::Error> error;
+  AppRun::Shown shown = AppRun::Shown::no;  // failed steps are shown while the build runs
+  int interrupted = 0;
+};
+
+// Builds the project's first profile, and asks for its launch. Steps are shown as they are built.
+AppBuild build_app(const Session& session, Project& project, const LaunchOverrides& overrides);
+
+}  // namespace orch::cli

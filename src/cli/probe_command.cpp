@@ -1,0 +1,326 @@
+// appimage-orch probe: what an application would see of display, GPU and devices, asked in its own context.
+#include "base/text.hpp"
+#include "base/variable_name.hpp"
+#include "cli/app_build.hpp"
+#include "cli/build_view.hpp"
+#include "cli/command.hpp"
+#include "cli/fields.hpp"
+#include "cli/launch_app.hpp"
+#include "cli/options.hpp"
+#include "cli/probe_profile.hpp"
+#include "cli/say.hpp"
+#include "evidence/run_directory.hpp"
+#include "format/json.hpp"
+#include "hash/digest.hpp"
+#include "launch/muvm_command.hpp"
+#include "probe/ab.hpp"
+#include "probe/probe_report.hpp"
+#include "sys/clock.hpp"
+#include "sys/file.hpp"
+
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <memory>
+#include <optional>
+#include <utility>
+#include <vector>
+
+namespace orch::cli {
+
+namespace {
+
+using base::ErrorKind;
+using base::fail;
+using base::printable;
+using base::Value;
+using probe::ProbeKind;
+
+struct ProbeArguments {
+  ProfileArguments profile;
+  std::string kind;
+  std::string target;
+  std::string out_dir;
+  std::string ab;      // GPU modes
+  std::string ab_env;  // NAME=VALUE,VALUE
+  bool no_tools = false;
+  bool force = false;
+  OutputFormat format = OutputFormat::text;
+};
+
+constexpr std::int64_t k_time_ms = 120'000;
+
+// The project of the profile that has the overlay of the tools; the plain one where it needs none, or can have none.
+Result<std::unique_ptr<Project>> with_tools(const Session& session, const ProbeArguments& arguments,
+                                            ProbeKind kind, std::unique_ptr<Project> plain, BuildView& view) {
+  if (arguments.no_tools || probe::tools_of(kind).empty()) return plain;
+  ORCH_CHECK(plain->prepare(LockPolicy::resolve, view));
+  const Result<package::Source> source = plain->first_source(plain->profiles().front());
+  if (!source) {
+    view.note("no overlay of the tools: " + base::one_line(source.error()));
+    return plain;
+  }
+  ORCH_TRY(const std::string path,
+           write_probe_profile(session, plain->profiles().front(), kind, tool_packages(kind, source->kind)));
+  ProjectOptions options = arguments.profile.to_options();
+  options.profiles = {path};
+  options.overrides.verify = "off";
+  return Project::open(session, std::move(options));
+}
+
+// The shell of the stack: with muvm FEX's, for muvm itself would start the host's.
+Result<std::string> shell_of(const Project& project, const model::LaunchSpec& spec) {
+  if (spec.launcher != "muvm") return "/bin/sh";
+  for (const probe::Candidate& candidate : project.candidates(spec.app))
+    if (candidate.what == "FEXBash" && candidate.verdict == probe::Candidate::Verdict::taken)
+      return candidate.path;
+  return fail(ErrorKind::tool, "FEXBash, the emulated shell of the stack, is not on this host",
+              "install all of FEX (fex-emu)");
+}
+
+Result<model::LaunchSpec> probe_spec(const Project& project, const model::LaunchSpec& app, ProbeKind kind,
+                                     const std::string& mark) {
+  model::LaunchSpec out = app;
+  ORCH_TRY(out.entry, shell_of(project, app));
+  out.args = probe::probe_script(kind, app.launcher == "muvm" ? launch::k_guest_rootfs : "", mark);
+  out.script_shell = "host";
+  out.timeout_ms = k_time_ms;
+  out.plain_input = out.plain_output = true;
+  return out;
+}
+
+std::string text_of(const Value& report) {
+  std::string out;
+  for (const Value::Member& variable : report.find("variables")->as_object())
+    field(out, variable.key, variable.value.is_string() ? printable(variable.value.as_string()) : "");
+  if (const Value& server = *report.find("server"); server.is_object()) {
+    field(out, "X server",
+          fmt::format("{} {}", printable(server.string_or("vendor", "")),
+                      printable(server.string_or("release", ""))));
+    for (const Value& screen : server.find("screens")->as_array())
+      field(out, "screen", fmt::format("{}x{}", screen.int_or("width", 0), screen.int_or("height", 0)));
+    field(out, "extensions", fmt::format("{}", server.find("extensions")->as_array().size()));
+  }
+  for (const Value& renderer : report.find("renderers")->as_array()) {
+    const std::string platform = renderer.string_or("platform", "");
+    const std::string name = renderer.string_or("renderer", renderer.string_or("driver", "?"));
+    field(out, renderer.string_or("api", "") + (platform.empty() ? "" : " " + platform),
+          fmt::format("{}: {}, {}", renderer.string_or("kind", ""), printable(name),
+                      printable(renderer.string_or("version", ""))));
+  }
+  for (const Value& device : report.find("devices")->as_array())
+    field(out, "device", printable(device.string_or("name", "") + " " + device.string_or("what", "")));
+  for (const Value& tool : report.find("tools")->as_array())
+    if (const std::string state = tool.string_or("state", ""); state != "ok")
+      field(out, tool.string_or("tool", ""), state);
+  return out;
+}
+
+// One probe, from its start to its evidence.
+struct Probed {
+  std::string directory;
+  int status = 0;  // as `probe` ends
+  Value report;    // null where the application's place was never taken
+};
+
+RunStart start_of(const Project& project, const ProbeArguments& arguments, const sys::Fd& nothing) {
+  const model::Profile& profile = project.profiles().front();
+  RunStart out;
+  out.app = fmt::format("{}-probe-{}", profile.name, arguments.kind);
+  out.profile = profile.name;
+  out.expanded = profile.value;
+  out.verbatim = profile.verbatim;
+  out.paths = Value::object({{"profile", profile.path}, {"chain", Value::strings(profile.chain)}});
+  out.discovery = probe::to_value(project.candidates(profile.name));
+  if (const Value* setting = profile.value.find_path("evidence.dir");
+      setting != nullptr && setting->is_string())
+    out.evidence_setting = setting->as_string();
+  out.out_dir = arguments.out_dir;
+  out.force = arguments.force;
+  out.input = out.output = nothing.get();
+  return out;
+}
+
+Result<Probed> probe_once(const Session& session, const ProbeArguments& arguments, ProbeKind kind,
+                          const LaunchOverrides& overrides) {
+  const std::unique_ptr<BuildView> view = make_build_view(session);
+  ProjectOptions options = arguments.profile.to_options();
+  options.overrides.verify = "off";  // the application's own needs are not what is asked
+  ORCH_TRY(std::unique_ptr<Project> plain, Project::open(session, std::move(options)));
+  ORCH_CHECK(load::require_app(plain->profiles().front()));
+  ORCH_TRY(const std::unique_ptr<Project> project,
+           with_tools(session, arguments, kind, std::move(plain), *view));
+  const sys::Fd nothing(::open("/dev/null", O_RDWR | O_CLOEXEC));
+  ORCH_TRY(AppRun app, AppRun::begin(session, start_of(*project, arguments, nothing)));
+  Probed out;
+  out.directory = app.directory();
+  AppBuild built = build_app(session, *project, overrides);
+  app.end_phase("build");
+  const auto ended = [&out](Result<int> status) -> Result<Probed> {
+    ORCH_TRY(out.status, std::move(status));
+    return out;
+  };
+  if (built.interrupted != 0) return ended(app.interrupted(built.interrupted));
+  if (built.error) return ended(app.build_failed(*built.error, built.shown));
+  const std::string mark = "probe" + hash::digest_of(app.directory()).hex().substr(0, 12);
+  const Result<model::LaunchSpec> spec = probe_spec(*project, *built.spec, kind, mark);
+  if (!spec) return ended(app.build_failed(spec.error()));
+  ORCH_TRY(out.status, app.launch(*spec));
+  if (out.status != 0) return out;
+  ORCH_TRY(const std::string log, sys::read_file(app.directory() + "/run.log"));
+  const probe::ProbeOutput output = probe::parse_probe_output(log, mark);
+  out.report = probe::probe_report(kind, output);
+  ORCH_CHECK(sys::write_atomic(app.directory() + "/probe.json", format::to_json(out.report)));
+  out.status = probe::is_complete(output) ? 0 : 1;
+  return out;
+}
+
+Result<int> run_probe(const Session& session, const ProbeArguments& arguments, ProbeKind kind) {
+  ORCH_TRY(const Probed probed, probe_once(session, arguments, kind, {}));
+  if (!probed.report.is_null())
+    ORCH_CHECK(print_out(arguments.format == OutputFormat::json ? format::to_json(probed.report)
+                                                                : text_of(probed.report)));
+  return probed.status;
+}
+
+// ---- A/B
+
+struct VariantSetting {
+  std::string name;
+  std::string gpu_mode;  // empty: the profile's
+  std::optional<std::pair<std::string, std::string>> variable;
+};
+
+Result<std::vector<VariantSetting>> variants_of(const ProbeArguments& arguments) {
+  std::vector<VariantSetting> out;
+  for (const std::string_view mode : base::split(arguments.ab, ','))
+    if (!mode.empty()) out.push_back({std::string(mode), std::string(mode), std::nullopt});
+  for (const VariantSetting& setting : out)
+    if (setting.gpu_mode != "drm" && setting.gpu_mode != "venus" && setting.gpu_mode != "software")
+      return fail(ErrorKind::usage, fmt::format("--ab: '{}' is no GPU mode", printable(setting.gpu_mode)),
+                  "write --ab drm,venus,software, or some of them");
+  if (!arguments.ab_env.empty()) {
+    const std::size_t equals = arguments.ab_env.find('=');
+    const std::string name = arguments.ab_env.substr(0, equals);
+    if (equals == std::string::npos || !base::is_variable_name(name))
+      return fail(ErrorKind::usage,
+                  fmt::format("--ab-env '{}' names no variable", printable(arguments.ab_env)),
+                  "write --ab-env NAME=VALUE,VALUE");
+    for (const std::string_view value :
+         base::split(std::string_view(arguments.ab_env).substr(equals + 1), ','))
+      out.push_back({fmt::format("{}={}", name, value), "", std::pair(name, std::string(value))});
+  }
+  if (out.size() == 1) return fail(ErrorKind::usage, "one variant is nothing to compare", "name two or more");
+  return out;
+}
+
+Result<probe::Variant> probe_variant(const Session& session, ProbeArguments arguments, ProbeKind kind,
+                                     const VariantSetting& setting, const std::string& directory) {
+  if (!setting.gpu_mode.empty()) arguments.profile.gpu_mode = setting.gpu_mode;
+  arguments.out_dir = directory;
+  LaunchOverrides overrides;
+  if (setting.variable) overrides.environment.push_back(*setting.variable);
+  ORCH_TRY(Probed probed, probe_once(session, arguments, kind, overrides));
+  probe::Variant out{setting.name, probed.directory, "", probed.status, "", std::move(probed.report)};
+  if (const auto text = sys::read_file(out.directory + "/run.report.json"))
+    if (const auto report = format::parse_json(*text, "run.report.json")) {
+      out.outcome = report->string_or("outcome", "");
+      if (const Value* error = report->find_path("error.what"); error != nullptr && error->is_string())
+        out.error = error->as_string();
+    }
+  return out;
+}
+
+std::string ab_text(const Value& report) {
+  std::string out = "ranking\n";
+  int place = 0;
+  for (const Value& item : report.find("ranking")->as_array())
+    wrapped(out, fmt::format("  {}. {:<10} ", ++place, printable(item.string_or("variant", ""))),
+            printable(item.string_or("reason", "")));
+  if (!report.find("fields")->as_array().empty()) out += "\nwhat differs\n";
+  for (const Value& item : report.find("fields")->as_array()) {
+    std::vector<std::string> values;
+    for (const Value::Member& value : item.find("values")->as_object())
+      values.push_back(fmt::format("{}: {}", value.key,
+                                   value.value.is_null() ? "-"
+                                   : value.value.is_string()
+                                       ? value.value.as_string()
+                                       : std::string(base::trim(format::to_json(value.value)))));
+    wrapped(out, "  ",
+            printable(fmt::format("{}  {}", item.string_or("field", ""), base::join(values, "; "))));
+  }
+  return out;
+}
+
+// One VM after another: each probe waits for its muvm to end before the next begins.
+Result<int> run_ab(const Session& session, const ProbeArguments& arguments, ProbeKind kind) {
+  ORCH_TRY(const std::vector<VariantSetting> settings, variants_of(arguments));
+  evidence::Place place;
+  place.root = evidence::evidence_root("auto", sys::absolute_path("."), session.state_dir);
+  place.app = fmt::format("probe-{}-ab", arguments.kind);
+  place.out_dir = arguments.out_dir;
+  if (arguments.force) place.occupied = evidence::Place::Occupied::replace;
+  place.now = sys::SystemClock().now();
+  ORCH_TRY(const std::string root, evidence::make_directory(place));
+  std::vector<probe::Variant> variants;
+  for (std::size_t i = 0; i < settings.size(); ++i) {
+    ORCH_TRY(probe::Variant variant,
+             probe_variant(session, arguments, kind, settings[i], fmt::format("{}/variant-{}", root, i + 1)));
+    const bool interrupted = variant.outcome == "interrupted";
+    const int status = variant.exit_status;
+    variants.push_back(std::move(variant));
+    if (interrupted) return status;
+  }
+  const Value report = probe::ab_report(arguments.kind, variants);
+  ORCH_CHECK(sys::write_atomic(root + "/diff.json", format::to_json(report)));
+  ORCH_CHECK(print_out(arguments.format == OutputFormat::json ? format::to_json(report) : ab_text(report)));
+  if (session.verbosity != Verbosity::quiet) cli::say("evidence: {}\n", printable(root));
+  const bool whole = std::all_of(variants.begin(), variants.end(),
+                                 [](const probe::Variant& variant) { return variant.exit_status == 0; });
+  return whole ? 0 : 1;
+}
+
+}  // namespace
+
+void add_probe(CLI::App& app, Session& session) {
+  const auto arguments = std::make_shared<ProbeArguments>();
+  CLI::App* command = app.add_subcommand(
+      "probe",
+      "ask display, GPU or devices in the application's context: same stack, launcher and environment");
+  command->footer(
+      "The tools are those of the stack; an overlay that has them is built for probes alone. The exit status "
+      "is 0 if "
+      "every\ntool was there and answered, 1 if not, else as 'run'. The evidence has probe.json.");
+  command->add_option("KIND", arguments->kind, "display, gpu or devices")
+      ->required()
+      ->check(CLI::IsMember({"display", "gpu", "devices"}));
+  command->add_option("PROFILE", arguments->target,
+                      "a profile (.toml file, or name; default: ./profile.toml)");
+  add_profile_arguments(*command, arguments->profile, Positional::no);
+  command
+      ->add_option("--ab", arguments->ab,
+                   "one probe for each of these GPU modes (drm,venus,software), and what differs")
+      ->type_name("MODE,MODE");
+  command->add_option("--ab-env", arguments->ab_env, "one probe for each of these values of a variable")
+      ->type_name("NAME=VALUE,VALUE");
+  command->add_flag("--no-tools", arguments->no_tools,
+                    "build no overlay of the tools: what the stack has by itself");
+  command->add_option("--out-dir", arguments->out_dir, "leave the evidence directly in this directory");
+  command->add_flag("--force", arguments->force,
+                    "go on where a check failed; use a directory that is not empty");
+  add_format(*command, arguments->format);
+  command->callback([&session, arguments] {
+    session.action = [&session, arguments] {
+      if (!arguments->target.empty()) arguments->profile.profiles.push_back(arguments->target);
+      const ProbeKind kind = *probe::parse_probe_kind(arguments->kind);
+      const bool ab = !arguments->ab.empty() || !arguments->ab_env.empty();
+      return ab ? run_ab(session, *arguments, kind) : run_probe(session, *arguments, kind);
+    };
+  });
+}
+
+}  // namespace orch::cli

@@ -1,0 +1,65 @@
+#include "probe/probe_report.hpp"
+
+#include "probe/renderers.hpp"
+
+#include <algorithm>
+
+namespace orch::probe {
+
+using base::Value;
+
+namespace {
+
+std::string text_of(const ProbeOutput& output, std::string_view tool) {
+  for (const Section& section : output.sections)
+    if (section.tool == tool) return section.text;
+  return {};
+}
+
+Value renderers_value(const ProbeOutput& output) {
+  Value out = Value::array();
+  for (const std::vector<Renderer>& list :
+       {parse_glxinfo(text_of(output, "glxinfo")), parse_eglinfo(text_of(output, "eglinfo")),
+        parse_vulkaninfo(text_of(output, "vulkaninfo"))})
+    for (const Renderer& renderer : list) out.push(to_value(renderer));
+  return out;
+}
+
+Value server_value(const ProbeOutput& output) {
+  const XServer server = parse_xdpyinfo(text_of(output, "xdpyinfo"));
+  return server.vendor.empty() ? Value() : to_value(server);
+}
+
+}  // namespace
+
+bool is_complete(const ProbeOutput& output) {
+  return output.complete &&
+         std::all_of(output.sections.begin(), output.sections.end(),
+                     [](const Section& section) { return section.state == Section::State::ok; });
+}
+
+Value probe_report(ProbeKind kind, const ProbeOutput& output) {
+  Value variables = Value::object();
+  for (const auto& [name, value] : output.variables) variables.set(name, value);
+  Value devices = Value::array();
+  for (const auto& [name, what] : output.devices)
+    devices.push(Value::object({{"name", name}, {"what", what}}));
+  Value tools = Value::array();
+  for (const Section& section : output.sections)
+    tools.push(
+        Value::object({{"tool", section.tool},
+                       {"state", std::string(to_string(section.state))},
+                       {"status", section.state == Section::State::absent ? Value() : Value(section.status)},
+                       {"text", section.text}}));
+  return Value::object({{"schema", "appimage-orch/probe/1"},
+                        {"kind", std::string(to_string(kind))},
+                        {"complete", is_complete(output)},
+                        {"finished", output.complete},
+                        {"variables", std::move(variables)},
+                        {"server", kind == ProbeKind::display ? server_value(output) : Value()},
+                        {"renderers", kind == ProbeKind::gpu ? renderers_value(output) : Value::array()},
+                        {"devices", std::move(devices)},
+                        {"tools", std::move(tools)}});
+}
+
+}  // namespace orch::probe

@@ -1,0 +1,112 @@
+"""`probe`: what the tools of the stack say, for real on Xvfb with Mesa's software drivers, and through the muvm double."""
+
+import json
+import unittest
+
+from tests.integration import lib
+from tests.integration.display import Display
+from tests.integration.launching import NATIVE, LaunchCase
+from tests.integration.muvm import MuvmCase
+
+BASE = ("dash", "libc-bin", "libc6", "libgl1-mesa-dri", "libglx-mesa0", "libegl-mesa0", "mesa-vulkan-drivers")
+
+
+@lib.needs_tool("Xvfb", "apt-get", "mkfs.erofs", "mksquashfs")
+class Real(lib.TestCase):
+    """On a base with Mesa from this distribution's packages."""
+
+    def setUp(self):
+        if not lib.is_root() and not lib.user_namespaces():
+            self.skipTest("unprivileged user namespaces are off")
+        self.display = Display()
+        self.addCleanup(self.display.close)
+        tree = lib.make_tree(self.tmp / "tree", {"AppRun": "#!/bin/sh\n", "x.desktop": "[Desktop Entry]\nName=X\nExec=AppRun\nIcon=x\n"})
+        lib.make_appimage(self.tmp / "X.AppImage", tree)
+        names = ", ".join(f'"{name}"' for name in BASE)
+        self.profile = self.write("x.toml", 'schema = 1\nname = "x"\nextends = "native"\n[app]\nappimage = "X.AppImage"\n'
+                                            f'[stack]\nbase = {{ packages = [{names}], source = "auto" }}\n')
+
+    def probe(self, kind, *words, status):
+        ran = self.orch("probe", kind, self.profile, "--format", "json", *words, status=status, env={"DISPLAY": self.display.name})
+        return ran.json
+
+    def test_gpu_and_display(self):
+        absent = self.probe("gpu", "--no-tools", status=1)
+        self.assertEqual({t["tool"]: t["state"] for t in absent["tools"]}, {"glxinfo": "absent", "eglinfo": "absent", "vulkaninfo": "absent"})
+        lock = (self.tmp / "x.lock.toml").read_text()
+        found = self.probe("gpu", status=0)
+        apis = {r["api"]: r for r in found["renderers"]}
+        self.assertLessEqual({"GLX", "EGL", "Vulkan"}, set(apis))
+        self.assertEqual({r["kind"] for r in found["renderers"]}, {"software"})
+        self.assertIn("llvmpipe", apis["GLX"]["renderer"])
+        self.assertRegex(apis["GLX"]["version"], r"Mesa [0-9.]+")
+        self.assertIn("llvmpipe", apis["Vulkan"]["renderer"])
+        self.assertEqual((self.tmp / "x.lock.toml").read_text(), lock, "the user's lock is the user's")
+        both = self.probe("gpu", "--ab-env", "GALLIUM_DRIVER=llvmpipe,softpipe", status=0)
+        drawn = next(f["values"] for f in both["fields"] if f["field"] == "renderers[GLX].renderer")
+        self.assertIn("llvmpipe", drawn["GALLIUM_DRIVER=llvmpipe"])
+        self.assertEqual(drawn["GALLIUM_DRIVER=softpipe"], "softpipe")
+        # This machine has the program, and the stack has not.
+        absent = self.probe("display", "--no-tools", status=1)
+        self.assertEqual((absent["server"], [t["state"] for t in absent["tools"]]), (None, ["absent"]))
+        server = self.probe("display", status=0)["server"]
+        self.assertEqual(server["display"], self.display.name)
+        self.assertIn("GLX", [e["name"] for e in server["extensions"]])
+        self.assertEqual(server["screens"], [{"width": self.display.width, "height": self.display.height}])
+
+
+@NATIVE
+class Native(LaunchCase):
+    def test_devices_need_no_tool(self):
+        profile = self.app("exit 1")
+        document = self.orch_json("probe", "devices", profile)
+        self.assertTrue(document["complete"])
+        run = max((self.tmp / "state/appimage-orch/evidence/hello-probe-devices").iterdir())
+        self.assertEqual(json.loads((run / "probe.json").read_text()), document)
+
+
+class Muvm(MuvmCase):
+    def test_the_emulated_shell_asks_the_stack(self):
+        profile = self.app("exit 1")
+        tools = lib.make_erofs(self.tmp / "tools.erofs", lib.make_tree(self.tmp / "tools", {
+            "usr/bin/glxinfo": "#!/bin/sh\necho 'OpenGL renderer string: Apple M1 (G13G B1)'\n", "usr/bin/vulkaninfo": "#!/bin/sh\necho trouble >&2\nexit 3\n"}))
+        ran = self.orch("probe", "gpu", profile, "--launcher", "muvm", "--no-tools", "--image", tools, "--format", "json", status=1, home=self.home,
+                        prefix=self.prefix, env=self.muvm_env())
+        self.assertEqual([(t["tool"], t["state"], t["status"]) for t in ran.json["tools"]], [("glxinfo", "ok", 0), ("eglinfo", "absent", None), ("vulkaninfo", "failed", 3)])
+        self.assertEqual([(r["renderer"], r["kind"]) for r in ran.json["renderers"]], [("Apple M1 (G13G B1)", "hardware")])
+
+    def ab(self, *words, status, **env):
+        """A probe of GPU modes, on a stack whose glxinfo says what the double was told, or dies with the script that asked it."""
+        mode = f"mode=$(grep -o '\"gpu-mode\": *\\[\"[a-z]*' {self.home}/record | tail -1); mode=${{mode##*\\\"}}"
+        tools = lib.make_erofs(self.tmp / "tools.erofs", lib.make_tree(self.tmp / "tools", {"usr/bin/glxinfo": f"""#!/bin/sh
+{mode}
+case $mode in
+  venus) echo "OpenGL renderer string: zink Vulkan 1.3 (Virtio-GPU Venus (Apple M1))" ;;
+  software) kill -KILL $PPID ;;
+  *) echo "OpenGL renderer string: Apple M1 (G13G B1)" ;;
+esac
+"""}))
+        return self.orch("probe", "gpu", self.app("exit 1"), "--launcher", "muvm", "--no-tools", "--image", tools, "--format", "json", "--ab", *words,
+                         status=status, home=self.home, prefix=self.prefix, env=self.muvm_env(**env)).json
+
+    def test_modes_one_after_another(self):
+        document = self.ab("software,venus,drm", status=1)
+        self.assertEqual([v["name"] for v in document["variants"]], ["software", "venus", "drm"])
+        self.assertEqual([(v["outcome"], v["ran"]) for v in document["variants"]], [("signaled", False), ("exited", True), ("exited", True)])
+        self.assertEqual([r["variant"] for r in document["ranking"]], ["drm", "venus", "software"])
+        self.assertEqual([r["options"]["gpu-mode"] for r in self.records()], [["software"], ["venus"], ["drm"]])
+        self.assertFalse([r for r in self.records() if r["reused"]], "each has a VM of its own")
+        values = next(f["values"] for f in document["fields"] if f["field"] == "renderers[GLX].kind")
+        self.assertEqual(values, {"software": None, "venus": "virtualised", "drm": "hardware"})
+        (root,) = (self.home / "state/appimage-orch/evidence/probe-gpu-ab").iterdir()
+        self.assertEqual(json.loads((root / "diff.json").read_text()), document)
+        self.assertEqual(sorted(p.name for p in root.iterdir()), ["diff.json", "variant-1", "variant-2", "variant-3"])
+
+    def test_a_mode_that_this_muvm_has_not_got(self):
+        document = self.ab("venus,drm", status=1, MUVM_DOUBLE_RELEASE="0.4.0")
+        self.assertEqual(document["variants"][0]["outcome"], "preflight_failed")
+        self.assertIn("no --gpu-mode", document["ranking"][1]["reason"])
+
+
+if __name__ == "__main__":
+    unittest.main()
