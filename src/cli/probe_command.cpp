@@ -1,6 +1,5 @@
 // appimage-orch probe: what an application would see of display, GPU and devices, asked in its own context.
 #include "base/text.hpp"
-#include "base/variable_name.hpp"
 #include "cli/app_build.hpp"
 #include "cli/build_view.hpp"
 #include "cli/command.hpp"
@@ -9,6 +8,7 @@
 #include "cli/options.hpp"
 #include "cli/probe_profile.hpp"
 #include "cli/say.hpp"
+#include "cli/variants.hpp"
 #include "evidence/run_directory.hpp"
 #include "format/json.hpp"
 #include "hash/digest.hpp"
@@ -45,8 +45,7 @@ struct ProbeArguments {
   std::string kind;
   std::string target;
   std::string out_dir;
-  std::string ab;      // GPU modes
-  std::string ab_env;  // NAME=VALUE,VALUE
+  VariantArguments ab;
   bool no_tools = false;
   bool force = false;
   OutputFormat format = OutputFormat::text;
@@ -189,41 +188,11 @@ Result<int> run_probe(const Session& session, const ProbeArguments& arguments, P
 
 // ---- A/B
 
-struct VariantSetting {
-  std::string name;
-  std::string gpu_mode;  // empty: the profile's
-  std::optional<std::pair<std::string, std::string>> variable;
-};
-
-Result<std::vector<VariantSetting>> variants_of(const ProbeArguments& arguments) {
-  std::vector<VariantSetting> out;
-  for (const std::string_view mode : base::split(arguments.ab, ','))
-    if (!mode.empty()) out.push_back({std::string(mode), std::string(mode), std::nullopt});
-  for (const VariantSetting& setting : out)
-    if (setting.gpu_mode != "drm" && setting.gpu_mode != "venus" && setting.gpu_mode != "software")
-      return fail(ErrorKind::usage, fmt::format("--ab: '{}' is no GPU mode", printable(setting.gpu_mode)),
-                  "write --ab drm,venus,software, or some of them");
-  if (!arguments.ab_env.empty()) {
-    const std::size_t equals = arguments.ab_env.find('=');
-    const std::string name = arguments.ab_env.substr(0, equals);
-    if (equals == std::string::npos || !base::is_variable_name(name))
-      return fail(ErrorKind::usage,
-                  fmt::format("--ab-env '{}' names no variable", printable(arguments.ab_env)),
-                  "write --ab-env NAME=VALUE,VALUE");
-    for (const std::string_view value :
-         base::split(std::string_view(arguments.ab_env).substr(equals + 1), ','))
-      out.push_back({fmt::format("{}={}", name, value), "", std::pair(name, std::string(value))});
-  }
-  if (out.size() == 1) return fail(ErrorKind::usage, "one variant is nothing to compare", "name two or more");
-  return out;
-}
-
 Result<probe::Variant> probe_variant(const Session& session, ProbeArguments arguments, ProbeKind kind,
                                      const VariantSetting& setting, const std::string& directory) {
-  if (!setting.gpu_mode.empty()) arguments.profile.gpu_mode = setting.gpu_mode;
   arguments.out_dir = directory;
   LaunchOverrides overrides;
-  if (setting.variable) overrides.environment.push_back(*setting.variable);
+  apply(setting, arguments.profile, overrides);
   ORCH_TRY(Probed probed, probe_once(session, arguments, kind, overrides));
   probe::Variant out{setting.name, probed.directory, "", probed.status, "", std::move(probed.report)};
   if (const auto text = sys::read_file(out.directory + "/run.report.json"))
@@ -258,7 +227,7 @@ std::string ab_text(const Value& report) {
 
 // One VM after another: each probe waits for its muvm to end before the next begins.
 Result<int> run_ab(const Session& session, const ProbeArguments& arguments, ProbeKind kind) {
-  ORCH_TRY(const std::vector<VariantSetting> settings, variants_of(arguments));
+  ORCH_TRY(const std::vector<VariantSetting> settings, variants_of(arguments.ab));
   evidence::Place place;
   place.root = evidence::evidence_root("auto", sys::absolute_path("."), session.state_dir);
   place.app = fmt::format("probe-{}-ab", arguments.kind);
@@ -301,12 +270,7 @@ void add_probe(CLI::App& app, Session& session) {
   command->add_option("PROFILE", arguments->target,
                       "a profile (.toml file, or name; default: ./profile.toml)");
   add_profile_arguments(*command, arguments->profile, Positional::no);
-  command
-      ->add_option("--ab", arguments->ab,
-                   "one probe for each of these GPU modes (drm,venus,software), and what differs")
-      ->type_name("MODE,MODE");
-  command->add_option("--ab-env", arguments->ab_env, "one probe for each of these values of a variable")
-      ->type_name("NAME=VALUE,VALUE");
+  add_variants(*command, arguments->ab, "one probe for each of these");
   command->add_flag("--no-tools", arguments->no_tools,
                     "build no overlay of the tools: what the stack has by itself");
   command->add_option("--out-dir", arguments->out_dir, "leave the evidence directly in this directory");
@@ -317,8 +281,7 @@ void add_probe(CLI::App& app, Session& session) {
     session.action = [&session, arguments] {
       if (!arguments->target.empty()) arguments->profile.profiles.push_back(arguments->target);
       const ProbeKind kind = *probe::parse_probe_kind(arguments->kind);
-      const bool ab = !arguments->ab.empty() || !arguments->ab_env.empty();
-      return ab ? run_ab(session, *arguments, kind) : run_probe(session, *arguments, kind);
+      return arguments->ab.any() ? run_ab(session, *arguments, kind) : run_probe(session, *arguments, kind);
     };
   });
 }

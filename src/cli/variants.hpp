@@ -1,0 +1,33 @@
+// What is held against each other, by probes, runs and benchmarks alike: GPU modes, or values of one variable.
+#pragma once
+
+#include "base/result.hpp"
+#include "cli/launch_spec.hpp"
+#include "cli/options.hpp"
+
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace orch::cli {
+
+struct VariantArguments {
+  std::string modes;     // --ab: "drm,venus"
+  std::string variable;  // --ab-env: "NAME=VALUE,VALUE"
+  bool any() const { return !modes.empty() || !variable.empty(); }
+};
+// Adds --ab and --ab-env; `what` opens their help: "one probe for each of these".
+void add_variants(CLI::App& command, VariantArguments& arguments, const std::string& what);
+
+struct VariantSetting {
+  std::string name;      // "drm", "LIBGL_ALWAYS_SOFTWARE=1"
+  std::string gpu_mode;  // empty: the profile's
+  std::optional<std::pair<std::string, std::string>> variable;
+};
+// In the order in which they were given: two or more, each once.
+Result<std::vector<VariantSetting>> variants_of(const VariantArguments& arguments);
+
+void apply(const VariantSetting& setting, ProfileArguments& profile, LaunchOverrides& overrides);
+
+}  // namespace orch::cli
