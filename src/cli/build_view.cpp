@@ -158,10 +158,13 @@ class LiveView final : public PlainView {
 
 }  // namespace
 
-std::unique_ptr<BuildView> make_build_view(const Session& session) {
+bool draws_over_lines(const Session& session) {
   const std::string term = variable(session, "TERM");
-  if (::isatty(STDERR_FILENO) == 1 && !term.empty() && term != "dumb")
-    return std::make_unique<LiveView>(session);
+  return ::isatty(STDERR_FILENO) == 1 && !term.empty() && term != "dumb";
+}
+
+std::unique_ptr<BuildView> make_build_view(const Session& session) {
+  if (draws_over_lines(session)) return std::make_unique<LiveView>(session);
   return std::make_unique<PlainView>(session);
 }
 

@@ -9,6 +9,9 @@
 
 namespace orch::cli {
 
+// Whether standard error is a terminal that understands cursor control.
+bool draws_over_lines(const Session& session);
+
 // Writes to standard error. `terminal`: whether that is one that understands cursor control.
 std::unique_ptr<BuildView> make_build_view(const Session& session);
 

@@ -28,7 +28,8 @@ struct Session {
   std::string data_dir;    // shipped rules and profiles
   std::string self;        // this binary, absolute
   sys::Environment environment;
-  std::vector<std::string> application_arguments;  // what follows "--" on the command line of `run`
+  std::vector<std::string>
+      application_arguments;  // what follows "--" on the command line of `run` and `bench`
   // Set by the chosen subcommand while the command line is parsed; main calls it. The value is the exit
   // status.
   std::function<Result<int>()> action;
@@ -42,6 +43,7 @@ void add_run(CLI::App& app, Session& session);
 void add_verify(CLI::App& app, Session& session);
 void add_lock(CLI::App& app, Session& session);
 void add_probe(CLI::App& app, Session& session);
+void add_bench(CLI::App& app, Session& session);
 void add_doctor(CLI::App& app, Session& session);
 void add_evidence(CLI::App& app, Session& session);
 void add_cache(CLI::App& app, Session& session);

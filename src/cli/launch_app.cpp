@@ -258,7 +258,8 @@ void AppRun::describe(const model::LaunchSpec& spec, launch::Launcher& launcher)
 
 void AppRun::take_outcome(const launch::Outcome& outcome) {
   using Kind = launch::Outcome::Kind;
-  if (outcome.kind == Kind::timed_out || outcome.kind == Kind::interrupted) cli::hurry();
+  const bool ready = outcome.determined_by == "readiness";  // and nobody waits for the end
+  if (outcome.kind == Kind::timed_out || (outcome.kind == Kind::interrupted && !ready)) cli::hurry();
   report_.outcome = to_string(outcome.kind);
   if (outcome.kind == Kind::exited) report_.status = outcome.status;
   if (outcome.kind == Kind::signaled || outcome.kind == Kind::interrupted) report_.signal = outcome.signal;
@@ -393,15 +394,25 @@ Result<int> AppRun::launch(model::LaunchSpec spec) {
   spec.record = guest_record(spec);
   ORCH_TRY(const std::unique_ptr<launch::Launcher> launcher, launch::make_launcher(spec.launcher, host));
   ORCH_TRY(sys::SignalSession signals, sys::SignalSession::begin());
-  describe(spec, *launcher);
-  Result<> written = write_inputs(&spec, launcher.get(), &host);
+  Result<int> status = launch_with(spec, *launcher, host, signals);
+  while (signals.next()) {
+  }
+  if (start_.observer != nullptr && signals.end_requested() != 0)
+    start_.observer->asked_to_end(signals.end_requested());
+  return status;
+}
+
+Result<int> AppRun::launch_with(const model::LaunchSpec& spec, launch::Launcher& launcher,
+                                const launch::Host& host, sys::SignalSession& signals) {
+  describe(spec, launcher);
+  Result<> written = write_inputs(&spec, &launcher, &host);
   if (written) written = files_.write_report(to_value(report_));
   if (!written) return launch_failed(written.error());
 
-  std::optional<base::Error> refused = preflight(spec, *launcher);
+  std::optional<base::Error> refused = preflight(spec, launcher);
   end_phase("preflight");
   if (!refused && wants_guest_check()) {
-    Result<std::optional<base::Error>> looked = guest_check(spec, *launcher, signals);
+    Result<std::optional<base::Error>> looked = guest_check(spec, launcher, signals);
     end_phase("guest-check");
     if (!looked) return launch_failed(looked.error());
     refused = *std::move(looked);
@@ -424,16 +435,23 @@ Result<int> AppRun::launch(model::LaunchSpec spec) {
   context.signals = &signals;
   context.input = start_.input;
   context.output = start_.output;
-  context.capture = [this](std::string_view bytes) { files_.capture(bytes); };
+  RunObserver* const observer = start_.observer;
+  context.capture = [this, observer](std::string_view bytes) {
+    if (observer != nullptr) observer->output(bytes);
+    files_.capture(bytes);
+  };
+  if (observer != nullptr) context.look = [observer] { return observer->look(); };
   begin_capture();
   context.notify = [this](const std::string& text) {
     if (session_->verbosity != Verbosity::quiet) cli::say("{}\n", text);
   };
-  const Result<launch::Outcome> outcome = launcher->run(spec, context);
+  if (observer != nullptr) observer->started();
+  const Result<launch::Outcome> outcome = launcher.run(spec, context);
   if (!outcome) {
     end_phase("launch");
     return launch_failed(outcome.error());
   }
+  if (observer != nullptr) observer->ended(*outcome);
   add_launch_phases(*outcome);
   while (signals.next()) {
   }

@@ -15,9 +15,21 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace orch::cli {
+
+// Looks on while the launcher runs the application.
+class RunObserver {
+ public:
+  virtual ~RunObserver() = default;
+  virtual void started() = 0;                              // the checks are done
+  virtual void output(std::string_view bytes) = 0;         // of its terminal, as they come
+  virtual launch::RunContext::Look look() = 0;             // see there
+  virtual void ended(const launch::Outcome& outcome) = 0;  // before the report is written
+  virtual void asked_to_end(int signal) = 0;  // from outside, at any time until the report was written
+};
 
 // What is known of a run before anything is built.
 struct RunStart {
@@ -32,6 +44,7 @@ struct RunStart {
   bool force = false;                            // --force
   int input = 0;                                 // of the application: descriptors
   int output = 1;
+  RunObserver* observer = nullptr;  // outlives the run
 };
 
 // From begin() on, every way to the end leaves a report: call exactly one of build_failed(), interrupted()
@@ -69,6 +82,8 @@ class AppRun {
   void take_outcome(const launch::Outcome& outcome);
   void describe(const model::LaunchSpec& spec, launch::Launcher& launcher);
   std::string guest_record(const model::LaunchSpec& spec) const;
+  Result<int> launch_with(const model::LaunchSpec& spec, launch::Launcher& launcher, const launch::Host& host,
+                          sys::SignalSession& signals);
   std::optional<base::Error> take_checks(const std::vector<launch::Check>& checks);
   std::optional<base::Error> unless_forced(std::optional<base::Error> refused);
   bool wants_guest_check() const;

@@ -157,6 +157,15 @@ Result<model::LaunchSpec> make_launch_spec(Project& project, const model::Profil
   return spec;
 }
 
+Result<std::string> guest_shell(const Project& project, const model::LaunchSpec& spec) {
+  if (spec.launcher != "muvm") return "/bin/sh";
+  for (const probe::Candidate& candidate : project.candidates(spec.app))
+    if (candidate.what == "FEXBash" && candidate.verdict == probe::Candidate::Verdict::taken)
+      return candidate.path;
+  return fail(ErrorKind::tool, "FEXBash, the emulated shell of the stack, is not on this host",
+              "install all of FEX (fex-emu)");
+}
+
 model::LaunchSpec without_secrets(model::LaunchSpec spec) {
   const Value shown = evidence::redact(Value::strings(spec.args));
   for (std::size_t i = 0; i < spec.args.size(); ++i) spec.args[i] = shown.as_array()[i].as_string();

@@ -30,6 +30,9 @@ Result<model::LaunchSpec> make_launch_spec(Project& project, const model::Profil
 Result<model::LaunchSpec> launch_spec_from(const base::Value& profile, const std::vector<LaunchInput>& inputs,
                                            const LaunchOverrides& overrides);
 
+// The shell of the stack, to be started in the application's place: with muvm FEXBash, for muvm itself would start the host's.
+Result<std::string> guest_shell(const Project& project, const model::LaunchSpec& spec);
+
 // The host that launchers of this session work on, for that launch. `processes` outlives it.
 launch::Host launch_host(const Session& session, sys::ProcessRunner& processes,
                          const model::LaunchSpec& spec);

@@ -21,8 +21,8 @@ namespace orch::cli {
 namespace {
 
 // One line per command, in the order of the help.
-constexpr std::array k_commands = {add_inspect, add_plan,   add_build, add_run,      add_verify, add_probe,
-                                   add_lock,    add_doctor, add_cache, add_evidence, add_step};
+constexpr std::array k_commands = {add_inspect, add_plan, add_build,  add_run,   add_verify,   add_probe,
+                                   add_bench,   add_lock, add_doctor, add_cache, add_evidence, add_step};
 
 constexpr int k_usage_status = 2;
 
@@ -108,13 +108,13 @@ int report(const Session& session, const base::Error& error) {
   return status_of(error);
 }
 
-// `run … -- ARGS`: taken off before the parse, which would take the first of them for the missing PROFILE.
+// `run … -- ARGS` and `bench … -- ARGS`: taken off before the parse, which would take the first of them for the missing PROFILE.
 int split_application_arguments(int argc, char** argv, Session& session) {
-  bool is_run = false;
+  bool starts_one = false;
   for (int i = 1; i < argc; ++i) {
     const std::string_view word = argv[i];
-    is_run = is_run || word == "run";
-    if (word != "--" || !is_run) continue;
+    starts_one = starts_one || word == "run" || word == "bench";
+    if (word != "--" || !starts_one) continue;
     session.application_arguments.assign(argv + i + 1, argv + argc);
     return i;
   }

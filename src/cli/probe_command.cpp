@@ -71,20 +71,10 @@ Result<std::unique_ptr<Project>> with_tools(const Session& session, const ProbeA
   return Project::open(session, std::move(options));
 }
 
-// The shell of the stack: with muvm FEX's, for muvm itself would start the host's.
-Result<std::string> shell_of(const Project& project, const model::LaunchSpec& spec) {
-  if (spec.launcher != "muvm") return "/bin/sh";
-  for (const probe::Candidate& candidate : project.candidates(spec.app))
-    if (candidate.what == "FEXBash" && candidate.verdict == probe::Candidate::Verdict::taken)
-      return candidate.path;
-  return fail(ErrorKind::tool, "FEXBash, the emulated shell of the stack, is not on this host",
-              "install all of FEX (fex-emu)");
-}
-
 Result<model::LaunchSpec> probe_spec(const Project& project, const model::LaunchSpec& app, ProbeKind kind,
                                      const std::string& mark) {
   model::LaunchSpec out = app;
-  ORCH_TRY(out.entry, shell_of(project, app));
+  ORCH_TRY(out.entry, guest_shell(project, app));
   out.args = probe::probe_script(kind, app.launcher == "muvm" ? launch::k_guest_rootfs : "", mark);
   out.script_shell = "host";
   out.timeout_ms = k_time_ms;

@@ -25,8 +25,14 @@ struct Prepared {
   std::array<std::size_t, k_signals.size()> ended_at{};
   std::bitset<64> ignored;  // from the beginning
 };
-Prepared g_prepared;   // NOLINT: a handler has no other place to look at
-bool g_armed = false;  // NOLINT
+Prepared g_prepared;                     // NOLINT: a handler has no other place to look at
+bool g_armed = false;                    // NOLINT
+bool g_note = false;                     // NOLINT
+volatile std::sig_atomic_t g_noted = 0;  // NOLINT: the first of those that NotedSignals took
+
+void note_signal(int signal) {
+  if (g_noted == 0) g_noted = signal;
+}
 
 void put(char* at, std::int64_t number, int digits) {
   constexpr int k_ten = 10;
@@ -140,7 +146,7 @@ void prepare_last_words(const LastWords& words) {
 void forget_last_words() {
   if (!g_armed) return;
   g_armed = false;
-  for (const int signal : k_signals) set_handler(signal, SIG_IGN);
+  for (const int signal : k_signals) set_handler(signal, g_note ? note_signal : SIG_IGN);
 }
 
 void let_signals_end() {
@@ -148,11 +154,31 @@ void let_signals_end() {
   ::sigemptyset(&set);
   for (const int signal : k_signals) {
     if (g_prepared.ignored.test(static_cast<std::size_t>(signal))) continue;
-    set_handler(signal, SIG_IGN);  // drops what waits
-    set_handler(signal, SIG_DFL);
+    if (!g_note) set_handler(signal, SIG_IGN);  // drops what waits
+    set_handler(signal, g_note ? note_signal : SIG_DFL);
     ::sigaddset(&set, signal);
   }
   ::pthread_sigmask(SIG_UNBLOCK, &set, nullptr);
+}
+
+NotedSignals::NotedSignals() {
+  g_note = true;
+  g_noted = 0;
+  for (const int signal : k_signals) {
+    if (is_ignored(signal))
+      g_prepared.ignored.set(static_cast<std::size_t>(signal));
+    else
+      set_handler(signal, note_signal);
+  }
+}
+
+NotedSignals::~NotedSignals() {
+  g_note = false;
+  let_signals_end();
+}
+
+int NotedSignals::first() const {
+  return g_noted;
 }
 
 }  // namespace orch::evidence

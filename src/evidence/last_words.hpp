@@ -44,4 +44,15 @@ void forget_last_words();
 // are dropped.
 void let_signals_end();
 
+// For a process that has several runs one after the other: while this lives, where those two would ignore these signals or let
+// them end the process, they are noted, so that none is lost between two runs.
+class NotedSignals {
+ public:
+  NotedSignals();
+  NotedSignals(const NotedSignals&) = delete;
+  NotedSignals& operator=(const NotedSignals&) = delete;
+  ~NotedSignals();    // from here on they end the process
+  int first() const;  // 0: none
+};
+
 }  // namespace orch::evidence

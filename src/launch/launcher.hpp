@@ -11,6 +11,7 @@
 
 #include <sys/types.h>
 
+#include <chrono>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -75,7 +76,7 @@ struct Outcome {
   Kind kind = Kind::launch_failed;
   int status = 0;  // exited: the guest's; launch_failed: 125, 126 or 127
   int signal = 0;  // signaled: the guest's; interrupted: the one this tool was sent
-  // "wait status" | "guest record" | "message" | "no message" | "muvm status" | "vm ended" | "timeout" | "signal" | "set-up"
+  // "wait status" | "guest record" | "message" | "no message" | "muvm status" | "vm ended" | "timeout" | "signal" | "readiness" | "set-up"
   std::string determined_by;
   Value raw;                         // what was seen before it was interpreted: {"status","signal",…}
   std::optional<base::Error> error;  // why a launch failed
@@ -96,6 +97,13 @@ struct RunContext {
   sys::SignalSession* signals = nullptr;
   std::function<void(std::string_view)> capture;   // every byte of the terminal
   std::function<void(const std::string&)> notify;  // a line for the user, while something is waited for
+  // Asked while the command runs, again when the time it gave has passed (nullopt: not again). `end`: the command is asked
+  // to end, as a time limit does it; the outcome is interrupted, determined by "readiness".
+  struct Look {
+    std::optional<std::chrono::milliseconds> again;
+    bool end = false;
+  };
+  std::function<Look()> look;
   int input = 0;
   int output = 1;
 };

@@ -140,8 +140,16 @@ Result<Outcome> MuvmLauncher::attempt(const model::LaunchSpec& spec, const RunCo
   MuvmWatch watch({entry.runtime_dir, spec.record, vm_record_of(spec),
                    std::chrono::milliseconds(spec.exit_wait_ms), std::exchange(entry.gate, std::nullopt)},
                   tail);
-  run.watch = [&watch](const sys::PtyRun::Seen& seen) { return watch.look(seen); };
-  ORCH_TRY(const sys::PtyEnd end, sys::run_on_pty(run, *context.signals));
+  run.watch = [&watch, others = std::move(run.watch)](const sys::PtyRun::Seen& seen) {
+    sys::PtyRun::Watched out = watch.look(seen);
+    if (!others) return out;
+    const sys::PtyRun::Watched other = others(seen);
+    out.end |= other.end;
+    if (other.again) out.again = out.again ? std::min(*out.again, *other.again) : other.again;
+    return out;
+  };
+  ORCH_TRY(sys::PtyEnd end, sys::run_on_pty(run, *context.signals));
+  end.ended_by_watch &= !watch.hung();                        // else muvm was ended, and not the application
   const bool ended_before = watch.guest().ended.has_value();  // before it was asked to
   watch.finish();
   const bool reused = watch.reused().value_or(entry.choice.kind == VmChoice::Kind::join);

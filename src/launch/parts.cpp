@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <csignal>
 
 namespace orch::launch {
 
@@ -42,6 +43,14 @@ void connect(sys::PtyRun& run, const model::LaunchSpec& spec, const RunContext& 
   run.input = context.input;
   run.output = context.output;
   if (spec.timeout_ms > 0) run.timeout = std::chrono::milliseconds(spec.timeout_ms);
+  if (!context.look) return;
+  run.watch = [look = context.look](const sys::PtyRun::Seen&) {
+    const RunContext::Look seen = look();
+    sys::PtyRun::Watched out;
+    out.again = seen.again;
+    out.end = seen.end;
+    return out;
+  };
 }
 
 Outcome outcome_of(const sys::PtyEnd& end) {
@@ -58,6 +67,10 @@ Outcome outcome_of(const sys::PtyEnd& end) {
     out.kind = Outcome::Kind::interrupted;
     out.signal = end.interrupted;
     out.determined_by = "signal";
+  } else if (end.ended_by_watch) {
+    out.kind = Outcome::Kind::interrupted;
+    out.signal = SIGTERM;
+    out.determined_by = "readiness";
   }
   if (!end.ended.empty()) {
     std::vector<std::string> names;

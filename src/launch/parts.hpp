@@ -38,10 +38,10 @@ class OutputTail {
   std::string bytes_;  // up to twice as many, so that few are moved
 };
 
-// Fills in the streams, the capture and the time limit of a run. `tail` must outlive it.
+// Fills in the streams, the capture, the look and the time limit of a run. `tail` must outlive it.
 void connect(sys::PtyRun& run, const model::LaunchSpec& spec, const RunContext& context, OutputTail& tail);
 
-// What the wait status, a time limit and signals say, before any launcher knows better.
+// What the wait status, a time limit, a look and signals say, before any launcher knows better.
 Outcome outcome_of(const sys::PtyEnd& end);
 
 // launch_failed with `status` (0: 125); the error's hint becomes advice.

@@ -60,7 +60,10 @@ def changed(document, keys, change):
 
 
 def of_another_type(inner, key):
-    inner[key] = "x" if isinstance(inner[key], (int, float)) and not isinstance(inner[key], bool) else 1.5
+    if inner[key] is None:  # what else it may be is not known, but this it is not
+        inner[key] = [[]]
+    else:
+        inner[key] = "x" if isinstance(inner[key], (int, float)) and not isinstance(inner[key], bool) else 1.5
 
 
 def without(inner, key):
@@ -197,6 +200,14 @@ class Documents(StackTestCase, MadeUp):
         self.take({**gpu, "server": display["server"], "devices": [{"name": "dri/renderD128", "what": "rw"}]})
         self.take(self.orch(*probe, "--ab-env", "LANG=C,POSIX").json)
 
+    def take_benches(self):
+        """Of starts that get ready, that do not, and of a variant that is given up."""
+        base = lib.make_base_image(self.tmp / "timed.erofs", ("/bin/sh",))
+        app = lib.make_appimage(self.tmp / "b.AppImage", lib.make_tree(self.tmp / "b", {"AppRun": "#!/bin/sh\necho here; exit $X\n"}))
+        profile = self.write("b.toml", f'schema = 1\nname = "b"\nextends = "native"\n[app]\nappimage = "{app}"\n[stack]\nbase = "{base}"\n')
+        self.take(self.orch("bench", profile, "--warm", "2", "--cold", "1", "--ab-env", "X=0,1", "--format", "json", status=1).json)
+        self.take(self.orch("bench", profile, "--warm", "1", "--cold", "0", "--warmup", "0", "--command", "exit 1", "--format", "json", status=1).json)
+
     def take_evidence(self):
         """Of a run that is refused, and of some that are made up."""
         for name in ("1", "2"):
@@ -207,6 +218,7 @@ class Documents(StackTestCase, MadeUp):
         self.take(self.orch("evidence", "diff", *runs, "--format", "json", status=1).json)
         self.some_runs()
         self.take_probes()
+        self.take_benches()
         self.take(self.orch("doctor", "--launcher", "muvm", "--format", "json", ok=None).json)
         self.take(self.orch_json("evidence", "list"))
         self.take(self.orch_json("evidence", "show", runs[0]))

@@ -1,0 +1,282 @@
+// appimage-orch bench: how long starts take, again and again, and whether it became more.
+#include "base/text.hpp"
+#include "cli/bench_start.hpp"
+#include "cli/bench_view.hpp"
+#include "cli/command.hpp"
+#include "cli/options.hpp"
+#include "cli/say.hpp"
+#include "cli/variants.hpp"
+#include "evidence/host_facts.hpp"
+#include "evidence/last_words.hpp"
+#include "evidence/run_directory.hpp"
+#include "format/json.hpp"
+#include "load/schema.hpp"
+#include "probe/bench.hpp"
+#include "probe/page_cache.hpp"
+#include "sys/clock.hpp"
+#include "sys/file.hpp"
+
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <memory>
+#include <optional>
+#include <random>
+#include <utility>
+
+namespace orch::cli {
+
+using base::ErrorKind;
+using base::fail;
+using base::printable;
+using base::Value;
+
+namespace {
+
+struct BenchArguments {
+  ProfileArguments profile;
+  std::string target;
+  VariantArguments ab;
+  std::size_t cold = 3;
+  std::size_t warm = 10;
+  std::size_t warmup = 1;
+  std::string ready = "exit";
+  std::string timeout = "60s";
+  std::string order = "random";
+  std::optional<std::uint64_t> seed;
+  std::string command;
+  std::string out_dir;
+  bool force = false;
+  OutputFormat format = OutputFormat::text;
+};
+
+constexpr int k_signal_base = 128;
+// Larger ones would not be the same number in every reader of JSON.
+constexpr std::uint64_t k_seeds = std::uint64_t{1} << 32;
+
+Result<BenchWhat> what_of(const Session& session, const BenchArguments& arguments) {
+  BenchWhat out;
+  out.profile = arguments.profile;
+  out.command = arguments.command;
+  out.arguments = session.application_arguments;
+  out.force = arguments.force;
+  ORCH_TRY(out.ready, probe::parse_readiness(arguments.ready));
+  const std::optional<std::int64_t> timeout = load::parse_duration(arguments.timeout);
+  if (!timeout)
+    return fail(ErrorKind::usage,
+                fmt::format("--timeout '{}' is not a duration", printable(arguments.timeout)),
+                "write a number and a unit, as in 90s or 5m");
+  out.timeout_ms = *timeout;
+  if (!out.command.empty() && !out.arguments.empty())
+    return fail(ErrorKind::usage, "--command takes no arguments behind '--'", "write them into the command");
+  if (arguments.cold + arguments.warm == 0)
+    return fail(ErrorKind::usage, "no start is asked for", "give --warm N or --cold N");
+  return out;
+}
+
+Result<std::vector<BenchVariant>> variants_of_bench(const BenchArguments& arguments) {
+  if (!arguments.ab.any()) return std::vector<BenchVariant>{{}};
+  ORCH_TRY(const std::vector<VariantSetting> settings, variants_of(arguments.ab));
+  std::vector<BenchVariant> out;
+  for (const VariantSetting& setting : settings) out.push_back({setting.name, setting});
+  return out;
+}
+
+// The whole of a benchmark. bench.json is written anew after each start, so that nothing is lost with it.
+class Bench {
+ public:
+  Bench(const Session& session, const BenchArguments& arguments, BenchWhat what,
+        std::vector<BenchVariant> variants)
+      : session_(session),
+        quiet_(session),
+        arguments_(arguments),
+        what_(std::move(what)),
+        variants_(std::move(variants)),
+        given_up_(variants_.size()),
+        view_(make_bench_view(session)) {
+    quiet_.verbosity = Verbosity::quiet;
+    for (const BenchVariant& variant : variants_) plan_.variants.push_back(variant.name);
+    plan_.cold = arguments.cold;
+    plan_.warm = arguments.warm;
+    plan_.warmup = arguments.warmup;
+    plan_.shuffled = arguments.order == "random";
+    plan_.seed = arguments.seed ? *arguments.seed : std::random_device()() % k_seeds;
+  }
+
+  Result<int> run() {
+    ORCH_CHECK(probe::ReadinessWatch::make(what_.ready));  // before anything else is waited for
+    ORCH_TRY(stack_, prepare_bench(session_, what_));
+    if (stack_.interrupted != 0) return k_signal_base + stack_.interrupted;
+    if (!stack_.complete) return 1;
+    ORCH_CHECK(make_place());
+    make_header();
+    ORCH_CHECK(write());
+    ORCH_TRY(const int interrupted, make_starts());
+    header_.set("ended", sys::rfc3339(sys::SystemClock().now()));
+    ORCH_CHECK(write());
+    ORCH_CHECK(
+        print_out(arguments_.format == OutputFormat::json ? format::to_json(report_) : bench_text(report_)));
+    if (session_.verbosity != Verbosity::quiet) say("benchmark: {}/bench.json\n", printable(root_));
+    if (interrupted != 0) return interrupted;
+    return all_ready() ? 0 : 1;
+  }
+
+ private:
+  Result<> make_place() {
+    evidence::Place place;
+    place.root =
+        evidence::evidence_root(stack_.evidence_setting, sys::absolute_path("."), session_.state_dir);
+    place.app = stack_.profile + "-bench";
+    place.out_dir = arguments_.out_dir;
+    if (arguments_.force) place.occupied = evidence::Place::Occupied::replace;
+    place.now = sys::SystemClock().now();
+    ORCH_TRY(root_, evidence::make_directory(place));
+    return sys::make_dirs(root_ + "/runs");
+  }
+
+  void make_header() {
+    header_ = Value::object({{"schema", "appimage-orch/bench/1"},
+                             {"tool_version", ORCH_VERSION},
+                             {"started", sys::rfc3339(sys::SystemClock().now())},
+                             {"ended", nullptr},
+                             {"profile", stack_.profile},
+                             {"command", what_.command.empty() ? Value() : Value(what_.command)},
+                             {"launcher", stack_.launcher},
+                             {"host", evidence::host_facts()},
+                             {"ready", arguments_.ready},
+                             {"seed", static_cast<std::int64_t>(plan_.seed)},
+                             {"order", arguments_.order},
+                             {"warmup", static_cast<std::int64_t>(plan_.warmup)},
+                             {"timeout_seconds", static_cast<double>(what_.timeout_ms) / 1000},
+                             {"page_cache", Value::object({{"method", "not asked"},
+                                                           {"detail", "no cold start was asked for"}})}});
+  }
+
+  Result<> write() {
+    report_ = probe::bench_report(header_, plan_, runs_, given_up_);
+    return sys::write_atomic(root_ + "/bench.json", format::to_json(report_));
+  }
+
+  // The exit status of what was interrupted; 0.
+  Result<int> make_starts() {
+    const std::vector<probe::Start> starts = schedule(plan_);
+    view_->begin(starts.size());
+    int interrupted = 0;
+    const evidence::NotedSignals noted;
+    for (std::size_t i = 0; i < starts.size() && interrupted == 0; ++i) {
+      if (!given_up_[starts[i].variant].empty()) continue;
+      ORCH_TRY(interrupted, make_start(starts[i]));
+      if (noted.first() != 0) interrupted = k_signal_base + noted.first();
+    }
+    view_->end();
+    return interrupted;
+  }
+
+  Result<int> make_start(const probe::Start& start) {
+    const BenchVariant& variant = variants_[start.variant];
+    const std::string name = start_name(variant.name, to_string(start.kind));
+    view_->started(name);
+    if (start.kind == probe::StartKind::cold) drop_cache();
+    const std::string directory =
+        start.measured ? fmt::format("runs/{:03}", ++measured_) : fmt::format("runs/warm-up-{}", ++warm_ups_);
+    ORCH_TRY(BenchRun run, measure_start(quiet_, what_, variant, root_ + "/" + directory));
+    if (run.signal != 0) return k_signal_base + run.signal;
+    run.measured.start = start;
+    run.measured.directory = directory;
+    if (!start.measured && !run.measured.seconds)
+      given_up_[start.variant] = "its warm-up did not get ready: " + run.measured.error;
+    view_->finished(name, run.measured);
+    runs_.push_back(std::move(run.measured));
+    ORCH_CHECK(write());
+    return 0;
+  }
+
+  void drop_cache() {
+    const probe::CacheDrop drop = probe::drop_page_cache(stack_.files);
+    if (!told_ && drop.method != probe::CacheDrop::Method::drop_caches)
+      view_->note("cold starts: " + drop.detail);
+    told_ = true;
+    header_.set("page_cache",
+                Value::object({{"method", std::string(to_string(drop.method))}, {"detail", drop.detail}}));
+  }
+
+  bool all_ready() const {
+    const bool none_given_up =
+        std::all_of(given_up_.begin(), given_up_.end(), [](const std::string& why) { return why.empty(); });
+    return none_given_up && std::all_of(runs_.begin(), runs_.end(),
+                                        [](const probe::Measured& run) { return run.seconds.has_value(); });
+  }
+
+  const Session& session_;
+  Session quiet_;
+  const BenchArguments& arguments_;
+  BenchWhat what_;
+  std::vector<BenchVariant> variants_;
+  std::vector<std::string> given_up_;  // of each variant
+  std::unique_ptr<BenchView> view_;
+  probe::BenchPlan plan_;
+  BenchStack stack_;
+  std::string root_;
+  Value header_;
+  Value report_;
+  std::vector<probe::Measured> runs_;
+  std::size_t measured_ = 0;
+  std::size_t warm_ups_ = 0;
+  bool told_ = false;
+};
+
+Result<int> run_bench(const Session& session, const BenchArguments& arguments) {
+  ORCH_TRY(BenchWhat what, what_of(session, arguments));
+  ORCH_TRY(std::vector<BenchVariant> variants, variants_of_bench(arguments));
+  return Bench(session, arguments, std::move(what), std::move(variants)).run();
+}
+
+void add_bench_options(CLI::App& command, BenchArguments& arguments) {
+  command.add_option("PROFILE", arguments.target, "a profile (.toml file, or name; default: ./profile.toml)");
+  add_profile_arguments(command, arguments.profile, Positional::no);
+  command.add_option("--warm", arguments.warm, "starts with the files in memory")->capture_default_str();
+  command.add_option("--cold", arguments.cold, "starts after the page cache was dropped, as far as allowed")
+      ->capture_default_str();
+  command.add_option("--warmup", arguments.warmup, "starts before the warm ones that are not counted")
+      ->capture_default_str();
+  command
+      .add_option("--ready", arguments.ready,
+                  "when a start is over: exit, log:TEXT, window, window:CLASS or after:DURATION")
+      ->type_name("CONDITION")
+      ->capture_default_str();
+  command.add_option("--timeout", arguments.timeout, "end a start that is not ready after this time")
+      ->type_name("DURATION")
+      ->capture_default_str();
+  command.add_option("--order", arguments.order, "of the variants in each round: random or given")
+      ->check(CLI::IsMember({"random", "given"}))
+      ->capture_default_str();
+  command.add_option("--seed", arguments.seed, "of the random order, to have the same again")
+      ->check(CLI::Range(std::uint64_t{0}, k_seeds - 1));
+  command.add_option("--command", arguments.command,
+                     "start this command line in the shell of the stack, not the application");
+  add_variants(command, arguments.ab, "a start of each kind for each of these");
+  command.add_option("--out-dir", arguments.out_dir, "leave bench.json and all evidence in this directory");
+  command.add_flag("--force", arguments.force,
+                   "go on where a check failed; use a directory that is not empty");
+  add_format(command, arguments.format);
+}
+
+}  // namespace
+
+void add_bench(CLI::App& app, Session& session) {
+  const auto arguments = std::make_shared<BenchArguments>();
+  CLI::App* command =
+      app.add_subcommand("bench", "measure starts: cold and warm, until the application is ready");
+  command->footer(
+      "Application arguments stand behind '--'. The exit status is 0 if every start got ready, else 1.");
+  add_bench_options(*command, *arguments);
+  command->callback([&session, arguments] {
+    session.action = [&session, arguments] {
+      if (!arguments->target.empty()) arguments->profile.profiles.push_back(arguments->target);
+      return run_bench(session, *arguments);
+    };
+  });
+}
+
+}  // namespace orch::cli

@@ -1,0 +1,81 @@
+#include "probe/readiness.hpp"
+
+#include "base/text.hpp"
+#include "load/schema.hpp"
+
+#include <fmt/format.h>
+
+#include <utility>
+
+namespace orch::probe {
+
+using base::ErrorKind;
+using base::fail;
+
+Result<Readiness> parse_readiness(std::string_view text) {
+  using Kind = Readiness::Kind;
+  const std::size_t colon = text.find(':');
+  const std::string_view name = text.substr(0, colon);
+  const std::string rest(colon == std::string_view::npos ? "" : text.substr(colon + 1));
+  Readiness out;
+  out.text = rest;
+  if (text == "exit") return out;
+  if (name == "window" && (colon == std::string_view::npos || !rest.empty())) {
+    out.kind = Kind::window;
+    return out;
+  }
+  if (name == "log" && !rest.empty()) {
+    out.kind = Kind::line;
+    return out;
+  }
+  if (name == "after") {
+    if (const auto time = load::parse_duration(rest); time && *time > 0) {
+      out.kind = Kind::time;
+      out.time = std::chrono::milliseconds(*time);
+      return out;
+    }
+  }
+  return fail(ErrorKind::usage,
+              fmt::format("--ready '{}' is no condition that can be waited for", base::printable(text)),
+              "write exit, log:TEXT, window, window:CLASS or after:DURATION");
+}
+
+Result<ReadinessWatch> ReadinessWatch::make(const Readiness& readiness) {
+  ReadinessWatch out(readiness);
+  if (readiness.kind != Readiness::Kind::window) return out;
+  ORCH_TRY(XWindows windows, XWindows::open());
+  out.windows_.emplace(std::move(windows));
+  return out;
+}
+
+void ReadinessWatch::output(std::string_view bytes, Time now) {
+  if (!first_output_) first_output_ = now;
+  if (readiness_.kind != Readiness::Kind::line || ready_) return;
+  line_.append(bytes);
+  if (line_.find(readiness_.text) != std::string::npos) ready_ = now;
+  if (line_.size() >= readiness_.text.size()) line_.erase(0, line_.size() - (readiness_.text.size() - 1));
+}
+
+void ReadinessWatch::look(Time now) {
+  if (ready_) return;
+  if (readiness_.kind == Readiness::Kind::time && started_ && now >= *started_ + readiness_.time)
+    ready_ = *started_ + readiness_.time;
+  if (windows_ && windows_->has_appeared(readiness_.text)) ready_ = now;
+}
+
+std::optional<std::chrono::milliseconds> ReadinessWatch::interval() const {
+  constexpr std::chrono::milliseconds k_often{2};
+  constexpr std::chrono::milliseconds k_now_and_then{10};
+  switch (readiness_.kind) {
+    case Readiness::Kind::exit:
+      return std::nullopt;
+    case Readiness::Kind::window:
+      return k_often;
+    case Readiness::Kind::line:
+    case Readiness::Kind::time:
+      break;
+  }
+  return k_now_and_then;
+}
+
+}  // namespace orch::probe

@@ -1,0 +1,54 @@
+// When an application counts as started: how that is asked for, and how it is seen.
+#pragma once
+
+#include "base/result.hpp"
+#include "probe/x_windows.hpp"
+
+#include <chrono>
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace orch::probe {
+
+using base::Result;
+
+struct Readiness {
+  enum class Kind { exit, line, window, time } kind = Kind::exit;
+  std::string text;  // line: part of it; window: its class, empty for any
+  std::chrono::milliseconds time{0};
+};
+// "exit", "log:TEXT", "window", "window:CLASS", "after:DURATION" ("2s", "500ms").
+Result<Readiness> parse_readiness(std::string_view text);
+
+// Looks whether one start has got there.
+class ReadinessWatch {
+ public:
+  using Time = std::chrono::steady_clock::time_point;
+
+  // Of a window: connects to the X server of this process ($DISPLAY), before the application is started.
+  static Result<ReadinessWatch> make(const Readiness& readiness);
+
+  void started(Time now) { started_ = now; }
+  void output(std::string_view bytes, Time now);
+  // Whether more must be looked at: once per interval().
+  void look(Time now);
+  std::optional<std::chrono::milliseconds> interval()
+      const;  // nullopt: nothing to look at but output and the end
+  // The moment, once it has come. Never for Kind::exit: that is the end of the run.
+  std::optional<Time> ready() const { return ready_; }
+  std::optional<Time> first_output() const { return first_output_; }
+  std::optional<Time> start() const { return started_; }
+
+ private:
+  explicit ReadinessWatch(Readiness readiness) : readiness_(std::move(readiness)) {}
+
+  Readiness readiness_;
+  std::optional<XWindows> windows_;
+  std::string line_;  // the last bytes that may be the beginning of the text
+  std::optional<Time> started_;
+  std::optional<Time> first_output_;
+  std::optional<Time> ready_;
+};
+
+}  // namespace orch::probe

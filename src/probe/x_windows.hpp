@@ -1,0 +1,35 @@
+// Windows that appear on the X server of this process.
+#pragma once
+
+#include "base/result.hpp"
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+
+namespace orch::probe {
+
+using base::Result;
+
+class XWindows {
+ public:
+  // Connects to $DISPLAY with $XAUTHORITY, and from now on sees which windows are shown. libxcb is loaded.
+  static Result<XWindows> open();
+  XWindows(XWindows&&) noexcept;
+  XWindows& operator=(XWindows&&) noexcept;
+  ~XWindows();
+
+  // Whether since open() a window of an application was mapped, directly below the root or in the frame that a window manager
+  // gave it. `window_class`: either word of its WM_CLASS (ICCCM 4.1.2.5), in any case of letters; empty: any. Menus, tool
+  // tips and the like (override-redirect) do not count. Waits for nothing but answers of the server. False once the server is
+  // gone.
+  bool has_appeared(std::string_view window_class);
+
+ private:
+  struct Connection;
+  explicit XWindows(std::unique_ptr<Connection> connection);
+  std::unique_ptr<Connection> connection_;
+};
+
+}  // namespace orch::probe

@@ -1,0 +1,160 @@
+"""`bench`: starts of an application, measured until it is ready; for real on Xvfb, and through the muvm double."""
+
+import json
+import os
+import signal
+import unittest
+
+from tests.integration import lib
+from tests.integration.display import Display
+from tests.integration.launching import NATIVE, LaunchCase, Terminal
+from tests.integration.muvm import MuvmCase
+
+
+class BenchCase(LaunchCase):
+    def bench(self, profile, *words, status=0, **environment):
+        """bench.json, which is what is printed, too, and keeps its schema."""
+        out = self.tmp / "bench"
+        ran = self.orch("bench", profile, "--out-dir", out, "--force", "--format", "json", *words, status=status, **environment)
+        self.said = ran.stderr
+        document = self.check_document(ran.json, "bench")
+        self.assertEqual(json.loads((out / "bench.json").read_text()), document)
+        return document
+
+
+@NATIVE
+class Native(BenchCase):
+    def test_starts_that_end(self):
+        profile = self.app("echo ready; sleep 0.05; exit 0")
+        document = self.bench(profile, "--warm", "5", "--cold", "2", "--seed", "7")
+        self.assertEqual([(r["variant"], r["start"], r["summary"]["count"], r["success_rate"]) for r in document["results"]],
+                         [("", "warm", 5, 1), ("", "cold", 2, 1)])
+        self.assertEqual((document["seed"], document["ready"], document["launcher"]), (7, "exit", "native"))
+        self.assertIn(document["page_cache"]["method"], ("drop_caches", "fadvise", "none"))
+        for result in document["results"]:
+            times = [run["seconds"] for run in result["runs"]]
+            self.assertEqual((min(times), max(times)), (result["summary"]["min"], result["summary"]["max"]))
+            for run in result["runs"]:
+                parts = run["phases"]
+                self.assertAlmostEqual(run["seconds"], sum(parts[p] for p in ("build", "preflight", "boot", "ready")), places=4)
+                self.assertGreater(parts["ready"], 0.05, "the sleep comes after the first output")
+                report = json.loads((self.tmp / "bench" / run["directory"] / "run.report.json").read_text())
+                self.assertEqual(report["outcome"], "exited")
+        self.assertEqual([run["number"] for result in document["results"] for run in result["runs"]], [1, 2, 3, 4, 5, 6, 7])
+        self.assertEqual(sorted(p.name for p in (self.tmp / "bench/runs").iterdir()), [f"00{n}" for n in range(1, 8)] + ["warm-up-1"])
+
+    def test_a_line_in_the_log(self):
+        """The application is ended once it has said it; a half of the line is not it."""
+        profile = self.app("printf 'almost rea'; sleep 0.2; echo dy; exec sleep 100")
+        document = self.bench(profile, "--warm", "2", "--cold", "0", "--ready", "log:ready")
+        for run in document["results"][0]["runs"]:
+            self.assertGreater(run["phases"]["ready"], 0.19)
+            self.assertEqual((run["ok"], run["outcome"]), (True, "interrupted"))
+            self.assertLess(run["phases"]["exit"], 60)
+
+    def test_a_time_that_it_must_live(self):
+        document = self.bench(self.app("exec sleep 100"), "--warm", "1", "--cold", "0", "--ready", "after:300ms")
+        run = document["results"][0]["runs"][0]
+        self.assertAlmostEqual(run["phases"]["ready"], 0.3, places=3)
+        document = self.bench(self.app("exit 0"), "--warm", "1", "--cold", "0", "--warmup", "0", "--ready", "after:2s", status=1)
+        run = document["results"][0]["runs"][0]
+        self.assertEqual((run["ok"], run["seconds"], run["error"]), (False, None, "it ended before it was ready: exited, status 0"))
+
+    def test_a_command_in_the_stack(self):
+        document = self.bench(self.app("exit 9"), "--warm", "2", "--cold", "0", "--command", "test ! -e /proc/version || echo in the stack")
+        self.assertEqual(document["results"][0]["success_rate"], 1)
+        log = (self.tmp / "bench/runs/001/run.log").read_text()
+        self.assertEqual(log.strip(), "in the stack")
+
+    def test_variants_and_a_failing_one(self):
+        profile = self.app('[ "$MODE" = b ] && exit 3; [ "$MODE" = c ] && sleep 0.3; exit 0')
+        document = self.bench(profile, "--warm", "4", "--cold", "0", "--ab-env", "MODE=a,b,c", status=1)
+        by_name = {r["variant"]: r for r in document["results"]}
+        self.assertEqual(list(by_name), ["MODE=a", "MODE=b", "MODE=c"])
+        self.assertEqual((by_name["MODE=b"]["summary"], by_name["MODE=b"]["runs"]), (None, []))
+        self.assertIn("its warm-up did not get ready", by_name["MODE=b"]["given_up"])
+        self.assertGreater(by_name["MODE=c"]["summary"]["median"] - by_name["MODE=a"]["summary"]["median"], 0.25)
+        ran = self.orch("bench", profile, "--warm", "4", "--cold", "0", "--ab-env", "MODE=a,c", status=0)
+        self.assertIn("MODE=a is the fastest", ran.stdout)
+        self.assertRegex(ran.stdout, r"MODE=c  [0-9.]+ times as long .* slower")
+
+    def test_the_order_is_the_seed_s(self):
+        profile = self.app("exit 0")
+        def order(seed):
+            document = self.bench(profile, "--warm", "6", "--cold", "0", "--warmup", "0", "--ab-env", "X=1,2", "--seed", str(seed))
+            numbers = sorted((run["number"], r["variant"]) for r in document["results"] for run in r["runs"])
+            return [variant for _, variant in numbers]
+        first = order(3)
+        self.assertEqual(first, order(3))
+        for i in range(0, 12, 2):
+            self.assertEqual(sorted(first[i:i + 2]), ["X=1", "X=2"], "each round has each variant once")
+        self.assertTrue(any(order(seed) != first for seed in (4, 5, 6)))
+
+    def test_too_slow(self):
+        document = self.bench(self.app("exec sleep 100"), "--warm", "1", "--cold", "0", "--warmup", "0", "--timeout", "300ms", status=1)
+        run = document["results"][0]["runs"][0]
+        self.assertEqual((run["outcome"], run["ok"]), ("timed_out", False))
+        self.assertIn("time limit", run["error"])
+
+    def test_interrupted(self):
+        """What was measured until then is there."""
+        profile = self.app("echo here; sleep 0.3; exit 0")
+        self.orch("build", profile)
+        out = self.tmp / "bench"
+        terminal = Terminal([lib.shared_copy()[0], "bench", profile, "--warm", "500", "--out-dir", out], self.environment(TERM="xterm"), self.tmp)
+        terminal.read_until(b" 2/")
+        os.kill(terminal.pid, signal.SIGINT)
+        self.assertEqual(terminal.wait(), 130)
+        document = self.check_document(json.loads((out / "bench.json").read_text()), "bench")
+        self.assertGreaterEqual(len(document["results"][0]["runs"]), 1)
+        self.assertIn(b"[", terminal.output)
+        self.assertIn(b" left, warm", terminal.output)
+
+    def test_errors(self):
+        profile = self.app("exit 0")
+        for status, *words in ((2, "--ready", "soon"), (2, "--timeout", "never"), (2, "--warm", "0", "--cold", "0"), (2, "--ab-env", "X=1"),
+                               (1, "--ready", "window")):
+            with self.subTest(words):
+                ran = self.orch("bench", profile, *words, status=status, env={"DISPLAY": ""})
+                self.assertIn("hint: ", ran.stderr)
+                self.golden("bench/error-" + "-".join(words).replace("--", "").replace("=", "-") + ".txt", ran.stderr)
+
+
+@lib.needs_tool("Xvfb", "apt-get", "mkfs.erofs", "mksquashfs")
+class Window(BenchCase):
+    def test_a_window_on_a_real_server(self):
+        if not lib.is_root() and not lib.user_namespaces():
+            self.skipTest("unprivileged user namespaces are off")
+        display = Display()
+        self.addCleanup(display.close)
+        profile = self.app('if [ -n "$WAIT" ]; then sleep 0.4; fi; [ -n "$NONE" ] || exec xmessage hello; exec sleep 100')
+        text = profile.read_text()
+        profile.write_text(text.replace(f'base = "{self.base}"', 'base = { packages = ["dash", "coreutils", "libc-bin", "x11-utils"], source = "auto" }'))
+        for condition in ("window", "window:xmessage"):
+            document = self.bench(profile, "--warm", "2", "--cold", "1", "--ready", condition, env={"DISPLAY": display.name})
+            self.assertEqual([r["success_rate"] for r in document["results"]], [1, 1], document)
+        document = self.bench(profile, "--warm", "2", "--cold", "0", "--ready", "window", "--ab-env", "WAIT=,1", env={"DISPLAY": display.name})
+        medians = [r["summary"]["median"] for r in document["results"]]
+        self.assertGreater(medians[1] - medians[0], 0.3)
+        for words in (["--ready", "window:other"], ["--ready", "window", "--ab-env", "NONE=1,2"]):
+            document = self.bench(profile, "--warm", "1", "--cold", "0", "--timeout", "2s", *words, status=1, env={"DISPLAY": display.name})
+            self.assertEqual({r["summary"] for r in document["results"]} , {None})
+
+
+class Muvm(MuvmCase):
+    def test_modes(self):
+        profile = self.app("echo ready; exec sleep 100")
+        ran = self.orch("bench", profile, "--launcher", "muvm", "--ab", "drm,venus", "--warm", "2", "--cold", "1", "--ready", "log:ready", "--out-dir", self.home / "b",
+                        "--format", "json", status=0, home=self.home, prefix=self.prefix, env=self.muvm_env())
+        document = self.check_document(ran.json, "bench")
+        self.assertEqual([(r["variant"], r["start"], r["success_rate"]) for r in document["results"]],
+                         [("drm", "warm", 1), ("drm", "cold", 1), ("venus", "warm", 1), ("venus", "cold", 1)])
+        modes = [json.loads((self.home / "b" / run["directory"] / "run.report.json").read_text())["argv"] for run in document["results"][2]["runs"]]
+        self.assertTrue(all("--gpu-mode=venus" in argv for argv in modes), modes)
+        for result in document["results"]:
+            for run in result["runs"]:
+                self.assertIsNotNone(run["phases"]["boot"])
+
+
+if __name__ == "__main__":
+    unittest.main()
