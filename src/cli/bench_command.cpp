@@ -115,6 +115,7 @@ class Bench {
     ORCH_TRY(const int interrupted, make_starts());
     header_.set("ended", sys::rfc3339(sys::SystemClock().now()));
     ORCH_CHECK(write());
+    ORCH_CHECK(write_exports(report_, arguments_.exports));
     ORCH_CHECK(
         print_out(arguments_.format == OutputFormat::json ? format::to_json(report_) : bench_text(report_)));
     if (session_.verbosity != Verbosity::quiet) say("benchmark: {}/bench.json\n", printable(root_));
@@ -259,6 +260,7 @@ void add_bench_options(CLI::App& command, BenchArguments& arguments) {
   command.add_option("--out-dir", arguments.out_dir, "leave bench.json and all evidence in this directory");
   command.add_flag("--force", arguments.force,
                    "go on where a check failed; use a directory that is not empty");
+  add_exports(command, arguments.exports);
   add_format(command, arguments.format);
 }
 
@@ -271,7 +273,9 @@ void add_bench(CLI::App& app, Session& session) {
   command->footer(
       "Application arguments stand behind '--'. The exit status is 0 if every start got ready, else 1.");
   add_bench_options(*command, *arguments);
-  command->callback([&session, arguments] {
+  add_bench_files(*command, session);
+  command->callback([&session, arguments, command] {
+    if (!command->get_subcommands().empty()) return;  // whose callback came before
     session.action = [&session, arguments] {
       if (!arguments->target.empty()) arguments->profile.profiles.push_back(arguments->target);
       return run_bench(session, *arguments);
