@@ -1,5 +1,6 @@
 // appimage-orch bench: how long starts take, again and again, and whether it became more.
 #include "base/text.hpp"
+#include "cli/bench_files.hpp"
 #include "cli/bench_start.hpp"
 #include "cli/bench_view.hpp"
 #include "cli/command.hpp"
@@ -47,6 +48,7 @@ struct BenchArguments {
   std::optional<std::uint64_t> seed;
   std::string command;
   std::string out_dir;
+  BenchExports exports;
   bool force = false;
   OutputFormat format = OutputFormat::text;
 };
