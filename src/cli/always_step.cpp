@@ -78,6 +78,7 @@ Result<int> run_always_step(const model::StepSpec& spec, const store::BuildFolde
   hash::StatCache stat_cache(spec.stat_cache);
   ORCH_TRY(const std::vector<LaunchInput> inputs, inputs_of(spec, folder, stat_cache));
   ORCH_TRY(model::LaunchSpec launch_spec, launch_spec_from(spec.settings, inputs, {}));
+  take_automatic_gpu_mode(session, launch_spec);
   if (spec.builtin == "preflight") return preflight(launch_spec, session);
   if (!launch_spec.appimage.empty()) {
     ORCH_TRY(const hash::Sha256 sha256, stat_cache.sha256(launch_spec.appimage));

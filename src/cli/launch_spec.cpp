@@ -149,12 +149,20 @@ Result<model::LaunchSpec> make_launch_spec(Project& project, const model::Profil
     if (input.path.empty()) input.path = absent_text(profile.value, input.name, images);
   ORCH_TRY(model::LaunchSpec spec, launch_spec_from(profile.value, inputs, overrides));
   if (spec.launcher == "muvm") spec.record = "(evidence)/guest.record";
+  take_automatic_gpu_mode(project.session(), spec);
   if (const auto muvm = muvm_beside_path(project.candidates(profile.name))) spec.muvm = *muvm;
   if (!spec.appimage.empty()) {
     ORCH_TRY(const hash::Sha256 sha256, project.stat_cache().sha256(spec.appimage));
     spec.appimage_sha256 = sha256.hex();
   }
   return spec;
+}
+
+void take_automatic_gpu_mode(const Session& session, model::LaunchSpec& spec) {
+  if (spec.launcher != "muvm" || !spec.gpu_mode.empty()) return;
+  const probe::GpuChoice choice = choose_gpu_mode(session, spec.app);
+  if (choice.mode != "drm") spec.gpu_mode = choice.mode;
+  spec.gpu_mode_reason = choice.reason;
 }
 
 Result<std::string> guest_shell(const Project& project, const model::LaunchSpec& spec) {

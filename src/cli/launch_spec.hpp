@@ -30,6 +30,9 @@ Result<model::LaunchSpec> make_launch_spec(Project& project, const model::Profil
 Result<model::LaunchSpec> launch_spec_from(const base::Value& profile, const std::vector<LaunchInput>& inputs,
                                            const LaunchOverrides& overrides);
 
+// The mode that stands for "auto", where muvm launches and no other was asked for. drm is muvm's own default and stays unnamed.
+void take_automatic_gpu_mode(const Session& session, model::LaunchSpec& spec);
+
 // The shell of the stack, to be started in the application's place: with muvm FEXBash, for muvm itself would start the host's.
 Result<std::string> guest_shell(const Project& project, const model::LaunchSpec& spec);
 

@@ -99,6 +99,7 @@ class Project {
   void take_packages(const std::vector<package::AutoPackage>& packages, const Project& before);
 
   const std::vector<model::Profile>& profiles() const { return profiles_; }
+  const Session& session() const { return session_; }
   // What was looked at on this host for a profile that muvm launches: muvm, FEX, the images of "auto".
   const std::vector<probe::Candidate>& candidates(const std::string& profile) const;
   const graph::Graph& graph() const { return graph_; }

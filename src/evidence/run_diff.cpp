@@ -93,6 +93,7 @@ constexpr std::array k_repeats = {
     RepeatRule{"inputs.launch.muvm", "inputs.tools[muvm]"},
     RepeatRule{"inputs.profile.expanded.launch.muvm", "inputs.tools[muvm]"},
     RepeatRule{"inputs.profile.expanded.launch.gpu_mode", "inputs.launch.gpu_mode"},
+    RepeatRule{"inputs.launch.gpu_mode_reason", "inputs.launch.gpu_mode"},
     RepeatRule{"inputs.profile.expanded.launch.vm", "inputs.launch.vm"},
     RepeatRule{"inputs.profile.expanded.launch.guest_pre", "inputs.launch.guest_pre"},
     RepeatRule{"inputs.profile.expanded.launch.timeout", "inputs.launch.timeout_ms"},

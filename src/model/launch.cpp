@@ -14,6 +14,7 @@ constexpr TextField k_texts[] = {
     {"app", &LaunchSpec::app},
     {"launcher", &LaunchSpec::launcher},
     {"gpu_mode", &LaunchSpec::gpu_mode},
+    {"gpu_mode_reason", &LaunchSpec::gpu_mode_reason},
     {"appdir", &LaunchSpec::appdir},
     {"entry", &LaunchSpec::entry},
     {"appimage", &LaunchSpec::appimage},

@@ -27,6 +27,7 @@ struct LaunchSpec {
   std::string app;                  // name for the evidence directory
   std::string launcher;             // "native" or "muvm", decided
   std::string gpu_mode;             // "drm" | "venus" | "software" | "" (the launcher's default)
+  std::string gpu_mode_reason;      // why it was chosen; empty: it was asked for
   std::vector<LaunchImage> images;  // bottom first
   std::string appdir;               // the extracted tree, absolute
   std::string entry;                // what is started, absolute; empty: AppRun in the AppDir

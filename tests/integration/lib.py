@@ -142,7 +142,7 @@ class TestCase(unittest.TestCase):
             "PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8", "TZ": "UTC", "TERM": "dumb", "NO_COLOR": "1",
             "HOME": str(home), "TMPDIR": "/tmp", "APPIMAGE_ORCH_DATA_DIR": str(shared_copy()[1]),
             "XDG_CACHE_HOME": str(home / "cache"), "XDG_STATE_HOME": str(home / "state"),
-            "XDG_CONFIG_HOME": str(home / "config"),
+            "XDG_CONFIG_HOME": str(home / "config"), "APPIMAGE_ORCH_SYSFS": apple_sysfs(),
         }
         for name in ("ASAN_OPTIONS", "UBSAN_OPTIONS", "LSAN_OPTIONS", "CCACHE_DIR"):
             if name in os.environ:
@@ -269,6 +269,19 @@ def shared_copy():
         shutil.copytree(SOURCE / name, folder / name)
     run_command(["chmod", "-R", "a+rX", folder])
     return folder / "appimage-orch", folder
+
+
+@functools.lru_cache(None)
+def apple_sysfs():
+    """What /sys says of the GPU of an Apple machine, so that no test depends on this one's."""
+    folder = tempfile.mkdtemp(prefix="orch-sys-")
+    import atexit
+    atexit.register(shutil.rmtree, folder, True)
+    device = Path(folder, "class/drm/renderD128/device")
+    device.mkdir(parents=True)
+    (device / "uevent").write_text("DRIVER=asahi\n")
+    run_command(["chmod", "-R", "a+rX", folder])
+    return folder
 
 
 def remove_tree(path):
