@@ -133,7 +133,9 @@ std::string fitted(std::string_view bytes, double width, double size) {
 }
 
 std::string number(double value) {
-  std::string out = fmt::format("{:.1f}", value);
+  // Halves of a tenth come out of a processor a little above or below.
+  constexpr double k_nudge = 1e-6;
+  std::string out = fmt::format("{:.1f}", value + k_nudge);
   if (out.ends_with(".0")) out.resize(out.size() - 2);
   return out == "-0" ? "0" : out;
 }
