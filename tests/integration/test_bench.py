@@ -9,6 +9,7 @@ from tests.integration import lib
 from tests.integration.display import Display
 from tests.integration.launching import NATIVE, LaunchCase, Terminal
 from tests.integration.muvm import MuvmCase
+from tests.integration.test_bench_views import read_hyperfine
 
 
 class BenchCase(LaunchCase):
@@ -109,6 +110,30 @@ class Native(BenchCase):
         self.assertGreaterEqual(len(document["results"][0]["runs"]), 1)
         self.assertIn(b"[", terminal.output)
         self.assertIn(b" left, warm", terminal.output)
+
+    def test_two_of_them(self):
+        """A start that was made slower is found, and what did not change is not."""
+        profile = self.app("sleep ${T:-0.1}")
+        picture, times = self.tmp / "b.svg", self.tmp / "h.json"
+        for name, words in (("a", []), ("b", []), ("slow", ["--ab-env", "T=0.1,0.15"])):
+            self.orch("bench", profile, "--warm", "6", "--cold", "0", *words, "--out-dir", self.tmp / name, "--svg", picture, "--export-hyperfine", times)
+        self.assertIn(b"T=0.15", picture.read_bytes())
+        results = read_hyperfine(json.loads(times.read_text()))
+        self.assertEqual([(command, len(seconds)) for command, seconds in results], [("hello (T=0.1, warm)", 6), ("hello (T=0.15, warm)", 6)])
+        slow = json.loads((self.tmp / "slow/bench.json").read_text())
+        self.assertEqual(results[1][1], [run["seconds"] for run in slow["results"][1]["runs"]])
+        slow["results"] = slow["results"][1:]
+        (self.tmp / "slow/bench.json").write_text(json.dumps(slow))
+        for b, verdict, status in (("b", "no difference", 0), ("slow", "slower", 1)):
+            with self.subTest(b):
+                ran = self.orch("bench", "compare", self.tmp / "a", self.tmp / b / "bench.json", "--fail-if-slower", "20", "--format", "json", status=status)
+                pair, = ran.json["pairs"]
+                self.assertEqual(pair["verdict"], verdict, pair)
+        self.orch("bench", "compare", self.tmp / "a", self.tmp / "slow", "--fail-if-slower", "90", status=0)
+        self.orch("bench", "compare", self.tmp / "a", self.tmp / "slow", status=0)
+        self.assertEqual(self.orch("bench", "show", self.tmp / "slow", "--format", "json").json, slow)
+        ran = self.orch("bench", "compare", self.tmp / "a", self.tmp / "a/runs/001/run.report.json", status=2)
+        self.golden("bench/error-compare.txt", ran.stderr)
 
     def test_errors(self):
         profile = self.app("exit 0")

@@ -57,5 +57,54 @@ class Discovery(MuvmCase):
         self.message_golden(ran.stderr, "no_such_muvm")
 
 
+class GpuMode(MuvmCase):
+    """gpu_mode = "auto", which is also what a profile says that says nothing."""
+
+    def sysfs(self, **drivers):
+        folder = self.home / f"sys-{len(list(self.home.glob('sys-*')))}"
+        folder.mkdir()
+        for node, driver in drivers.items():
+            (folder / f"class/drm/{node}/device").mkdir(parents=True)
+            (folder / f"class/drm/{node}/device/uevent").write_text(f"MODALIAS=x\nDRIVER={driver}\n")
+        return str(folder)
+
+    def chosen(self, profile, sysfs, *words, **env):
+        self.muvm(profile, *words, env={"APPIMAGE_ORCH_SYSFS": sysfs, **env})
+        report, inputs = self.report(self.home), json.loads((self.evidence(self.home) / "inputs.json").read_text())
+        check, = [c["detail"] for c in report["checks"] if c["id"] == "gpu-mode"]
+        mode = [word for word in report["argv"] if word.startswith("--gpu-mode")]
+        self.assertEqual(inputs["launch"]["gpu_mode"], mode[0].partition("=")[2] if mode else "")
+        return mode, check, inputs["launch"]["gpu_mode_reason"]
+
+    def test_by_what_the_host_has(self):
+        profile = self.app("exit 0")
+        reason = "renderD128 (asahi): there is a native context for this driver"
+        self.assertEqual(self.chosen(profile, self.sysfs(renderD128="asahi", card0="asahi")), ([], f"drm, chosen: {reason}", reason))
+        reason = "renderD128 (panthor): native contexts are for asahi, msm, amdgpu alone"
+        self.assertEqual(self.chosen(profile, self.sysfs(renderD128="panthor")), (["--gpu-mode=venus"], f"venus, chosen: {reason}", reason))
+        reason = "this host has no render node (/sys/class/drm/renderD*), so there is no GPU to hand on"
+        none = self.sysfs(card0="simpledrm")
+        self.assertEqual(self.chosen(profile, none), (["--gpu-mode=software"], f"software, chosen: {reason}", reason))
+        self.assertEqual(self.chosen(profile, none, "--gpu-mode", "venus"), (["--gpu-mode=venus"], "venus", ""))
+        ran = self.muvm(profile, env={"APPIMAGE_ORCH_SYSFS": none, "MUVM_DOUBLE_RELEASE": "0.4.0"})
+        self.assertIn("but this muvm has drm alone", ran.stderr)
+        self.assertFalse([word for word in self.report(self.home)["argv"] if word.startswith("--gpu-mode")])
+
+    def test_a_plan_says_it(self):
+        profile = self.app("exit 0")
+        ran = self.orch("plan", profile, "--launcher", "muvm", home=self.home, env=self.muvm_env(APPIMAGE_ORCH_SYSFS=self.sysfs()), prefix=self.prefix)
+        self.assertIn("--gpu-mode=software", ran.stdout)
+
+    def test_the_host_of_ninja_s_launch_is_the_same(self):
+        """launch/NAME of the generated file takes the mode of the host on which it runs."""
+        profile = self.app("exit 0", profile='[launch]\nlauncher = "muvm"\n')
+        env = self.muvm_env(APPIMAGE_ORCH_SYSFS=self.sysfs())
+        self.orch("build", profile, home=self.home, env=env, prefix=self.prefix)
+        folder, = (self.home / "cache/appimage-orch/build").iterdir()
+        ran = self.run_tool([*self.prefix, "ninja", "-C", folder, "launch/hello"], env=self.environment(self.home, **env))
+        self.assertEqual(ran.status, 0, ran)
+        self.assertIn("--gpu-mode=software", self.report(self.home)["argv"])
+
+
 if __name__ == "__main__":
     unittest.main()

@@ -22,7 +22,7 @@ TEXT = {"anyOf": [{"type": "string"}, {"type": "object", "required": ["base64"],
 # Places whose parts are another's: a profile, the parameters of a rule, a value that is compared, another document.
 OPEN = re.compile(r"^(inputs\.(profile\.expanded|manifests\[\d+\]\.content)|run-report\.raw|step\.(parameters|settings)|diff\.differences\[\d+\]\.[ab]|evidence-show\.(inputs|report))[.\[]")
 # Values that may be anything.
-ANY = re.compile(r"^diff\.differences\[\d+\]\.[ab]$")
+ANY = re.compile(r"^(diff|bench-compare)\.differences\[\d+\]\.[ab]$")
 # What a document of the schema may lack; all else that is in one is required.
 OPTIONAL = {
     "artifact": {"files.size", "files.xxh3", "files.target", "files.hard_link"},
@@ -205,7 +205,9 @@ class Documents(StackTestCase, MadeUp):
         base = lib.make_base_image(self.tmp / "timed.erofs", ("/bin/sh",))
         app = lib.make_appimage(self.tmp / "b.AppImage", lib.make_tree(self.tmp / "b", {"AppRun": "#!/bin/sh\necho here; exit $X\n"}))
         profile = self.write("b.toml", f'schema = 1\nname = "b"\nextends = "native"\n[app]\nappimage = "{app}"\n[stack]\nbase = "{base}"\n')
-        self.take(self.orch("bench", profile, "--warm", "2", "--cold", "1", "--ab-env", "X=0,1", "--format", "json", status=1).json)
+        for folder, words in (("b1", ["--cold", "1", "--ab-env", "X=0,1"]), ("b2", ["--cold", "0", "--ab-env", "X=0,2", "--timeout", "9s"])):
+            self.take(self.orch("bench", profile, "--warm", "3", *words, "--out-dir", self.tmp / folder, "--format", "json", status=1).json)
+        self.take(self.orch_json("bench", "compare", self.tmp / "b1", self.tmp / "b2"))
         self.take(self.orch("bench", profile, "--warm", "1", "--cold", "0", "--warmup", "0", "--command", "exit 1", "--format", "json", status=1).json)
 
     def take_evidence(self):
