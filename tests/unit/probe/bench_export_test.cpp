@@ -30,6 +30,13 @@ TEST_CASE("times and exit codes are those of the successful runs, one for one") 
   CHECK(warm.find("system")->is_null());
 }
 
+TEST_CASE("a run that got ready and failed nevertheless has no time") {
+  Value bench = made_up_bench({made_up_result("", "cold", {1.5, 2.5})});
+  bench.find("results")->as_array()[0].find("runs")->as_array()[0].set("ok", false);
+  const Value exported = hyperfine_export(bench);
+  CHECK(results_in(exported)[0].find("times")->as_array() == Value::Array{2.5});
+}
+
 TEST_CASE("one run has no deviation; what never got ready is left out; a command is named") {
   Value bench =
       made_up_bench({made_up_result("", "cold", {1.5}), made_up_result("", "warm", {std::nullopt})});

@@ -100,6 +100,14 @@ TEST_CASE("times beyond the whiskers have marks of their own") {
   CHECK(marks({1.0, 1.1, 1.2, 1.3, 1.55}) == 2 + 5);  // 1.3 and one and a half times 0.2 is 1.6
 }
 
+TEST_CASE("the axis begins at 0, but for times that are far from it") {
+  const auto picture = [](double low, double high) {
+    return bench_svg(made_up_bench({made_up_result("", "cold", {low, high})}));
+  };
+  CHECK(has(picture(3, 9), ">0</text>"));
+  CHECK_FALSE(has(picture(8, 9), ">0</text>"));
+}
+
 TEST_CASE("ticks at round numbers") {
   using Labels = std::vector<std::string>;
   CHECK(labels(svg::scale_around(0, 10, 6)) == Labels{"0", "2", "4", "6", "8", "10"});
@@ -107,6 +115,7 @@ TEST_CASE("ticks at round numbers") {
   CHECK(labels(svg::scale_around(0, 0.9, 10)) ==
         Labels{"0.0", "0.1", "0.2", "0.3", "0.4", "0.5", "0.6", "0.7", "0.8", "0.9"});
   CHECK(labels(svg::scale_around(0, 2500, 3)) == Labels{"0", "2000", "4000"});
+  CHECK(labels(svg::scale_around(0, 3.2, 5)) == Labels{"0", "1", "2", "3", "4"});
   CHECK(labels(svg::scale_around(3, 3, 5, 1)) == Labels{"3", "4"});
   CHECK(svg::scale_around(0, 10, 6).at(5, 100, 200) == 150);
 }
