@@ -66,7 +66,7 @@ void add_compare(CLI::App& bench, Session& session) {
   command->add_option("B", arguments->b, "another one, the newer")->required();
   command
       ->add_option("--fail-if-slower", arguments->fail_if_slower,
-                   "status 1 where some start of B is slower, by at least this much")
+                   "status 1 where some start of B is slower, by at least this much, or none got ready")
       ->type_name("PERCENT")
       ->check(CLI::NonNegativeNumber);
   add_format(*command, arguments->format);

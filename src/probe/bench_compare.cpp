@@ -137,8 +137,9 @@ bool is_slower_than(const Value& comparison, double percent) {
   constexpr double k_whole = 100;
   const Value::Array& pairs = comparison.find("pairs")->as_array();
   return std::any_of(pairs.begin(), pairs.end(), [percent](const Value& pair) {
-    return pair.string_or("verdict", "") == to_string(Verdict::slower) &&
-           pair.find("ratio")->as_double() >= 1 + percent / k_whole;
+    const bool never = pair.find_path("a.count")->as_int() > 0 && pair.find_path("b.count")->as_int() == 0;
+    return never || (pair.string_or("verdict", "") == to_string(Verdict::slower) &&
+                     pair.find("ratio")->as_double() >= 1 + percent / k_whole);
   });
 }
 

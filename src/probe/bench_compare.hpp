@@ -23,7 +23,7 @@ using base::Value;
 Result<Value> compare_benches(const Value& a, const Value& b, const std::string& name_a,
                               const std::string& name_b);
 
-// Whether some pair's verdict is slower, and its ratio at least 1 + percent / 100.
+// Whether some pair's verdict is slower, and its ratio at least 1 + percent / 100; or no start of b got ready where one of a did.
 bool is_slower_than(const Value& comparison, double percent);
 
 // For people: at most 80 columns, but for a word of the documents that is longer. Ends with a newline.

@@ -132,6 +132,12 @@ class Native(BenchCase):
         self.orch("bench", "compare", self.tmp / "a", self.tmp / "slow", "--fail-if-slower", "90", status=0)
         self.orch("bench", "compare", self.tmp / "a", self.tmp / "slow", status=0)
         self.assertEqual(self.orch("bench", "show", self.tmp / "slow", "--format", "json").json, slow)
+        document = json.loads((self.tmp / "a/bench.json").read_text())
+        document["results"][0].update(summary=None, success_rate=0.0)
+        for run in document["results"][0]["runs"]:
+            run.update(ok=False, seconds=None)
+        (self.tmp / "none.json").write_text(json.dumps(document))
+        self.orch("bench", "compare", self.tmp / "a", self.tmp / "none.json", "--fail-if-slower", "900", status=1)
         ran = self.orch("bench", "compare", self.tmp / "a", self.tmp / "a/runs/001/run.report.json", status=2)
         self.golden("bench/error-compare.txt", ran.stderr)
 

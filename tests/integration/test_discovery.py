@@ -101,7 +101,7 @@ class GpuMode(MuvmCase):
         env = self.muvm_env(APPIMAGE_ORCH_SYSFS=self.sysfs())
         self.orch("build", profile, home=self.home, env=env, prefix=self.prefix)
         folder, = (self.home / "cache/appimage-orch/build").iterdir()
-        ran = self.run_tool([*self.prefix, "ninja", "-C", folder, "launch/hello"], env=self.environment(self.home, **env))
+        ran = lib.run_command([*self.prefix, "ninja", "-C", folder, "launch/hello"], env=self.environment(self.home, **env), cwd=self.home)
         self.assertEqual(ran.status, 0, ran)
         self.assertIn("--gpu-mode=software", self.report(self.home)["argv"])
 
