@@ -54,6 +54,7 @@ struct BenchArguments {
 };
 
 constexpr int k_signal_base = 128;
+constexpr std::size_t k_most_starts = 100'000;
 // Larger ones would not be the same number in every reader of JSON.
 constexpr std::uint64_t k_seeds = std::uint64_t{1} << 32;
 
@@ -238,11 +239,15 @@ Result<int> run_bench(const Session& session, const BenchArguments& arguments) {
 void add_bench_options(CLI::App& command, BenchArguments& arguments) {
   command.add_option("PROFILE", arguments.target, "a profile (.toml file, or name; default: ./profile.toml)");
   add_profile_arguments(command, arguments.profile, Positional::no);
-  command.add_option("--warm", arguments.warm, "starts with the files in memory")->capture_default_str();
-  command.add_option("--cold", arguments.cold, "starts after the page cache was dropped, as far as allowed")
-      ->capture_default_str();
-  command.add_option("--warmup", arguments.warmup, "starts before the warm ones that are not counted")
-      ->capture_default_str();
+  const auto starts = [&command](const char* name, std::size_t& number, const char* help) {
+    command.add_option(name, number, help)
+        ->type_name("N")
+        ->check(CLI::Range(std::size_t{0}, k_most_starts).description(""))
+        ->capture_default_str();
+  };
+  starts("--warm", arguments.warm, "starts with the files in memory");
+  starts("--cold", arguments.cold, "starts after the page cache was dropped, as far as allowed");
+  starts("--warmup", arguments.warmup, "starts before the warm ones that are not counted");
   command
       .add_option("--ready", arguments.ready,
                   "when a start is over: exit, log:TEXT, window, window:CLASS or after:DURATION")
@@ -255,7 +260,8 @@ void add_bench_options(CLI::App& command, BenchArguments& arguments) {
       ->check(CLI::IsMember({"random", "given"}))
       ->capture_default_str();
   command.add_option("--seed", arguments.seed, "of the random order, to have the same again")
-      ->check(CLI::Range(std::uint64_t{0}, k_seeds - 1));
+      ->type_name("N")
+      ->check(CLI::Range(std::uint64_t{0}, k_seeds - 1).description(""));
   command.add_option("--command", arguments.command,
                      "start this command line in the shell of the stack, not the application");
   add_variants(command, arguments.ab, "a start of each kind for each of these");

@@ -38,6 +38,8 @@ Result<Value> read_bench(const std::string& path) {
               "name a file that 'appimage-orch bench' wrote, or its directory");
 }
 
+constexpr double k_most_percent = 1e6;
+
 struct CompareArguments {
   std::string a;
   std::string b;
@@ -68,7 +70,7 @@ void add_compare(CLI::App& bench, Session& session) {
       ->add_option("--fail-if-slower", arguments->fail_if_slower,
                    "status 1 where some start of B is slower, by at least this much, or none got ready")
       ->type_name("PERCENT")
-      ->check(CLI::NonNegativeNumber);
+      ->check(CLI::Range(0.0, k_most_percent).description(""));
   add_format(*command, arguments->format);
   command->callback([&session, arguments] { session.action = [arguments] { return compare(*arguments); }; });
 }

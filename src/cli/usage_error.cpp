@@ -41,6 +41,11 @@ std::vector<std::string> command_names(const CLI::App& app) {
   return names;
 }
 
+bool takes_arguments(const CLI::App& app) {
+  const auto positional = [](const CLI::Option* option) { return option->get_positional(); };
+  return !app.get_options(positional).empty();
+}
+
 Error unknown_command(const std::string& word, const CLI::App& app) {
   const std::vector<std::string> names = command_names(app);
   const std::optional<std::string> near = base::nearest(word, names);
@@ -66,7 +71,8 @@ Error usage_error(const CLI::App& app, const CLI::ParseError& error, const std::
   for (const CLI::App* level = command; level != &app && level != nullptr; level = level->get_parent())
     path = level->get_name() + " " + path;
   const std::string help = fmt::format("'appimage-orch {}--help' says what there is", path);
-  const bool takes_commands = !command_names(*command).empty();
+  // Of a command with both, a word is as likely an argument.
+  const bool takes_commands = !command_names(*command).empty() && !takes_arguments(*command);
   const auto known = option_names(*command);
   for (const std::string& word : words) {
     if (word == "--") break;
@@ -84,11 +90,11 @@ Error usage_error(const CLI::App& app, const CLI::ParseError& error, const std::
     return Error(ErrorKind::usage, fmt::format("unexpected argument '{}'", base::printable(extra.front())),
                  command->get_name() == "run" ? "arguments of the application come after '--'" : help);
   std::string what = error.what();
-  // "PROFILE: At most …" begins with a name.
-  const auto is_upper = [&](std::size_t at) {
-    return at < what.size() && std::isupper(static_cast<unsigned char>(what[at])) != 0;
+  // "PROFILE: At most …" and "A is required" begin with a name.
+  const auto is = [&](int (*kind)(int), std::size_t at) {
+    return at < what.size() && kind(static_cast<unsigned char>(what[at])) != 0;
   };
-  if (is_upper(0) && !is_upper(1))
+  if (is(std::isupper, 0) && is(std::islower, 1))
     what[0] = static_cast<char>(std::tolower(static_cast<unsigned char>(what[0])));
   return Error(ErrorKind::usage, what, help);
 }

@@ -127,7 +127,9 @@ class Errors(StalenessCase):
 
     def test_usage(self):
         for name, arguments in {"no_command": [], "unknown_command": ["biuld"], "unknown_option": ["build", "--jbos", "3"],
-                                "bad_value": ["build", "-j", "many"], "unknown_step": ["plan", "--explain", "extrakt-appimage"]
+                                "bad_value": ["build", "-j", "many"], "unknown_step": ["plan", "--explain", "extrakt-appimage"],
+                                "missing_argument": ["bench", "compare", "bench.json"], "too_many_arguments": ["bench", "a.toml", "b.toml"],
+                                "negative_number": ["bench", "--warm", "-1"], "no_number": ["bench", "a.toml", "--cold", "few"]
                                 }.items():
             with self.subTest(name):
                 ran = self.orch(*arguments, status=2)
