@@ -14,8 +14,8 @@ namespace orch::probe {
 
 namespace {
 
-// virglrenderer, meson_options.txt, "drm-renderers", and what Asahi's libkrun was made for.
-constexpr std::array<std::string_view, 3> k_native_contexts = {"asahi", "msm", "amdgpu"};
+// What distributions that package muvm build virglrenderer with (its option drm-renderers).
+constexpr std::array<std::string_view, 2> k_native_contexts = {"asahi", "msm"};
 
 bool has_native_context(const RenderNode& node) {
   return std::find(k_native_contexts.begin(), k_native_contexts.end(), node.driver) !=

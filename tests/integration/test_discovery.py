@@ -80,7 +80,7 @@ class GpuMode(MuvmCase):
         profile = self.app("exit 0")
         reason = "renderD128 (asahi): there is a native context for this driver"
         self.assertEqual(self.chosen(profile, self.sysfs(renderD128="asahi", card0="asahi")), ([], f"drm, chosen: {reason}", reason))
-        reason = "renderD128 (panthor): native contexts are for asahi, msm, amdgpu alone"
+        reason = "renderD128 (panthor): native contexts are for asahi, msm alone"
         self.assertEqual(self.chosen(profile, self.sysfs(renderD128="panthor")), (["--gpu-mode=venus"], f"venus, chosen: {reason}", reason))
         reason = "this host has no render node (/sys/class/drm/renderD*), so there is no GPU to hand on"
         none = self.sysfs(card0="simpledrm")

@@ -56,13 +56,13 @@ TEST_CASE("the mode of a host") {
   CHECK(chosen(FakeMachine().node("renderD128", "asahi").apple()) ==
         "drm: renderD128 (asahi): there is a native context for this driver");
   CHECK(chosen(FakeMachine().node("renderD128", "amdgpu").node("renderD129", "nouveau")) ==
-        "drm: renderD128 (amdgpu): there is a native context for this driver");
+        "venus: renderD128 (amdgpu): native contexts are for asahi, msm alone");
   CHECK(chosen(FakeMachine().node("renderD128", "v3d").node("renderD129", "msm")) ==
         "drm: renderD129 (msm): there is a native context for this driver");
   CHECK(chosen(FakeMachine().node("renderD128", "panthor")) ==
-        "venus: renderD128 (panthor): native contexts are for asahi, msm, amdgpu alone");
+        "venus: renderD128 (panthor): native contexts are for asahi, msm alone");
   CHECK(chosen(FakeMachine().node("renderD128", "")) ==
-        "venus: renderD128: native contexts are for asahi, msm, amdgpu alone");
+        "venus: renderD128: native contexts are for asahi, msm alone");
   CHECK(chosen(FakeMachine().node("card0", "simpledrm").apple()) ==
         "software: this host has no render node (/sys/class/drm/renderD*), so there is no GPU to hand on");
 }
