@@ -1,6 +1,7 @@
 #include "cli/base_facts.hpp"
 
 #include "action/index_parts.hpp"
+#include "image/os_release.hpp"
 #include "package/source.hpp"
 #include "sys/file.hpp"
 
@@ -10,21 +11,6 @@
 namespace orch::cli {
 
 using base::Value;
-
-namespace {
-
-Result<std::string> os_release(const image::FileTree& view) {
-  for (const char* path : {"etc/os-release", "usr/lib/os-release"}) {
-    ORCH_TRY(const image::Resolution found, image::resolve(view, path, image::Links::in_root));
-    if (found.outcome != image::Resolution::Outcome::found || found.type != image::NodeType::file) continue;
-    const auto file = view.open(found.node);
-    if (!file) continue;  // an index keeps it only under its usual names
-    return image::read_exact(**file, 0, static_cast<std::size_t>((*file)->size()));
-  }
-  return std::string();
-}
-
-}  // namespace
 
 std::vector<std::string> image_layers_at_bottom(const model::Profile& profile) {
   std::vector<std::string> out;
@@ -58,7 +44,7 @@ Result<BaseFacts> read_base_facts(const std::vector<LayerIndex>& indexes) {
   }
   if (layers.empty()) return facts;
   ORCH_TRY(facts.view, image::MergedView::make(std::move(layers), image::OneLayer::overlay));
-  ORCH_TRY(const std::string text, os_release(*facts.view));
+  ORCH_TRY(const std::string text, image::os_release_of(*facts.view));
   facts.identity.distribution = package::os_release_field(text, "ID");
   facts.identity.release = package::os_release_field(text, "VERSION_ID");
   facts.identity.package_set = package_set_of(indexes);

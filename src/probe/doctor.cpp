@@ -1,6 +1,8 @@
 #include "probe/doctor.hpp"
 
 #include "base/text.hpp"
+#include "image/open_tree.hpp"
+#include "image/os_release.hpp"
 #include "launch/harmful_variables.hpp"
 #include "package/source.hpp"
 #include "sys/fd.hpp"
@@ -209,11 +211,28 @@ bool concerns_an_application(const Check& check) {
   return std::find(k_ids.begin(), k_ids.end(), check.id) != k_ids.end();
 }
 
+// "Fedora Linux 42 (packages of fedora 42 match it)"; what is not said is not made up.
+std::string distribution_of(const std::string& path) {
+  const auto opened = image::open_tree(path);
+  if (!opened) return "which cannot be read: " + base::one_line(opened.error());
+  const std::string text = image::os_release_of(*opened->tree).value_or(std::string());
+  const std::string id(package::os_release_field(text, "ID"));
+  if (id.empty()) return "it does not say which distribution it is";
+  const std::string release(package::os_release_field(text, "VERSION_ID"));
+  const std::string name(package::os_release_field(text, "PRETTY_NAME"));
+  const std::string packages = release.empty() ? id : id + " " + release;
+  return base::printable(
+      fmt::format("{} (packages of {} match it)", name.empty() ? packages : name, packages));
+}
+
 Check check_image(const Candidate& candidate) {
-  const std::string id = candidate.what == "base" ? "base-image" : "gpu-image";
+  const bool is_base = candidate.what == "base";
+  const std::string id = is_base ? "base-image" : "gpu-image";
   const bool converted = candidate.reason.find("to be converted") != std::string::npos;
-  if (!converted) return {id, Status::ok, candidate.path, ""};
-  return {id, Status::warning, fmt::format("{}: {}", base::printable(candidate.path), candidate.reason),
+  std::string detail = base::printable(candidate.path);
+  if (is_base) detail += ", " + distribution_of(candidate.path);
+  if (!converted) return {id, Status::ok, detail, ""};
+  return {id, Status::warning, fmt::format("{}: {}", detail, candidate.reason),
           "nothing: a copy that the guest can mount is made at the first build"};
 }
 

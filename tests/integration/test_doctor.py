@@ -120,7 +120,11 @@ class Muvm(MuvmCase):
         images = self.home / ".fex-emu/RootFS"
         images.mkdir(parents=True)
         shutil.copy(self.base, images / "good.ero")
-        self.assertEqual(self.checks()["base-image"], ("ok", f"{images}/good.ero"))
+        self.assertEqual(self.checks()["base-image"], ("ok", f"{images}/good.ero, it does not say which distribution it is"))
+        fedora = lib.make_tree(self.tmp / "fedora", {"usr/lib/os-release": 'ID=fedora\nVERSION_ID=42\nPRETTY_NAME="Fedora Linux 42"\n', "etc/os-release": ("link", "../usr/lib/os-release")})
+        lib.make_erofs(images / "all.ero", fedora)
+        self.assertEqual(self.checks()["base-image"], ("ok", f"{images}/all.ero, Fedora Linux 42 (packages of fedora 42 match it)"))
+        (images / "all.ero").unlink()
         data = (images / "good.ero").read_bytes()
         (images / "good.ero").write_bytes(data[:1036] + b"\x0e" + data[1037:])
         status, detail = self.checks()["base-image"]
