@@ -287,7 +287,8 @@ std::optional<Outcome> recorded(const MuvmEnd& end) {
 
 Outcome muvm_failed(const std::string& text) {
   return failed(ErrorKind::tool, "muvm failed: " + text,
-                "see the warnings of the checks before the start, and run.log", "muvm status");
+                "see the warnings of the checks before the start, 'appimage-orch doctor', and run.log",
+                "muvm status");
 }
 
 Outcome decide(const MuvmEnd& end) {
