@@ -74,10 +74,8 @@ class Native(BenchCase):
         self.assertEqual(list(by_name), ["MODE=a", "MODE=b", "MODE=c"])
         self.assertEqual((by_name["MODE=b"]["summary"], by_name["MODE=b"]["runs"]), (None, []))
         self.assertIn("its warm-up did not get ready", by_name["MODE=b"]["given_up"])
-        self.assertGreater(by_name["MODE=c"]["summary"]["median"] - by_name["MODE=a"]["summary"]["median"], 0.25)
-        ran = self.orch("bench", profile, "--warm", "4", "--cold", "0", "--ab-env", "MODE=a,c", status=0)
-        self.assertIn("MODE=a is the fastest", ran.stdout)
-        self.assertRegex(ran.stdout, r"MODE=c  [0-9.]+ times as long .* slower")
+        self.assertEqual(by_name["MODE=a"]["summary"]["count"], 4)
+        self.assertGreaterEqual(by_name["MODE=c"]["summary"]["min"], 0.3)
 
     def test_the_order_is_the_seed_s(self):
         profile = self.app("exit 0")
@@ -112,32 +110,32 @@ class Native(BenchCase):
         self.assertIn(b" left, warm", terminal.output)
 
     def test_two_of_them(self):
-        """A start that was made slower is found, and what did not change is not."""
-        profile = self.app("sleep ${T:-0.1}")
+        """Of a real benchmark and copies of it: one that is the same, one that took longer, one in which nothing got ready."""
+        profile = self.app("exit 0")
         picture, times = self.tmp / "b.svg", self.tmp / "h.json"
-        for name, words in (("a", []), ("b", []), ("slow", ["--ab-env", "T=0.1,0.15"])):
-            self.orch("bench", profile, "--warm", "6", "--cold", "0", *words, "--out-dir", self.tmp / name, "--svg", picture, "--export-hyperfine", times)
-        self.assertIn(b"T=0.15", picture.read_bytes())
+        self.orch("bench", profile, "--warm", "6", "--cold", "0", "--ab-env", "T=1,2", "--out-dir", self.tmp / "a", "--svg", picture, "--export-hyperfine", times)
+        a = json.loads((self.tmp / "a/bench.json").read_text())
+        self.assertIn(b"T=2", picture.read_bytes())
         results = read_hyperfine(json.loads(times.read_text()))
-        self.assertEqual([(command, len(seconds)) for command, seconds in results], [("hello (T=0.1, warm)", 6), ("hello (T=0.15, warm)", 6)])
-        slow = json.loads((self.tmp / "slow/bench.json").read_text())
-        self.assertEqual(results[1][1], [run["seconds"] for run in slow["results"][1]["runs"]])
-        slow["results"] = slow["results"][1:]
-        (self.tmp / "slow/bench.json").write_text(json.dumps(slow))
-        for b, verdict, status in (("b", "no difference", 0), ("slow", "slower", 1)):
-            with self.subTest(b):
-                ran = self.orch("bench", "compare", self.tmp / "a", self.tmp / b / "bench.json", "--fail-if-slower", "20", "--format", "json", status=status)
-                pair, = ran.json["pairs"]
-                self.assertEqual(pair["verdict"], verdict, pair)
-        self.orch("bench", "compare", self.tmp / "a", self.tmp / "slow", "--fail-if-slower", "90", status=0)
-        self.orch("bench", "compare", self.tmp / "a", self.tmp / "slow", status=0)
-        self.assertEqual(self.orch("bench", "show", self.tmp / "slow", "--format", "json").json, slow)
-        document = json.loads((self.tmp / "a/bench.json").read_text())
-        document["results"][0].update(summary=None, success_rate=0.0)
-        for run in document["results"][0]["runs"]:
-            run.update(ok=False, seconds=None)
-        (self.tmp / "none.json").write_text(json.dumps(document))
-        self.orch("bench", "compare", self.tmp / "a", self.tmp / "none.json", "--fail-if-slower", "900", status=1)
+        self.assertEqual(results, [(f"hello ({r['variant']}, warm)", [run["seconds"] for run in r["runs"]]) for r in a["results"]])
+        self.assertEqual(self.orch("bench", "show", self.tmp / "a", "--format", "json").json, a)
+
+        def copy(name, seconds):
+            document = json.loads(json.dumps(a))
+            for result in document["results"]:
+                for i, run in enumerate(result["runs"]):
+                    run.update(seconds=seconds(i), ok=seconds(i) is not None)
+            (self.tmp / name).write_text(json.dumps(document))
+            return self.tmp / name
+
+        before = copy("before.json", lambda i: 1 + i / 1000)
+        for name, seconds, verdict, percent, status in (("same", lambda i: 1 + i / 1000, "no difference", 0, 0), ("slow", lambda i: 1.5 + i / 1000, "slower", 20, 1),
+                                                        ("slow", lambda i: 1.5 + i / 1000, "slower", 60, 0), ("fast", lambda i: 0.5 + i / 1000, "faster", 0, 0),
+                                                        ("none", lambda i: None, "unknown", 900, 1)):
+            with self.subTest(name, percent=percent):
+                ran = self.orch("bench", "compare", before, copy(f"{name}.json", seconds), "--fail-if-slower", str(percent), "--format", "json", status=status)
+                self.assertEqual([pair["verdict"] for pair in ran.json["pairs"]], [verdict] * 2)
+                self.orch("bench", "compare", before, self.tmp / f"{name}.json", status=0)
         ran = self.orch("bench", "compare", self.tmp / "a", self.tmp / "a/runs/001/run.report.json", status=2)
         self.golden("bench/error-compare.txt", ran.stderr)
 
@@ -165,8 +163,7 @@ class Window(BenchCase):
             document = self.bench(profile, "--warm", "2", "--cold", "1", "--ready", condition, env={"DISPLAY": display.name})
             self.assertEqual([r["success_rate"] for r in document["results"]], [1, 1], document)
         document = self.bench(profile, "--warm", "2", "--cold", "0", "--ready", "window", "--ab-env", "WAIT=,1", env={"DISPLAY": display.name})
-        medians = [r["summary"]["median"] for r in document["results"]]
-        self.assertGreater(medians[1] - medians[0], 0.3)
+        self.assertGreaterEqual(document["results"][1]["summary"]["min"], 0.4)
         for words in (["--ready", "window:other"], ["--ready", "window", "--ab-env", "NONE=1,2"]):
             document = self.bench(profile, "--warm", "1", "--cold", "0", "--timeout", "2s", *words, status=1, env={"DISPLAY": display.name})
             self.assertEqual({r["summary"] for r in document["results"]} , {None})

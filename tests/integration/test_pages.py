@@ -76,7 +76,7 @@ class Pages(LaunchCase):
         self.page("bench-compare", "bench", "compare", BENCH, BENCH)
         profile = self.app("exit 0")
         def change(text):
-            return re.sub(r"\d+\.\d+", "N", re.sub(r"(?m)^  outliers .*\n", "", text))
+            return re.sub(r"\d+\.\d+", "N", re.sub(r"(\d) m?s\b", r"\1 s", re.sub(r"(?m)^  outliers .*\n", "", text)))
         self.page("bench", "bench", profile, "--warm", "3", "--cold", "0", change=change)
 
     def test_the_progress_of_a_benchmark(self):
@@ -85,13 +85,13 @@ class Pages(LaunchCase):
         self.orch("build", profile)
         words = ("bench", profile, "--warm", "3", "--cold", "0")
         plain = self.orch(*words).stderr
-        self.golden("pages/bench-progress.txt", re.sub(r"(?m)^benchmark: .*/bench.json", "benchmark: PLACE", re.sub(r"\d+ ms", "N ms", plain)))
+        self.golden("pages/bench-progress.txt", re.sub(r"(?m)^benchmark: .*/bench.json", "benchmark: PLACE", re.sub(r"[0-9.]+ m?s\b", "TIME", plain)))
         self.assertEqual(self.orch("--quiet", *words).stderr, "")
         terminal = Terminal([lib.shared_copy()[0], *words], self.environment(TERM="xterm"), self.tmp)
         self.assertEqual(terminal.wait(), 0)
         text = terminal.output.decode()
         self.assertIn("[####", text)
-        self.assertRegex(text, r"3/4, about \d+ ms left, warm; last: warm \d+ ms")
+        self.assertRegex(text, r"3/4, about [0-9.]+ m?s left, warm; last: warm [0-9.]+ m?s")
         self.assertNotIn("[1/4]", text)
 
 
