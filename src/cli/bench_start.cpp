@@ -183,6 +183,9 @@ Result<BenchStack> prepare_bench(const Session& session, const BenchWhat& what) 
   out.launcher = build.spec->launcher;
   out.files.push_back(build.spec->appdir);
   for (const model::LaunchImage& image : build.spec->images) out.files.push_back(image.path);
+  // What the native launcher has extracted where it may not mount.
+  const std::string extracted = session.cache_dir + "/native";
+  if (sys::stat_file(extracted)) out.files.push_back(extracted);
   const Value* setting = profile.value.find_path("evidence.dir");
   if (setting != nullptr && setting->is_string()) out.evidence_setting = setting->as_string();
   out.complete = true;

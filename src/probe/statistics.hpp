@@ -31,7 +31,7 @@ Summary summarize(const std::vector<double>& times, std::uint64_t seed);
 double median_of(std::vector<double> times);
 
 // Indexes of what lies far from the median: modified z-score above 3.5, that is 0.6745 (x - median) / MAD, where MAD is the
-// median of the distances from the median (Iglewicz and Hoaglin, How to Detect and Handle Outliers, 1993).
+// median of the distances from the median (Iglewicz and Hoaglin, How to Detect and Handle Outliers, 1993). None of fewer than 5.
 std::vector<std::size_t> outliers_of(const std::vector<double>& times);
 
 enum class Verdict { faster, slower, no_difference, unknown };

@@ -47,6 +47,8 @@ TEST_CASE("a summary") {
   CHECK(summary.median_interval.low < summary.median);
   CHECK(summarize({2}, 1).deviation == 0);
   CHECK(summarize({}, 1).count == 0);
+  CHECK(outliers_of({1, 2, 3, 90}).empty());
+  CHECK(outliers_of({1, 2, 3, 4, 90}) == std::vector<std::size_t>{4});
   CHECK(outliers_of({1, 1, 1, 1, 9}).empty());  // nothing varies, so nothing says what is far
 }
 
