@@ -57,6 +57,12 @@ std::string diff_text(const evidence::RunDiff& diff, const Run& a, const Run& b)
 
 Result<Run> comparable(const std::string& root, const std::string& word, evidence::TimePoint now) {
   ORCH_TRY(Run run, evidence::find_run(root, word, now));
+  if (run.summary.variants)
+    return fail(
+        ErrorKind::usage,
+        fmt::format("'{}' is an A/B of {} variants", printable(run.summary.name), *run.summary.variants),
+        fmt::format("'evidence show' ranks them; to compare two runs name them: '{}/variant-1'",
+                    printable(run.summary.name)));
   const bool has_report = !run.report.is_null();
   if (has_report && !run.inputs.is_null()) return run;
   const std::string& problem = has_report ? run.inputs_problem : run.summary.problem;

@@ -1,5 +1,6 @@
 // appimage-orch evidence show: one run on a page.
 #include "base/text.hpp"
+#include "cli/ab.hpp"
 #include "cli/evidence_command.hpp"
 #include "cli/fields.hpp"
 #include "cli/options.hpp"
@@ -288,6 +289,23 @@ std::string show_text(const Run& run) {
   return out;
 }
 
+// An A/B: what its diff.json says; each variant is a run with a page of its own.
+std::string comparison_text(const Run& run) {
+  const RunSummary& summary = run.summary;
+  std::string out = fmt::format("{}: {}\n", printable(summary.name), evidence::outcome_words(summary));
+  field(out, "evidence", printable(summary.path));
+  field(out, "profile", printable(summary.app));
+  field_if(out, "kind", text_at(run.comparison, "kind"));
+  if (summary.started) field(out, "began", evidence::local_time(*summary.started));
+  if (summary.seconds) field(out, "took", base::human_seconds(*summary.seconds));
+  out += "\nvariants\n";
+  for (const Value& variant : items(run.comparison, "variants"))
+    wrapped(out, fmt::format("  {}  ", printable(sys::file_name(variant.string_or("directory", "")))),
+            fmt::format("{}: {}, status {}", text_at(variant, "name"), text_at(variant, "outcome"),
+                        text_at(variant, "exit_status")));
+  return out + "\n" + ab_text(run.comparison);
+}
+
 Value show_value(const Run& run) {
   const std::string& problem = run.summary.problem.empty() ? run.inputs_problem : run.summary.problem;
   return Value::object({{"schema", "appimage-orch/evidence-show/1"},
@@ -296,14 +314,18 @@ Value show_value(const Run& run) {
                         {"state", evidence::to_string(run.summary.state)},
                         {"problem", problem.empty() ? Value() : Value(problem)},
                         {"inputs", run.inputs},
-                        {"report", run.report}});
+                        {"report", run.report},
+                        {"comparison", run.comparison}});
 }
 
 Result<int> show(const Session& session, const ShowArguments& arguments) {
   ORCH_TRY(const std::string root, evidence_place(session, arguments.dir));
   ORCH_TRY(const Run run, evidence::find_run(root, arguments.run, sys::SystemClock().now()));
-  ORCH_CHECK(
-      print_out(arguments.format == OutputFormat::json ? format::to_json(show_value(run)) : show_text(run)));
+  const bool as_json = arguments.format == OutputFormat::json;
+  const bool is_ab = !run.comparison.is_null();
+  ORCH_CHECK(print_out(as_json ? format::to_json(show_value(run))
+                       : is_ab ? comparison_text(run)
+                               : show_text(run)));
   return 0;
 }
 

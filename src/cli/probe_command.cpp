@@ -1,5 +1,6 @@
 // appimage-orch probe: what an application would see of display, GPU and devices, asked in its own context.
 #include "base/text.hpp"
+#include "cli/ab.hpp"
 #include "cli/app_build.hpp"
 #include "cli/build_view.hpp"
 #include "cli/command.hpp"
@@ -8,14 +9,10 @@
 #include "cli/options.hpp"
 #include "cli/probe_profile.hpp"
 #include "cli/say.hpp"
-#include "cli/variants.hpp"
-#include "evidence/run_directory.hpp"
 #include "format/json.hpp"
 #include "hash/digest.hpp"
 #include "launch/muvm_command.hpp"
-#include "probe/ab.hpp"
 #include "probe/probe_report.hpp"
-#include "sys/clock.hpp"
 #include "sys/file.hpp"
 
 #include <CLI/CLI.hpp>
@@ -24,7 +21,6 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <memory>
 #include <optional>
 #include <utility>
@@ -116,10 +112,14 @@ struct Probed {
   Value report;    // null where the application's place was never taken
 };
 
+std::string app_of(const model::Profile& profile, const ProbeArguments& arguments) {
+  return fmt::format("{}-probe-{}", profile.name, arguments.kind);
+}
+
 RunStart start_of(const Project& project, const ProbeArguments& arguments, const sys::Fd& nothing) {
   const model::Profile& profile = project.profiles().front();
   RunStart out;
-  out.app = fmt::format("{}-probe-{}", profile.name, arguments.kind);
+  out.app = app_of(profile, arguments);
   out.profile = profile.name;
   out.expanded = profile.value;
   out.verbatim = profile.verbatim;
@@ -176,71 +176,28 @@ Result<int> run_probe(const Session& session, const ProbeArguments& arguments, P
   return probed.status;
 }
 
-// ---- A/B
-
-Result<probe::Variant> probe_variant(const Session& session, ProbeArguments arguments, ProbeKind kind,
-                                     const VariantSetting& setting, const std::string& directory) {
-  arguments.out_dir = directory;
-  LaunchOverrides overrides;
-  apply(setting, arguments.profile, overrides);
-  ORCH_TRY(Probed probed, probe_once(session, arguments, kind, overrides));
-  probe::Variant out{setting.name, probed.directory, "", probed.status, "", std::move(probed.report)};
-  if (const auto text = sys::read_file(out.directory + "/run.report.json"))
-    if (const auto report = format::parse_json(*text, "run.report.json")) {
-      out.outcome = report->string_or("outcome", "");
-      if (const Value* error = report->find_path("error.what"); error != nullptr && error->is_string())
-        out.error = error->as_string();
-    }
-  return out;
-}
-
-std::string ab_text(const Value& report) {
-  std::string out = "ranking\n";
-  int place = 0;
-  for (const Value& item : report.find("ranking")->as_array())
-    wrapped(out, fmt::format("  {}. {:<10} ", ++place, printable(item.string_or("variant", ""))),
-            printable(item.string_or("reason", "")));
-  if (!report.find("fields")->as_array().empty()) out += "\nwhat differs\n";
-  for (const Value& item : report.find("fields")->as_array()) {
-    std::vector<std::string> values;
-    for (const Value::Member& value : item.find("values")->as_object())
-      values.push_back(fmt::format("{}: {}", value.key,
-                                   value.value.is_null() ? "-"
-                                   : value.value.is_string()
-                                       ? value.value.as_string()
-                                       : std::string(base::trim(format::to_json(value.value)))));
-    wrapped(out, "  ",
-            printable(fmt::format("{}  {}", item.string_or("field", ""), base::join(values, "; "))));
-  }
-  return out;
-}
-
-// One VM after another: each probe waits for its muvm to end before the next begins.
 Result<int> run_ab(const Session& session, const ProbeArguments& arguments, ProbeKind kind) {
-  ORCH_TRY(const std::vector<VariantSetting> settings, variants_of(arguments.ab));
-  evidence::Place place;
-  place.root = evidence::evidence_root("auto", sys::absolute_path("."), session.state_dir);
-  place.app = fmt::format("probe-{}-ab", arguments.kind);
-  place.out_dir = arguments.out_dir;
-  if (arguments.force) place.occupied = evidence::Place::Occupied::replace;
-  place.now = sys::SystemClock().now();
-  ORCH_TRY(const std::string root, evidence::make_directory(place));
-  std::vector<probe::Variant> variants;
-  for (std::size_t i = 0; i < settings.size(); ++i) {
-    ORCH_TRY(probe::Variant variant,
-             probe_variant(session, arguments, kind, settings[i], fmt::format("{}/variant-{}", root, i + 1)));
-    const bool interrupted = variant.outcome == "interrupted";
-    const int status = variant.exit_status;
-    variants.push_back(std::move(variant));
-    if (interrupted) return status;
-  }
-  const Value report = probe::ab_report(arguments.kind, variants);
-  ORCH_CHECK(sys::write_atomic(root + "/diff.json", format::to_json(report)));
-  ORCH_CHECK(print_out(arguments.format == OutputFormat::json ? format::to_json(report) : ab_text(report)));
-  if (session.verbosity != Verbosity::quiet) cli::say("evidence: {}\n", printable(root));
-  const bool whole = std::all_of(variants.begin(), variants.end(),
-                                 [](const probe::Variant& variant) { return variant.exit_status == 0; });
-  return whole ? 0 : 1;
+  ProjectOptions options = arguments.profile.to_options();
+  options.overrides.verify = "off";
+  ORCH_TRY(const std::unique_ptr<Project> project, Project::open(session, std::move(options)));
+  const model::Profile& profile = project->profiles().front();
+  ORCH_CHECK(load::require_app(profile));
+  AbRequest request;
+  request.kind = arguments.kind;
+  request.app = app_of(profile, arguments);
+  request.variants = arguments.ab;
+  request.out_dir = arguments.out_dir;
+  request.force = arguments.force;
+  request.format = arguments.format;
+  return compare_variants(session, profile, request,
+                          [&](const VariantSetting& setting, const std::string& directory) -> Result<AbEnd> {
+                            ProbeArguments one = arguments;
+                            one.out_dir = directory;
+                            LaunchOverrides overrides;
+                            apply(setting, one.profile, overrides);
+                            ORCH_TRY(Probed probed, probe_once(session, one, kind, overrides));
+                            return AbEnd{probed.status, std::move(probed.report)};
+                          });
 }
 
 }  // namespace
@@ -261,6 +218,7 @@ void add_probe(CLI::App& app, Session& session) {
                       "a profile (.toml file, or name; default: ./profile.toml)");
   add_profile_arguments(*command, arguments->profile, Positional::no);
   add_variants(*command, arguments->ab, "one probe for each of these");
+  add_save(*command, arguments->ab);
   command->add_flag("--no-tools", arguments->no_tools,
                     "build no overlay of the tools: what the stack has by itself");
   command->add_option("--out-dir", arguments->out_dir, "leave the evidence directly in this directory");
@@ -268,7 +226,8 @@ void add_probe(CLI::App& app, Session& session) {
                     "go on where a check failed; use a directory that is not empty");
   add_format(*command, arguments->format);
   command->callback([&session, arguments] {
-    session.action = [&session, arguments] {
+    session.action = [&session, arguments]() -> Result<int> {
+      ORCH_CHECK(check_save(arguments->ab));
       if (!arguments->target.empty()) arguments->profile.profiles.push_back(arguments->target);
       const ProbeKind kind = *probe::parse_probe_kind(arguments->kind);
       return arguments->ab.any() ? run_ab(session, *arguments, kind) : run_probe(session, *arguments, kind);

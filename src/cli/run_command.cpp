@@ -1,6 +1,7 @@
 // appimage-orch run: build, preflight, launch, evidence.
 #include "base/text.hpp"
 #include "base/variable_name.hpp"
+#include "cli/ab.hpp"
 #include "cli/app_build.hpp"
 #include "cli/auto_deps.hpp"
 #include "cli/build_view.hpp"
@@ -17,6 +18,7 @@
 #include "image/random_access.hpp"
 #include "load/schema.hpp"
 #include "load/user_profile.hpp"
+#include "probe/ab.hpp"
 #include "sys/file.hpp"
 
 #include <CLI/CLI.hpp>
@@ -44,6 +46,7 @@ struct RunArguments {
   std::string verify;  // [verify] mode; empty: the profile's
   std::vector<std::string> environment;
   std::vector<std::string> guest_pre;
+  VariantArguments ab;
   bool force = false;
   bool dry_run = false;
   bool auto_deps = false;
@@ -214,31 +217,31 @@ AppBuild build_again(const Session& session, const ProjectOptions& options, cons
   return built;
 }
 
-Result<int> run_profile(const Session& session, const RunArguments& arguments) {
-  if (arguments.format == OutputFormat::json && !arguments.dry_run)
-    return fail(ErrorKind::usage, "--format json is for --dry-run: standard output is the application's",
-                "'evidence show --format json' has what a run leaves");
-  ORCH_TRY(const LaunchOverrides overrides, launch_overrides(session, arguments));
-  ORCH_TRY(ProjectOptions options, project_options(session, arguments, overrides));
-  const ProjectOptions again = options;
-  ORCH_TRY(std::unique_ptr<Project> project, Project::open(session, std::move(options)));
-  ORCH_CHECK(load::require_app(project->profiles().front()));
-  if (arguments.dry_run) return dry_run(session, *project, overrides, arguments.format);
-
+RunStart start_of(const Project& project, const RunArguments& arguments) {
   RunStart start;
-  const model::Profile& profile = project->profiles().front();
+  const model::Profile& profile = project.profiles().front();
   start.app = profile.name;
   start.profile = profile.name;
   start.expanded = profile.value;
   start.verbatim = profile.verbatim;
   start.paths = Value::object({{"profile", profile.path}, {"chain", Value::strings(profile.chain)}});
-  start.discovery = probe::to_value(project->candidates(profile.name));
+  start.discovery = probe::to_value(project.candidates(profile.name));
   if (const Value* setting = profile.value.find_path("evidence.dir");
       setting != nullptr && setting->is_string())
     start.evidence_setting = setting->as_string();
   start.out_dir = arguments.out_dir;
   start.force = arguments.force;
-  ORCH_TRY(AppRun app, AppRun::begin(session, start));
+  return start;
+}
+
+Result<int> run_once(const Session& session, const RunArguments& arguments,
+                     const LaunchOverrides& overrides) {
+  ORCH_TRY(ProjectOptions options, project_options(session, arguments, overrides));
+  const ProjectOptions again = options;
+  ORCH_TRY(std::unique_ptr<Project> project, Project::open(session, std::move(options)));
+  ORCH_CHECK(load::require_app(project->profiles().front()));
+  if (arguments.dry_run) return dry_run(session, *project, overrides, arguments.format);
+  ORCH_TRY(AppRun app, AppRun::begin(session, start_of(*project, arguments)));
   AppBuild built = build_app(session, *project, overrides);
   if (!built.error && built.interrupted == 0) {
     const std::unique_ptr<BuildView> view = make_build_view(session);
@@ -254,6 +257,59 @@ Result<int> run_profile(const Session& session, const RunArguments& arguments) {
   const Value* verify = project->profiles().front().value.find("verify");
   app.set_stack(built.stack, verify != nullptr ? verify->string_or("mode", "stop") : "stop");
   return app.launch(*built.spec);
+}
+
+Result<int> run_variant(const Session& session, RunArguments arguments, const VariantSetting& setting,
+                        LaunchOverrides overrides) {
+  apply(setting, arguments.profile, overrides);
+  return run_once(session, arguments, overrides);
+}
+
+Result<int> show_variants(const Session& session, const RunArguments& arguments,
+                          const LaunchOverrides& overrides) {
+  if (arguments.format == OutputFormat::json)
+    return fail(ErrorKind::usage, "--dry-run shows several variants as text only",
+                "for a document name one variant, with --gpu-mode or --env");
+  ORCH_TRY(const std::vector<VariantSetting> settings, variants_of(arguments.ab));
+  for (std::size_t i = 0; i < settings.size(); ++i) {
+    ORCH_CHECK(print_out(fmt::format("variant: {}\n", base::printable(settings[i].name))));
+    ORCH_CHECK(run_variant(session, arguments, settings[i], overrides));
+    if (i + 1 < settings.size()) ORCH_CHECK(print_out("\n"));
+  }
+  return 0;
+}
+
+Result<int> run_ab(const Session& session, const RunArguments& arguments, const LaunchOverrides& overrides) {
+  ORCH_TRY(ProjectOptions options, project_options(session, arguments, overrides));
+  ORCH_TRY(const std::unique_ptr<Project> project, Project::open(session, std::move(options)));
+  const model::Profile& profile = project->profiles().front();
+  ORCH_CHECK(load::require_app(profile));
+  AbRequest request;
+  request.kind = probe::k_run_kind;
+  request.app = profile.name;
+  request.variants = arguments.ab;
+  request.out_dir = arguments.out_dir;
+  request.force = arguments.force;
+  request.to_stdout = false;
+  return compare_variants(session, profile, request,
+                          [&](const VariantSetting& setting, const std::string& directory) -> Result<AbEnd> {
+                            RunArguments one = arguments;
+                            one.out_dir = directory;
+                            ORCH_TRY(const int status,
+                                     run_variant(session, std::move(one), setting, overrides));
+                            return AbEnd{status, {}};
+                          });
+}
+
+Result<int> run_profile(const Session& session, const RunArguments& arguments) {
+  ORCH_CHECK(check_save(arguments.ab));
+  if (arguments.format == OutputFormat::json && !arguments.dry_run)
+    return fail(ErrorKind::usage, "--format json is for --dry-run: standard output is the application's",
+                "'evidence show --format json' has what a run leaves");
+  ORCH_TRY(const LaunchOverrides overrides, launch_overrides(session, arguments));
+  if (!arguments.ab.any()) return run_once(session, arguments, overrides);
+  return arguments.dry_run ? show_variants(session, arguments, overrides)
+                           : run_ab(session, arguments, overrides);
 }
 
 // As `podman run`: whatever keeps the application from being started is 125, not 1 or 2.
@@ -274,7 +330,8 @@ void add_run(CLI::App& app, Session& session) {
   command->footer(
       "Arguments of the application come after '--'. The exit status is the application's; 128+N if signal N "
       "ended it,\n126 not executable, 127 not found, 125 the tool itself failed, 124 timed out; 130, 143 or "
-      "129 the tool was told to end\n(SIGINT, SIGTERM, SIGHUP).");
+      "129 the tool was told to end\n(SIGINT, SIGTERM, SIGHUP). With --ab or --ab-env it is 0 if that of "
+      "each variant was, else 1.");
   command->add_option(
       "PROFILE|APPIMAGE", arguments->target,
       "a profile (.toml file, or name; default: ./profile.toml), or an AppImage: its own profile is "
@@ -296,6 +353,8 @@ void add_run(CLI::App& app, Session& session) {
                    "a shell command to run before the application, where it runs (repeatable)")
       ->type_name("CMD")
       ->allow_extra_args(false);
+  add_variants(*command, arguments->ab, "run it once for each of these");
+  add_save(*command, arguments->ab);
   add_rebuild(*command, arguments->profile);
   command->add_flag("-n,--dry-run", arguments->dry_run, "show what would be launched, start nothing");
   command

@@ -2,6 +2,7 @@
 
 #include "base/text.hpp"
 #include "base/variable_name.hpp"
+#include "evidence/redact.hpp"
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
@@ -34,6 +35,10 @@ Result<> add_values(const std::string& text, std::vector<VariantSetting>& out) {
   if (equals == std::string::npos || !base::is_variable_name(name))
     return fail(ErrorKind::usage, fmt::format("--ab-env '{}' names no variable", printable(text)),
                 "write --ab-env NAME=VALUE,VALUE");
+  if (evidence::is_secret_name(name))
+    return fail(ErrorKind::usage,
+                fmt::format("--ab-env: '{}' sounds like a secret, and evidence would name its values", name),
+                "compare values of another variable");
   for (const std::string_view value : base::split(std::string_view(text).substr(equals + 1), ','))
     out.push_back({fmt::format("{}={}", name, value), "", std::pair(name, std::string(value))});
   return {};
@@ -46,6 +51,18 @@ void add_variants(CLI::App& command, VariantArguments& arguments, const std::str
       ->type_name("MODE,MODE");
   command.add_option("--ab-env", arguments.variable, what + " values of a variable")
       ->type_name("NAME=VALUE,VALUE");
+}
+
+void add_save(CLI::App& command, VariantArguments& arguments) {
+  command.add_flag(
+      "--save", arguments.save,
+      "write what was best of --ab or --ab-env into the profile, where one was better than all others");
+}
+
+Result<> check_save(const VariantArguments& arguments) {
+  if (!arguments.save || arguments.any()) return {};
+  return fail(ErrorKind::usage, "--save, and nothing to save: it is what was best of several variants",
+              "name them with --ab or --ab-env");
 }
 
 Result<std::vector<VariantSetting>> variants_of(const VariantArguments& arguments) {

@@ -15,10 +15,16 @@ namespace orch::cli {
 struct VariantArguments {
   std::string modes;     // --ab: "drm,venus"
   std::string variable;  // --ab-env: "NAME=VALUE,VALUE"
+  bool save = false;     // --save
   bool any() const { return !modes.empty() || !variable.empty(); }
 };
 // Adds --ab and --ab-env; `what` opens their help: "one probe for each of these".
 void add_variants(CLI::App& command, VariantArguments& arguments, const std::string& what);
+
+// Adds --save, which asks for the winner of these to be written into the profile.
+void add_save(CLI::App& command, VariantArguments& arguments);
+// Fails where --save has nothing to save.
+Result<> check_save(const VariantArguments& arguments);
 
 struct VariantSetting {
   std::string name;      // "drm", "LIBGL_ALWAYS_SOFTWARE=1"

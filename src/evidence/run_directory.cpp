@@ -1,6 +1,7 @@
 #include "evidence/run_directory.hpp"
 
 #include "base/text.hpp"
+#include "evidence/ab_directory.hpp"
 #include "evidence/last_words.hpp"
 #include "evidence/plain_text.hpp"
 #include "evidence/redact.hpp"
@@ -58,6 +59,16 @@ Result<std::string> make_exclusively(const std::string& parent, const std::strin
   return fail(errno_error(EEXIST, "make an evidence directory in", parent));
 }
 
+// Of an A/B that was there: one of fewer variants would leave the rest of them.
+Result<> remove_variants(const std::string& path) {
+  if (!is_ab_directory(path)) return {};
+  for (int number = 1;; ++number) {
+    const std::string variant = fmt::format("{}/variant-{}", path, number);
+    if (!is_run_directory(variant)) return {};
+    ORCH_CHECK(sys::remove_tree(variant));
+  }
+}
+
 Result<std::string> use_out_dir(const Place& place) {
   const std::string path = sys::absolute_path(place.out_dir);
   ORCH_CHECK(sys::make_dirs(path));
@@ -70,27 +81,13 @@ Result<std::string> use_out_dir(const Place& place) {
         ErrorKind::usage, fmt::format("the run in '{}' is under way", base::printable(path)),
         "name another directory with --out-dir, or wait for that run's end (--force replaces the files "
         "of a run that is over)");
+  ORCH_CHECK(remove_variants(path));
   for (const char* name :
-       {"/inputs.json", "/run.log", "/run.report.json", "/run.cast", "/run.txt", "/guest.record",
+       {k_ab_lock, "/inputs.json", "/run.log", "/run.report.json", "/run.cast", "/run.txt", "/guest.record",
         "/guest.record-check", "/guest.record.cancelled", "/guest.record-check.cancelled", "/diff.json",
         "/probe.json", "/run.log.tail-0", "/run.log.tail-1", "/.run.report.json.reserve"})
     ORCH_CHECK(sys::remove_tree(path + name));
   return path;
-}
-
-// Whoever looks at the lock (is_running) holds it for an instant: that must not leave this run without it, which would
-// look dead for as long as it lives. A file system without locks costs the difference between a live run and a dead one,
-// not the run.
-Result<> lock_for_life(int log, const std::string& path) {
-  constexpr std::chrono::milliseconds k_pause(5);
-  constexpr int k_attempts = 200;
-  for (int i = 0; i < k_attempts; ++i) {
-    if (::flock(log, LOCK_EX | LOCK_NB) == 0) return {};
-    if (errno != EWOULDBLOCK && errno != EINTR) return {};
-    std::this_thread::sleep_for(k_pause);
-  }
-  return fail(ErrorKind::io, fmt::format("another process holds the lock of '{}'", base::printable(path)),
-              "end that process ('lslocks' names it), or name another place with --out-dir");
 }
 
 bool is_same_file(int fd, const std::string& path) {
@@ -100,6 +97,21 @@ bool is_same_file(int fd, const std::string& path) {
 }
 
 }  // namespace
+
+// Whoever looks at the lock (is_running) holds it for an instant: that must not leave this run without it, which would
+// look dead for as long as it lives. A file system without locks costs the difference between a live run and a dead one,
+// not the run.
+Result<> lock_for_life(int file, const std::string& path) {
+  constexpr std::chrono::milliseconds k_pause(5);
+  constexpr int k_attempts = 200;
+  for (int i = 0; i < k_attempts; ++i) {
+    if (::flock(file, LOCK_EX | LOCK_NB) == 0) return {};
+    if (errno != EWOULDBLOCK && errno != EINTR) return {};
+    std::this_thread::sleep_for(k_pause);
+  }
+  return fail(ErrorKind::io, fmt::format("another process holds the lock of '{}'", base::printable(path)),
+              "end that process ('lslocks' names it), or name another place with --out-dir");
+}
 
 std::string evidence_root(const std::string& setting, const std::string& directory,
                           const std::string& state_dir) {
@@ -244,14 +256,20 @@ Result<> RunDirectory::finish_without_reserve(const std::string& text) {
 }
 
 bool is_running(const std::string& run_directory) {
-  const sys::Result<sys::Fd> log = sys::open_file(run_directory + "/run.log", O_RDONLY);
-  return log && ::flock(log->get(), LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK;
+  const auto locked = [&](const char* name) {
+    const sys::Result<sys::Fd> file = sys::open_file(run_directory + name, O_RDONLY);
+    return file && ::flock(file->get(), LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK;
+  };
+  return locked("/run.log") || locked(k_ab_lock);
 }
 
 bool may_run(const std::string& run_directory) {
-  const sys::Result<sys::Fd> log = sys::open_file(run_directory + "/run.log", O_RDONLY);
-  if (!log) return log.error().kind != ErrorKind::not_found;
-  return ::flock(log->get(), LOCK_SH | LOCK_NB) != 0;
+  const auto may_be_locked = [&](const char* name) {
+    const sys::Result<sys::Fd> file = sys::open_file(run_directory + name, O_RDONLY);
+    if (!file) return file.error().kind != ErrorKind::not_found;
+    return ::flock(file->get(), LOCK_SH | LOCK_NB) != 0;
+  };
+  return may_be_locked("/run.log") || may_be_locked(k_ab_lock);
 }
 
 }  // namespace orch::evidence

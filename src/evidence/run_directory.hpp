@@ -91,7 +91,12 @@ class RunDirectory {
   std::uint64_t reserved_ = 0;  // bytes
 };
 
-// True while the process that made this run directory lives.
+// In the directory of an A/B: the lock that lives as long as it does.
+inline constexpr const char* k_ab_lock = "/.ab.lock";
+// Takes the lock of an open file, for as long as that is open.
+Result<> lock_for_life(int file, const std::string& path);
+
+// True while the process that made this directory, of a run or of an A/B, lives.
 bool is_running(const std::string& run_directory);
 // False where that is certain: nobody holds the lock, or there is none to hold. On a file system without locks, nothing
 // is.

@@ -138,6 +138,9 @@ Result<Run> find_run(const std::string& root, const std::string& word, TimePoint
     return read_run(path, sys::path_within(path, root).value_or(path), now, Parts::all);
   std::string name = word;
   while (name.size() > 1 && name.back() == '/') name.pop_back();
+  // A variant of an A/B is in no list.
+  const std::string below = root + "/" + name;
+  if (is_directory(below) && has_run_files(below)) return read_run(below, name, now, Parts::all);
   ORCH_TRY(const std::vector<RunSummary> runs, list_runs(root, now));
   ORCH_TRY(const RunSummary chosen, choose(root, name, runs));
   return read_run(chosen.path, chosen.name, now, Parts::all);

@@ -22,6 +22,7 @@ bool matches(const RunSummary& run, const RunFilter& filter);
 
 // `word`: a run's directory; or, below `root`, the name of an application (its newest run), APP/STAMP, or how one of
 // these or a STAMP begins, if only one begins so. Usage errors name what would have fitted.
+// A variant of an A/B by its whole name, APP/STAMP/variant-N.
 Result<Run> find_run(const std::string& root, const std::string& word, TimePoint now);
 
 }  // namespace orch::evidence

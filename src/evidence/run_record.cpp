@@ -1,6 +1,7 @@
 #include "evidence/run_record.hpp"
 
 #include "base/text.hpp"
+#include "evidence/ab_directory.hpp"
 #include "evidence/moments.hpp"
 #include "evidence/run_directory.hpp"
 #include "format/json.hpp"
@@ -27,27 +28,8 @@ constexpr std::array<std::string_view, 8> k_outcomes = {"running",          "exi
                                                         "timed_out",        "interrupted", "launch_failed",
                                                         "preflight_failed", "build_failed"};
 
-Result<Value> load(const std::string& directory, const std::string& name, std::string_view schema) {
-  constexpr off_t k_largest = off_t{64} << 20;
-  const std::string path = directory + "/" + name;
-  const sys::Result<struct stat> info = sys::stat_file(path);
-  if (!info && info.error().kind == ErrorKind::not_found)
-    return fail(ErrorKind::not_found, fmt::format("it has no {}", name));
-  if (info &&
-      (!S_ISREG(info->st_mode) || info->st_size > k_largest))  // a FIFO would keep the reader for ever
-    return fail(ErrorKind::corrupt, fmt::format("{} is no file of a run", name));
-  ORCH_TRY(const std::string text, sys::read_file(path));
-  Result<Value> document = format::parse_json(text, name);
-  if (!document) return fail(ErrorKind::corrupt, base::one_line(document.error()));
-  const std::string found = document->string_or("schema", "");
-  if (found != schema)
-    return fail(ErrorKind::corrupt, fmt::format("{}: expected the schema '{}', found '{}'", name, schema,
-                                                base::printable(base::shortened(found, 60))));
-  return document;
-}
-
 Result<Value> load_report(const std::string& directory) {
-  ORCH_TRY(Value report, load(directory, "run.report.json", k_report_schema));
+  ORCH_TRY(Value report, load_document(directory, "run.report.json", k_report_schema));
   const std::string outcome = report.string_or("outcome", "");
   if (std::find(k_outcomes.begin(), k_outcomes.end(), outcome) == k_outcomes.end())
     return fail(ErrorKind::corrupt, fmt::format("run.report.json: there is no outcome '{}'",
@@ -91,6 +73,25 @@ bool says_running(const Result<Value>& report) {
 
 }  // namespace
 
+Result<Value> load_document(const std::string& directory, const std::string& name, std::string_view schema) {
+  constexpr off_t k_largest = off_t{64} << 20;
+  const std::string path = directory + "/" + name;
+  const sys::Result<struct stat> info = sys::stat_file(path);
+  if (!info && info.error().kind == ErrorKind::not_found)
+    return fail(ErrorKind::not_found, fmt::format("it has no {}", name));
+  if (info &&
+      (!S_ISREG(info->st_mode) || info->st_size > k_largest))  // a FIFO would keep the reader for ever
+    return fail(ErrorKind::corrupt, fmt::format("{} is no file of a run", name));
+  ORCH_TRY(const std::string text, sys::read_file(path));
+  Result<Value> document = format::parse_json(text, name);
+  if (!document) return fail(ErrorKind::corrupt, base::one_line(document.error()));
+  const std::string found = document->string_or("schema", "");
+  if (found != schema)
+    return fail(ErrorKind::corrupt, fmt::format("{}: expected the schema '{}', found '{}'", name, schema,
+                                                base::printable(base::shortened(found, 60))));
+  return document;
+}
+
 std::string_view to_string(RunState state) {
   switch (state) {
     case RunState::running:
@@ -108,6 +109,7 @@ std::string_view to_string(RunState state) {
 std::string outcome_words(const RunSummary& run) {
   if (run.state != RunState::ended) return std::string(to_string(run.state));
   constexpr std::int64_t k_tool_failed = 125;
+  if (run.outcome == "compared" && run.variants) return fmt::format("A/B of {}", *run.variants);
   if (run.outcome == "exited" && run.status) return fmt::format("exit status {}", *run.status);
   if (run.signal) {
     const std::string name = sys::signal_name(static_cast<int>(*run.signal));
@@ -122,16 +124,18 @@ std::string outcome_words(const RunSummary& run) {
 
 bool has_run_files(const std::string& path) {
   return sys::exists(path + "/run.report.json") || sys::exists(path + "/inputs.json") ||
-         sys::exists(path + "/run.log");
+         sys::exists(path + "/run.log") || is_ab_directory(path);
 }
 
 bool is_run_directory(const std::string& path) {
   const sys::Result<struct stat> info = sys::lstat_file(path);
   if (!info || !S_ISDIR(info->st_mode)) return false;
-  return load(path, "run.report.json", k_report_schema) || load(path, "inputs.json", k_inputs_schema);
+  return load_document(path, "run.report.json", k_report_schema) ||
+         load_document(path, "inputs.json", k_inputs_schema) || is_ab_directory(path);
 }
 
 Run read_run(const std::string& path, const std::string& name, TimePoint now, Parts parts) {
+  if (is_ab_directory(path)) return read_ab(path, name, now, parts);
   Run out;
   RunSummary& summary = out.summary;
   summary.path = path;
@@ -155,7 +159,7 @@ Run read_run(const std::string& path, const std::string& name, TimePoint now, Pa
     summary.outcome = "running";  // its report is about to be written
   }
   if (parts == Parts::all || !report) {
-    Result<Value> inputs = load(path, "inputs.json", k_inputs_schema);
+    Result<Value> inputs = load_document(path, "inputs.json", k_inputs_schema);
     if (inputs)
       take_inputs(summary, *inputs);
     else

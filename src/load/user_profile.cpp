@@ -2,6 +2,7 @@
 
 #include "base/text.hpp"
 #include "format/toml.hpp"
+#include "load/profile_edit.hpp"
 #include "sys/file.hpp"
 
 #include <fmt/format.h>
@@ -61,14 +62,8 @@ std::string plain(std::string_view text) {
   return out.substr(0, 48);
 }
 
-// A string of a profile: "${" in it is text, no variable.
 std::string quoted(std::string_view text) {
-  std::string escaped;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    if (text.substr(i).starts_with("${")) escaped += '$';
-    escaped += text[i];
-  }
-  return format::toml_string(escaped);
+  return format::toml_string(profile_text_of(text));
 }
 
 // One line of a comment: nothing in it may end the comment.

@@ -8,7 +8,6 @@
 #include <array>
 #include <map>
 #include <set>
-#include <tuple>
 
 namespace orch::probe {
 
@@ -22,7 +21,7 @@ std::string label_of(const Value& item, std::size_t index) {
     const std::string platform = item.string_or("platform", "");
     return item.string_or("api", "") + (platform.empty() ? "" : " " + platform);
   }
-  for (const char* key : {"tool", "name"})
+  for (const char* key : {"tool", "name", "id"})
     if (const std::string name = item.string_or(key, ""); !name.empty()) return name;
   return fmt::format("{}", index);
 }
@@ -50,7 +49,7 @@ Value differing_fields(const std::vector<Variant>& variants) {
   std::vector<Leaves> leaves(variants.size());
   std::set<std::string> fields;
   for (std::size_t i = 0; i < variants.size(); ++i) {
-    add_leaves(variants[i].probe, "", leaves[i]);
+    add_leaves(variants[i].document, "", leaves[i]);
     for (const auto& [field, value] : leaves[i]) fields.insert(field);
   }
   Value out = Value::array();
@@ -95,58 +94,130 @@ Best best_of(const Value& probe, const std::string& api) {
   return out;
 }
 
-std::string reason_for(const Variant& variant) {
-  if (variant.probe.is_null())
-    return fmt::format("it did not run: {}",
-                       variant.error.empty()
-                           ? fmt::format("{}, status {}", variant.outcome, variant.exit_status)
-                           : variant.error);
+// Started, and ended by itself or by its time.
+bool has_run(const std::string& kind, const Variant& variant) {
+  if (kind != k_run_kind) return !variant.document.is_null();
+  return variant.outcome == "exited" || variant.outcome == "signaled" || variant.outcome == "timed_out";
+}
+
+bool ended_well(const Variant& variant) {
+  return variant.outcome == "exited" && variant.exit_status == 0;
+}
+
+std::string probe_reason(const Variant& variant) {
   std::vector<std::string> parts;
   for (const char* api : k_apis) {
-    const Best best = best_of(variant.probe, api);
+    const Best best = best_of(variant.document, api);
     parts.push_back(fmt::format("{} {}", api, best.words.empty() ? "nothing" : best.words));
   }
   return base::join(parts, ", ");
 }
 
-auto score_of(const Variant& variant) {
-  return std::tuple(!variant.probe.is_null(), best_of(variant.probe, k_apis[0]).rank,
-                    best_of(variant.probe, k_apis[1]).rank, best_of(variant.probe, k_apis[2]).rank,
-                    variant.exit_status == 0);
+// The first known failure that its output showed says more than a status.
+std::string run_reason(const Variant& variant) {
+  std::string out = fmt::format("it ended with status {}", variant.exit_status);
+  if (variant.outcome == "signaled")
+    out = fmt::format("it was ended by a signal, status {}", variant.exit_status);
+  if (variant.outcome == "timed_out") out = "its time was up";
+  const Value* signatures = variant.document.find("signatures");
+  if (!ended_well(variant) && signatures != nullptr && !signatures->as_array().empty())
+    out += ": " + signatures->as_array().front().string_or("meaning", "");
+  if (variant.document.bool_or("vm_reused", false))
+    out += ", in a VM that was running already, whose GPU mode holds";
+  return out;
+}
+
+std::string reason_for(const std::string& kind, const Variant& variant) {
+  if (variant.outcome == "interrupted") return "it was interrupted";
+  if (has_run(kind, variant)) return kind == k_run_kind ? run_reason(variant) : probe_reason(variant);
+  return fmt::format("it did not run: {}",
+                     variant.error.empty()
+                         ? fmt::format("{}, status {}", variant.outcome, variant.exit_status)
+                         : variant.error);
+}
+
+// The better one's is greater, part by part.
+using Score = std::array<int, 5>;
+
+Score score_of(const std::string& kind, const Variant& variant) {
+  const int ran = has_run(kind, variant) ? 1 : 0;
+  if (kind == k_run_kind) return {ran, ended_well(variant) ? 1 : 0, 0, 0, 0};
+  return {ran, best_of(variant.document, k_apis[0]).rank, best_of(variant.document, k_apis[1]).rank,
+          best_of(variant.document, k_apis[2]).rank, variant.exit_status == 0 ? 1 : 0};
+}
+
+Value ranking_of(const Comparison& comparison) {
+  std::vector<const Variant*> order;
+  for (const Variant& variant : comparison.variants) order.push_back(&variant);
+  const auto score = [&](const Variant* variant) { return score_of(comparison.kind, *variant); };
+  std::stable_sort(order.begin(), order.end(),
+                   [&](const Variant* a, const Variant* b) { return score(a) > score(b); });
+  Value out = Value::array();
+  int place = 1;
+  for (std::size_t i = 0; i < order.size(); ++i) {
+    if (i > 0 && score(order[i]) != score(order[i - 1])) place = static_cast<int>(i) + 1;
+    out.push(Value::object(
+        {{"place", place}, {"variant", order[i]->name}, {"reason", reason_for(comparison.kind, *order[i])}}));
+  }
+  return out;
 }
 
 }  // namespace
 
-Value ab_report(const std::string& kind, const std::vector<Variant>& variants) {
+Value run_facts(const Value& report) {
+  Value out = Value::object();
+  for (const char* key : {"outcome", "status", "signal", "vm_reused", "forced"})
+    if (const Value* value = report.find(key)) out.set(key, *value);
+  if (const Value* error = report.find_path("error.what")) out.set("error", *error);
+  Value signatures = Value::array();
+  if (const Value* list = report.find("signatures"); list != nullptr && list->is_array())
+    for (const Value& item : list->as_array())
+      signatures.push(
+          Value::object({{"id", item.string_or("id", "")}, {"meaning", item.string_or("meaning", "")}}));
+  out.set("signatures", std::move(signatures));
+  Value checks = Value::array();
+  if (const Value* list = report.find("checks"); list != nullptr && list->is_array())
+    for (const Value& item : list->as_array())
+      checks.push(
+          Value::object({{"id", item.string_or("id", "")}, {"status", item.string_or("status", "")}}));
+  out.set("checks", std::move(checks));
+  return out;
+}
+
+Value ab_report(const Comparison& comparison) {
   Value list = Value::array();
-  for (const Variant& variant : variants)
+  for (const Variant& variant : comparison.variants)
     list.push(Value::object({{"name", variant.name},
                              {"directory", variant.directory},
                              {"outcome", variant.outcome},
                              {"exit_status", variant.exit_status},
                              {"error", variant.error.empty() ? Value() : Value(variant.error)},
-                             {"ran", !variant.probe.is_null()}}));
-  std::vector<const Variant*> order;
-  for (const Variant& variant : variants) order.push_back(&variant);
-  std::stable_sort(order.begin(), order.end(),
-                   [](const Variant* a, const Variant* b) { return score_of(*a) > score_of(*b); });
-  Value ranking = Value::array();
-  for (const Variant* variant : order)
-    ranking.push(Value::object({{"variant", variant->name}, {"reason", reason_for(*variant)}}));
+                             {"ran", has_run(comparison.kind, variant)}}));
   return Value::object({{"schema", "appimage-orch/ab/1"},
-                        {"kind", kind},
+                        {"kind", comparison.kind},
+                        {"profile", comparison.profile},
                         {"variants", std::move(list)},
-                        {"fields", differing_fields(variants)},
-                        {"ranking", std::move(ranking)}});
+                        {"left_out", Value::strings(comparison.left_out)},
+                        {"fields", differing_fields(comparison.variants)},
+                        {"ranking", ranking_of(comparison)}});
 }
 
 std::string winner_of(const Value& report) {
   const Value::Array& ranking = report.find("ranking")->as_array();
   if (ranking.empty()) return {};
+  const bool runs = report.string_or("kind", "") == k_run_kind;
   const std::string first = ranking.front().string_or("variant", "");
   for (const Value& variant : report.find("variants")->as_array())
-    if (variant.string_or("name", "") == first && variant.bool_or("ran", false)) return first;
+    if (variant.string_or("name", "") == first && variant.bool_or("ran", false) &&
+        (!runs || (variant.string_or("outcome", "") == "exited" && variant.int_or("exit_status", 1) == 0)))
+      return first;
   return {};
+}
+
+std::string equal_of_winner(const Value& report) {
+  const Value::Array& ranking = report.find("ranking")->as_array();
+  if (ranking.size() < 2 || ranking[1].int_or("place", 0) != ranking[0].int_or("place", 0)) return {};
+  return ranking[1].string_or("variant", "");
 }
 
 }  // namespace orch::probe

@@ -98,7 +98,7 @@ esac
         self.assertFalse([r for r in self.records() if r["reused"]], "each has a VM of its own")
         values = next(f["values"] for f in document["fields"] if f["field"] == "renderers[GLX].kind")
         self.assertEqual(values, {"software": None, "venus": "virtualised", "drm": "hardware"})
-        (root,) = (self.home / "state/appimage-orch/evidence/probe-gpu-ab").iterdir()
+        (root,) = (self.home / "state/appimage-orch/evidence/hello-probe-gpu").iterdir()
         self.assertEqual(json.loads((root / "diff.json").read_text()), document)
         self.assertEqual(sorted(p.name for p in root.iterdir()), ["diff.json", "variant-1", "variant-2", "variant-3"])
 
