@@ -2,6 +2,7 @@
 
 #include "base/text.hpp"
 #include "cli/fields.hpp"
+#include "cli/host_discovery.hpp"
 #include "cli/say.hpp"
 #include "evidence/ab_directory.hpp"
 #include "format/json.hpp"
@@ -149,6 +150,25 @@ Result<> save_winner(const model::Profile& profile, const Value& report,
   return {};
 }
 
+// What gpu_mode = "auto" goes by from now on: a probe of the GPU that found one mode better than the others.
+Result<> remember_winner(const Session& session, const model::Profile& profile, const Value& report,
+                         const std::vector<VariantSetting>& settings, const std::string& directory) {
+  const Value* launcher = profile.value.find_path("launch.launcher");
+  const bool muvm = launcher != nullptr && launcher->is_string() && launcher->as_string() == "muvm";
+  const std::string winner = probe::winner_of(report);
+  if (!muvm || report.string_or("kind", "") != "gpu" || winner.empty() ||
+      !probe::equal_of_winner(report).empty())
+    return {};
+  for (const VariantSetting& setting : settings) {
+    if (setting.name != winner || setting.gpu_mode.empty()) continue;
+    ORCH_CHECK(remember_gpu_mode(session, profile.name, setting.gpu_mode, directory));
+    if (session.verbosity != Verbosity::quiet)
+      cli::say("gpu_mode = \"auto\" of '{}' is {} from now on, on this machine\n", printable(profile.name),
+               setting.gpu_mode);
+  }
+  return {};
+}
+
 }  // namespace
 
 std::string ab_text(const Value& report) {
@@ -189,6 +209,7 @@ Result<int> compare_variants(const Session& session, const model::Profile& profi
   if (loop.interrupted == 0) ORCH_CHECK(tell(request, report));
   if (session.verbosity != Verbosity::quiet) cli::say("evidence: {}\n", printable(files.path()));
   if (loop.interrupted != 0) return loop.interrupted;
+  ORCH_CHECK(remember_winner(session, profile, report, settings, files.path()));
   if (request.variants.save) ORCH_CHECK(save_winner(profile, report, settings));
   const auto& variants = loop.comparison.variants;
   const bool whole = std::all_of(variants.begin(), variants.end(),

@@ -7,6 +7,7 @@
 #include "cli/options.hpp"
 #include "cli/say.hpp"
 #include "cli/variants.hpp"
+#include "evidence/ab_directory.hpp"
 #include "evidence/host_facts.hpp"
 #include "evidence/last_words.hpp"
 #include "evidence/run_directory.hpp"
@@ -135,7 +136,9 @@ class Bench {
     place.out_dir = arguments_.out_dir;
     if (arguments_.force) place.occupied = evidence::Place::Occupied::replace;
     place.now = sys::SystemClock().now();
-    ORCH_TRY(root_, evidence::make_directory(place));
+    ORCH_TRY(evidence::AbDirectory directory, evidence::AbDirectory::create(place));
+    directory_.emplace(std::move(directory));
+    root_ = directory_->path();
     return sys::make_dirs(root_ + "/runs");
   }
 
@@ -221,6 +224,7 @@ class Bench {
   std::unique_ptr<BenchView> view_;
   probe::BenchPlan plan_;
   BenchStack stack_;
+  std::optional<evidence::AbDirectory> directory_;  // its lock says that the benchmark is under way
   std::string root_;
   Value header_;
   Value report_;

@@ -63,6 +63,9 @@ Result<Run> comparable(const std::string& root, const std::string& word, evidenc
         fmt::format("'{}' is an A/B of {} variants", printable(run.summary.name), *run.summary.variants),
         fmt::format("'evidence show' ranks them; to compare two runs name them: '{}/variant-1'",
                     printable(run.summary.name)));
+  if (run.summary.is_benchmark)
+    return fail(ErrorKind::usage, fmt::format("'{}' is a benchmark", printable(run.summary.name)),
+                "two of them are compared by 'appimage-orch bench compare'");
   const bool has_report = !run.report.is_null();
   if (has_report && !run.inputs.is_null()) return run;
   const std::string& problem = has_report ? run.inputs_problem : run.summary.problem;

@@ -34,7 +34,7 @@ struct ListArguments {
 
 constexpr std::array k_outcomes = {"running",     "exited",        "signaled",         "timed_out",
                                    "interrupted", "launch_failed", "preflight_failed", "build_failed",
-                                   "compared",    "killed",        "damaged"};
+                                   "compared",    "measured",      "killed",           "damaged"};
 
 // Minutes do: the name has the seconds.
 std::string date_of(const RunSummary& run) {
@@ -89,7 +89,9 @@ Value run_value(const RunSummary& run) {
                         {"exit_status", or_null(run.exit_status)},
                         {"started", run.started ? Value(sys::rfc3339(*run.started)) : Value()},
                         {"seconds", or_null(run.seconds)},
-                        {"kind", run.variants ? "ab" : "run"},
+                        {"kind", run.is_benchmark ? "bench"
+                                 : run.variants   ? "ab"
+                                                  : "run"},
                         {"variants", run.variants ? Value(std::uint64_t{*run.variants}) : Value()},
                         {"problem", damaged ? Value(run.problem) : Value()}});
 }
@@ -133,7 +135,8 @@ void add_evidence_list(CLI::App& evidence, Session& session) {
   command->footer(
       "A run that was killed is shown as 'killed'; for --outcome it is 'interrupted', too. RUN is what "
       "'evidence show'\n"
-      "and 'evidence diff' take. An A/B is one line, 'compared' for --outcome; its runs are RUN/variant-1 "
+      "and 'evidence diff' take. An A/B is one line, 'compared' for --outcome, as is a benchmark "
+      "('measured'); its runs are RUN/variant-1 "
       "and so on.");
   command->add_option("--app", arguments->app, "only runs of this application")->type_name("NAME");
   command

@@ -1,6 +1,7 @@
 // appimage-orch evidence show: one run on a page.
 #include "base/text.hpp"
 #include "cli/ab.hpp"
+#include "cli/bench_view.hpp"
 #include "cli/evidence_command.hpp"
 #include "cli/fields.hpp"
 #include "cli/options.hpp"
@@ -315,7 +316,8 @@ Value show_value(const Run& run) {
                         {"problem", problem.empty() ? Value() : Value(problem)},
                         {"inputs", run.inputs},
                         {"report", run.report},
-                        {"comparison", run.comparison}});
+                        {"comparison", run.comparison},
+                        {"benchmark", run.benchmark}});
 }
 
 Result<int> show(const Session& session, const ShowArguments& arguments) {
@@ -323,9 +325,11 @@ Result<int> show(const Session& session, const ShowArguments& arguments) {
   ORCH_TRY(const Run run, evidence::find_run(root, arguments.run, sys::SystemClock().now()));
   const bool as_json = arguments.format == OutputFormat::json;
   const bool is_ab = !run.comparison.is_null();
-  ORCH_CHECK(print_out(as_json ? format::to_json(show_value(run))
-                       : is_ab ? comparison_text(run)
-                               : show_text(run)));
+  const bool is_benchmark = !run.benchmark.is_null();
+  ORCH_CHECK(print_out(as_json        ? format::to_json(show_value(run))
+                       : is_ab        ? comparison_text(run)
+                       : is_benchmark ? bench_text(run.benchmark)
+                                      : show_text(run)));
   return 0;
 }
 

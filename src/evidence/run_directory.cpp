@@ -2,6 +2,7 @@
 
 #include "base/text.hpp"
 #include "evidence/ab_directory.hpp"
+#include "evidence/bench_directory.hpp"
 #include "evidence/last_words.hpp"
 #include "evidence/plain_text.hpp"
 #include "evidence/redact.hpp"
@@ -59,8 +60,9 @@ Result<std::string> make_exclusively(const std::string& parent, const std::strin
   return fail(errno_error(EEXIST, "make an evidence directory in", parent));
 }
 
-// Of an A/B that was there: one of fewer variants would leave the rest of them.
-Result<> remove_variants(const std::string& path) {
+// Of an A/B or a benchmark that was there: one of fewer variants or starts would leave the rest of them.
+Result<> remove_runs_below(const std::string& path) {
+  if (is_bench_directory(path)) ORCH_CHECK(sys::remove_tree(path + "/runs"));
   if (!is_ab_directory(path)) return {};
   for (int number = 1;; ++number) {
     const std::string variant = fmt::format("{}/variant-{}", path, number);
@@ -81,11 +83,11 @@ Result<std::string> use_out_dir(const Place& place) {
         ErrorKind::usage, fmt::format("the run in '{}' is under way", base::printable(path)),
         "name another directory with --out-dir, or wait for that run's end (--force replaces the files "
         "of a run that is over)");
-  ORCH_CHECK(remove_variants(path));
+  ORCH_CHECK(remove_runs_below(path));
   for (const char* name :
-       {k_ab_lock, "/inputs.json", "/run.log", "/run.report.json", "/run.cast", "/run.txt", "/guest.record",
-        "/guest.record-check", "/guest.record.cancelled", "/guest.record-check.cancelled", "/diff.json",
-        "/probe.json", "/run.log.tail-0", "/run.log.tail-1", "/.run.report.json.reserve"})
+       {k_ab_lock, "/inputs.json", "/run.log", "/run.report.json", "/run.cast", "/run.txt", "/bench.json",
+        "/guest.record", "/guest.record-check", "/guest.record.cancelled", "/guest.record-check.cancelled",
+        "/diff.json", "/probe.json", "/run.log.tail-0", "/run.log.tail-1", "/.run.report.json.reserve"})
     ORCH_CHECK(sys::remove_tree(path + name));
   return path;
 }

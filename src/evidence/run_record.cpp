@@ -2,6 +2,7 @@
 
 #include "base/text.hpp"
 #include "evidence/ab_directory.hpp"
+#include "evidence/bench_directory.hpp"
 #include "evidence/moments.hpp"
 #include "evidence/run_directory.hpp"
 #include "format/json.hpp"
@@ -110,6 +111,7 @@ std::string outcome_words(const RunSummary& run) {
   if (run.state != RunState::ended) return std::string(to_string(run.state));
   constexpr std::int64_t k_tool_failed = 125;
   if (run.outcome == "compared" && run.variants) return fmt::format("A/B of {}", *run.variants);
+  if (run.outcome == "measured") return "benchmark";
   if (run.outcome == "exited" && run.status) return fmt::format("exit status {}", *run.status);
   if (run.signal) {
     const std::string name = sys::signal_name(static_cast<int>(*run.signal));
@@ -124,18 +126,20 @@ std::string outcome_words(const RunSummary& run) {
 
 bool has_run_files(const std::string& path) {
   return sys::exists(path + "/run.report.json") || sys::exists(path + "/inputs.json") ||
-         sys::exists(path + "/run.log") || is_ab_directory(path);
+         sys::exists(path + "/run.log") || is_ab_directory(path) || is_bench_directory(path);
 }
 
 bool is_run_directory(const std::string& path) {
   const sys::Result<struct stat> info = sys::lstat_file(path);
   if (!info || !S_ISDIR(info->st_mode)) return false;
   return load_document(path, "run.report.json", k_report_schema) ||
-         load_document(path, "inputs.json", k_inputs_schema) || is_ab_directory(path);
+         load_document(path, "inputs.json", k_inputs_schema) || is_ab_directory(path) ||
+         is_bench_directory(path);
 }
 
 Run read_run(const std::string& path, const std::string& name, TimePoint now, Parts parts) {
   if (is_ab_directory(path)) return read_ab(path, name, now, parts);
+  if (is_bench_directory(path)) return read_bench(path, name, now, parts);
   Run out;
   RunSummary& summary = out.summary;
   summary.path = path;

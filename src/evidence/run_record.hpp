@@ -33,7 +33,8 @@ struct RunSummary {
   std::optional<TimePoint> started;         // by the documents, else by the directory's name
   std::optional<double> seconds;            // until its end, or until now; nullopt: not known
   std::optional<std::size_t>
-      variants;  // of an A/B (ab_directory.hpp), whose outcome is "compared" or "interrupted"
+      variants;               // of an A/B (ab_directory.hpp), whose outcome is "compared" or "interrupted"
+  bool is_benchmark = false;  // bench_directory.hpp; its outcome is "measured" or "interrupted"
 };
 
 struct Run {
@@ -42,6 +43,7 @@ struct Run {
   Value report;                // run.report.json; likewise
   std::string inputs_problem;  // why `inputs` is null
   Value comparison;            // diff.json of an A/B, which has neither of the others
+  Value benchmark;             // bench.json, likewise
 };
 
 // How it ended, for a column: "exit status 3", "signal 11 (SIGSEGV)", "killed".
@@ -50,9 +52,9 @@ std::string outcome_words(const RunSummary& run);
 // A document of that name and schema. Errors: why it is none.
 Result<Value> load_document(const std::string& directory, const std::string& name, std::string_view schema);
 
-// True if one of the files of a run lies there, whatever is in it; and for the directory of an A/B.
+// True if one of the files of a run lies there, whatever is in it; and for the directory of an A/B or a benchmark.
 bool has_run_files(const std::string& path);
-// True for a directory (no link) with an inputs.json or run.report.json that has this tool's schema, and for that of an A/B.
+// True for a directory (no link) with an inputs.json or run.report.json that has this tool's schema, and for those.
 bool is_run_directory(const std::string& path);
 
 // summary: inputs.json is only read where the report does not do.

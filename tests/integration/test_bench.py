@@ -139,6 +139,31 @@ class Native(BenchCase):
         ran = self.orch("bench", "compare", self.tmp / "a", self.tmp / "a/runs/001/run.report.json", status=2)
         self.golden("bench/error-compare.txt", ran.stderr)
 
+    def test_it_is_one_line_of_the_list(self):
+        profile = self.app("exit 0")
+        self.orch("bench", profile, "--warm", "2", "--cold", "0")
+        self.orch("run", profile)
+        runs = self.orch_json("evidence", "list")["runs"]
+        self.assertEqual(sorted((r["kind"], r["state"], r["outcome"], r["app"]) for r in runs), [("bench", "ended", "measured", "hello"), ("run", "ended", "exited", "hello")])
+        name, = [r["name"] for r in runs if r["kind"] == "bench"]
+        self.assertIn("benchmark", self.orch("evidence", "list").stdout)
+        self.assertEqual(self.orch("evidence", "show", name).stdout, self.orch("bench", "show", self.tmp / "state/appimage-orch/evidence" / name).stdout)
+        self.assertEqual(self.orch_json("evidence", "show", name)["benchmark"]["profile"], "hello")
+        self.orch("evidence", "show", name + "/runs/001")
+        ran = self.orch("evidence", "diff", name, name, status=2)
+        self.golden("bench/error-diff.txt", ran.stderr, {name: "NAME"})
+        self.orch("evidence", "prune", "--keep", "0")
+        self.assertEqual(self.orch_json("evidence", "list")["runs"], [])
+        self.assertFalse((self.tmp / "state/appimage-orch/evidence" / name).exists())
+
+    def test_one_in_the_place_of_another(self):
+        """With --force fewer starts leave nothing of the old ones."""
+        profile = self.app("exit 0")
+        self.bench(profile, "--warm", "3", "--cold", "0")
+        self.bench(profile, "--warm", "1", "--cold", "0", "--warmup", "0")
+        self.assertEqual([p.name for p in (self.tmp / "bench/runs").iterdir()], ["001"])
+        self.assertEqual(sorted(p.name for p in (self.tmp / "bench").iterdir()), ["bench.json", "runs"])
+
     def test_errors(self):
         profile = self.app("exit 0")
         for status, *words in ((2, "--ready", "soon"), (2, "--timeout", "never"), (2, "--warm", "0", "--cold", "0"), (2, "--ab-env", "X=1"),

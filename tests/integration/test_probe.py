@@ -102,6 +102,27 @@ esac
         self.assertEqual(json.loads((root / "diff.json").read_text()), document)
         self.assertEqual(sorted(p.name for p in root.iterdir()), ["diff.json", "variant-1", "variant-2", "variant-3"])
 
+    def test_auto_goes_by_what_was_found(self):
+        """venus is better than drm here; that counts for this profile until machine or kernel are others."""
+        tools = lib.make_erofs(self.tmp / "tools.erofs", lib.make_tree(self.tmp / "tools", {"usr/bin/glxinfo": f"""#!/bin/sh
+case $(grep -o '"gpu-mode": *\\["[a-z]*' {self.home}/record | tail -1) in
+  *venus) echo "OpenGL renderer string: Apple M1 (G13G B1)" ;;
+  *) echo "OpenGL renderer string: llvmpipe" ;;
+esac
+"""}))
+        profile = self.app("exit 0", profile=f'images = ["{tools}"]\n')
+        ran = self.orch("probe", "gpu", profile, "--launcher", "muvm", "--no-tools", "--ab", "drm,venus", status=1, home=self.home, prefix=self.prefix, env=self.muvm_env())
+        self.assertIn('gpu_mode = "auto" of \'hello\' is venus from now on, on this machine', ran.stderr)
+        self.muvm(profile)
+        self.assertIn("--gpu-mode=venus", self.report(self.home)["argv"])
+        detail, = [c["detail"] for c in self.report(self.home)["checks"] if c["id"] == "gpu-mode"]
+        self.assertIn("the first of an A/B on this machine", detail)
+        other = self.home / "other-sys/class/drm/renderD129/device"
+        other.mkdir(parents=True)
+        (other / "uevent").write_text("DRIVER=asahi\n")
+        self.muvm(profile, env={"APPIMAGE_ORCH_SYSFS": str(self.home / "other-sys")})
+        self.assertFalse([w for w in self.report(self.home)["argv"] if w.startswith("--gpu-mode")])
+
     def test_a_mode_that_this_muvm_has_not_got(self):
         document = self.ab("venus,drm", status=1, MUVM_DOUBLE_RELEASE="0.4.0")
         self.assertEqual(document["variants"][0]["outcome"], "preflight_failed")

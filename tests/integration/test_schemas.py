@@ -20,7 +20,7 @@ from tests.integration.test_inspect import elf
 TEXT = {"anyOf": [{"type": "string"}, {"type": "object", "required": ["base64"], "additionalProperties": False,
                                        "properties": {"base64": {"type": "string", "pattern": "^[A-Za-z0-9+/]+={0,2}$"}}}]}
 # Places whose parts are another's: a profile, the parameters of a rule, a value that is compared, another document.
-OPEN = re.compile(r"^(inputs\.(profile\.expanded|manifests\[\d+\]\.content)|run-report\.raw|step\.(parameters|settings)|diff\.differences\[\d+\]\.[ab]|evidence-show\.(inputs|report|comparison))[.\[]")
+OPEN = re.compile(r"^(inputs\.(profile\.expanded|manifests\[\d+\]\.content)|run-report\.raw|step\.(parameters|settings)|diff\.differences\[\d+\]\.[ab]|evidence-show\.(inputs|report|comparison|benchmark))[.\[]")
 # Values that may be anything.
 ANY = re.compile(r"^(diff|bench-compare)\.differences\[\d+\]\.[ab]$")
 # What a document of the schema may lack; all else that is in one is required.
