@@ -115,15 +115,15 @@ Result<Loop> run_all(const Session& session, const AbRequest& request, const std
   return out;
 }
 
-Result<> tell(const AbRequest& request, const Value& report) {
+Result<> tell(const Session& session, const AbRequest& request, const Value& report) {
   const std::string text = request.format == OutputFormat::json ? format::to_json(report) : ab_text(report);
   if (request.to_stdout) return print_out(text);
-  cli::say(std::string_view(text));
+  if (session.verbosity != Verbosity::quiet) cli::say(std::string_view(text));
   return {};
 }
 
 // The winner's setting into the profile; says what it did, or why it did nothing.
-Result<> save_winner(const model::Profile& profile, const Value& report,
+Result<> save_winner(const Session& session, const model::Profile& profile, const Value& report,
                      const std::vector<VariantSetting>& settings) {
   const std::string winner = probe::winner_of(report);
   const std::string path = printable(profile.path);
@@ -143,6 +143,7 @@ Result<> save_winner(const model::Profile& profile, const Value& report,
   const std::string& value = setting->variable ? setting->variable->second : setting->gpu_mode;
   ORCH_TRY(const bool written, load::save_setting(profile.path, place, value));
   const std::string words = fmt::format("{} = \"{}\"", base::join(place, "."), printable(value));
+  if (session.verbosity == Verbosity::quiet) return {};
   if (written)
     cli::say("saved {} in '{}'\n", words, path);
   else
@@ -206,11 +207,11 @@ Result<int> compare_variants(const Session& session, const model::Profile& profi
   ORCH_TRY(evidence::AbDirectory files, evidence::AbDirectory::create(place));
   ORCH_TRY(const Loop loop, run_all(session, request, profile.name, settings, files, run));
   const Value report = ab_report(loop.comparison);
-  if (loop.interrupted == 0) ORCH_CHECK(tell(request, report));
+  if (loop.interrupted == 0) ORCH_CHECK(tell(session, request, report));
   if (session.verbosity != Verbosity::quiet) cli::say("evidence: {}\n", printable(files.path()));
   if (loop.interrupted != 0) return loop.interrupted;
   ORCH_CHECK(remember_winner(session, profile, report, settings, files.path()));
-  if (request.variants.save) ORCH_CHECK(save_winner(profile, report, settings));
+  if (request.variants.save) ORCH_CHECK(save_winner(session, profile, report, settings));
   const auto& variants = loop.comparison.variants;
   const bool whole = std::all_of(variants.begin(), variants.end(),
                                  [](const probe::Variant& variant) { return variant.exit_status == 0; });

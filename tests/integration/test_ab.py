@@ -53,7 +53,7 @@ class Native(AbCase):
     def test_all_well_is_status_0_and_quiet_is_quiet(self):
         profile = self.app("exit 0")
         ran = self.orch("-q", "run", profile, "--ab-env", "A=1,2", status=0)
-        self.assertNotIn("variant", ran.stderr)
+        self.assertEqual(ran.stderr, "")
         self.assertEqual(self.ranking(self.ab_directory()[1]), [(1, "A=1"), (1, "A=2")])
 
     def test_the_evidence_is_one_run_of_several(self):
@@ -167,6 +167,14 @@ class Save(AbCase):
         ran = self.orch("probe", "devices", profile, "--ab-env", "A=1,2", "--save")
         self.assertIn("are equal", ran.stderr)
 
+    def test_a_probe(self):
+        profile = self.app("exit 0")
+        before = profile.read_text()
+        tools = lib.make_erofs(self.tmp / "tools.erofs", lib.make_tree(self.tmp / "tools", {"usr/bin/glxinfo": '#!/bin/sh\necho "OpenGL renderer string: $WHO"\n'}))
+        ran = self.orch("probe", "gpu", profile, "--no-tools", "--image", tools, "--ab-env", "WHO=llvmpipe,Apple M1", "--save", status=1)
+        self.golden("ab/probe.txt", ran.stdout)
+        self.assertEqual(profile.read_text(), before.replace("[app]\n", '[app]\nenv.WHO = "Apple M1"\n'))
+
     def test_what_cannot_be_saved_is_refused_before_anything_starts(self):
         profile = self.app("exit 0")
         data = self.tmp / "data"
@@ -186,10 +194,14 @@ class Save(AbCase):
         if lib.is_root():
             ran = self.orch("run", profile, "--ab-env", "A=1,2", "--save", status=125, user=user, home=home)
             self.golden("ab/save-anothers.txt", ran.stderr, {profile.parent.name: "APP"})
-            os.chown(profile, user, user)
-        profile.chmod(0o444)
-        ran = self.orch("run", profile, "--ab-env", "A=1,2", "--save", status=125, user=user, home=home)
-        self.golden("ab/save-read-only.txt", ran.stderr, {profile.parent.name: "APP"})
+            for path in (profile, profile.parent):
+                os.chown(path, user, user)
+        self.addCleanup(profile.parent.chmod, 0o755)
+        for file, folder in ((0o444, 0o755), (0o644, 0o555)):
+            profile.chmod(file)
+            profile.parent.chmod(folder)
+            ran = self.orch("run", profile, "--ab-env", "A=1,2", "--save", status=125, user=user, home=home)
+            self.golden("ab/save-read-only.txt", ran.stderr, {profile.parent.name: "APP"})
         self.assertFalse((home / "state/appimage-orch/evidence").exists())
 
 
