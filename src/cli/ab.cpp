@@ -5,6 +5,7 @@
 #include "cli/host_discovery.hpp"
 #include "cli/say.hpp"
 #include "evidence/ab_directory.hpp"
+#include "evidence/last_words.hpp"
 #include "format/json.hpp"
 #include "load/profile_edit.hpp"
 #include "probe/ab.hpp"
@@ -26,7 +27,8 @@ using base::Value;
 
 namespace {
 
-constexpr int k_interrupted = 128 + SIGINT;
+constexpr int k_signal_base = 128;
+constexpr int k_interrupted = k_signal_base + SIGINT;
 
 const Value::Array& items_of(const Value& report, std::string_view key) {
   static const Value::Array k_none;
@@ -96,6 +98,7 @@ Result<Loop> run_all(const Session& session, const AbRequest& request, const std
   out.comparison = {request.kind, profile, {}, {}};
   for (const VariantSetting& setting : settings) out.comparison.left_out.push_back(setting.name);
   ORCH_CHECK(files.write(ab_report(out.comparison)));
+  const evidence::NotedSignals noted;  // between two variants
   for (std::size_t i = 0; i < settings.size() && out.interrupted == 0; ++i) {
     const std::string& name = settings[i].name;
     if (session.verbosity != Verbosity::quiet)
@@ -108,6 +111,7 @@ Result<Loop> run_all(const Session& session, const AbRequest& request, const std
     take_report(variant, request.kind, ended_by_keyboard);
     if (variant.outcome == "interrupted") out.interrupted = end.status;
     if (ended_by_keyboard) out.interrupted = k_interrupted;
+    if (out.interrupted == 0 && noted.first() != 0) out.interrupted = k_signal_base + noted.first();
     out.comparison.variants.push_back(std::move(variant));
     out.comparison.left_out.erase(out.comparison.left_out.begin());
     ORCH_CHECK(files.write(ab_report(out.comparison)));
