@@ -82,6 +82,12 @@ std::string text_of(const Value& report) {
   std::string out;
   for (const Value::Member& variable : report.find("variables")->as_object())
     field(out, variable.key, variable.value.is_string() ? printable(variable.value.as_string()) : "");
+  if (const Value& display = *report.find("display"); display.is_object()) {
+    if (!display.bool_or("as_promised", true))
+      field(out, "DISPLAY",
+            fmt::format("not the '{}' that the launcher promises", display.string_or("promised", "")));
+    if (!display.bool_or("answers", true)) field(out, "X server", "does not answer");
+  }
   if (const Value& server = *report.find("server"); server.is_object()) {
     field(out, "X server",
           fmt::format("{} {}", printable(server.string_or("vendor", "")),
@@ -162,9 +168,10 @@ Result<Probed> probe_once(const Session& session, const ProbeArguments& argument
   if (out.status != 0) return out;
   ORCH_TRY(const std::string log, sys::read_file(app.directory() + "/run.log"));
   const probe::ProbeOutput output = probe::parse_probe_output(log, mark);
-  out.report = probe::probe_report(kind, output);
+  const bool bridged = spec->launcher == "muvm" && !sys::variable(session.environment, "DISPLAY").empty();
+  out.report = probe::probe_report(kind, output, bridged ? ":1" : "");
   ORCH_CHECK(sys::write_atomic(app.directory() + "/probe.json", format::to_json(out.report)));
-  out.status = probe::is_complete(output) ? 0 : 1;
+  out.status = out.report.bool_or("complete", false) ? 0 : 1;
   return out;
 }
 

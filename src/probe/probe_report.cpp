@@ -30,15 +30,33 @@ Value server_value(const ProbeOutput& output) {
   return server.vendor.empty() ? Value() : to_value(server);
 }
 
-}  // namespace
+// {"name","promised","as_promised","answers"}; null for what nobody said: no promise, no tool to ask the server.
+Value display_value(const ProbeOutput& output, const std::string& promised) {
+  Value name;
+  for (const auto& [variable, value] : output.variables)
+    if (variable == "DISPLAY") name = value;
+  Value answers;
+  for (const Section& section : output.sections)
+    if (section.tool == "xdpyinfo" && section.state != Section::State::absent)
+      answers = !server_value(output).is_null();
+  const bool kept = name.is_string() && name.as_string() == promised;
+  return Value::object({{"name", std::move(name)},
+                        {"promised", promised.empty() ? Value() : Value(promised)},
+                        {"as_promised", promised.empty() ? Value() : Value(kept)},
+                        {"answers", std::move(answers)}});
+}
 
-bool is_complete(const ProbeOutput& output) {
-  return output.complete &&
+bool is_complete(const ProbeOutput& output, const Value& display) {
+  const bool broken = display.is_object() && !display.bool_or("as_promised", true);
+  return output.complete && !broken &&
          std::all_of(output.sections.begin(), output.sections.end(),
                      [](const Section& section) { return section.state == Section::State::ok; });
 }
 
-Value probe_report(ProbeKind kind, const ProbeOutput& output) {
+}  // namespace
+
+Value probe_report(ProbeKind kind, const ProbeOutput& output, const std::string& promised_display) {
+  Value display = kind == ProbeKind::display ? display_value(output, promised_display) : Value();
   Value variables = Value::object();
   for (const auto& [name, value] : output.variables) variables.set(name, value);
   Value devices = Value::array();
@@ -53,9 +71,10 @@ Value probe_report(ProbeKind kind, const ProbeOutput& output) {
                        {"text", section.text}}));
   return Value::object({{"schema", "appimage-orch/probe/1"},
                         {"kind", std::string(to_string(kind))},
-                        {"complete", is_complete(output)},
+                        {"complete", is_complete(output, display)},
                         {"finished", output.complete},
                         {"variables", std::move(variables)},
+                        {"display", std::move(display)},
                         {"server", kind == ProbeKind::display ? server_value(output) : Value()},
                         {"renderers", kind == ProbeKind::gpu ? renderers_value(output) : Value::array()},
                         {"devices", std::move(devices)},

@@ -48,8 +48,11 @@ class Real(lib.TestCase):
         self.assertEqual(drawn["GALLIUM_DRIVER=softpipe"], "softpipe")
         # This machine has the program, and the stack has not.
         absent = self.probe("display", "--no-tools", status=1)
+        self.assertEqual(absent["display"], {"name": self.display.name, "promised": None, "as_promised": None, "answers": None})
         self.assertEqual((absent["server"], [t["state"] for t in absent["tools"]]), (None, ["absent"]))
-        server = self.probe("display", status=0)["server"]
+        asked = self.probe("display", status=0)
+        self.assertEqual(asked["display"], {"name": self.display.name, "promised": None, "as_promised": None, "answers": True})
+        server = asked["server"]
         self.assertEqual(server["display"], self.display.name)
         self.assertIn("GLX", [e["name"] for e in server["extensions"]])
         self.assertEqual(server["screens"], [{"width": self.display.width, "height": self.display.height}])
@@ -74,6 +77,24 @@ class Muvm(MuvmCase):
                         prefix=self.prefix, env=self.muvm_env())
         self.assertEqual([(t["tool"], t["state"], t["status"]) for t in ran.json["tools"]], [("glxinfo", "ok", 0), ("eglinfo", "absent", None), ("vulkaninfo", "failed", 3)])
         self.assertEqual([(r["renderer"], r["kind"]) for r in ran.json["renderers"]], [("Apple M1 (G13G B1)", "hardware")])
+
+    def test_the_display_that_muvm_promises(self):
+        """DISPLAY is :1 in the guest, x11bridge's; a profile that sets another one is told, and a server that does not answer."""
+        tools = lib.make_erofs(self.tmp / "tools.erofs", lib.make_tree(self.tmp / "tools", {"usr/bin/xdpyinfo": """#!/bin/sh
+[ "$DISPLAY" = :1 ] && [ -z "$MUTE" ] || { echo "unable to open display" >&2; exit 1; }
+echo "name of display:    :1"; echo "vendor string:    The X.Org Foundation"; echo "vendor release number:    12101007"
+"""}))
+
+        def display(status, text=False, **env):
+            variables = "".join(f'{name} = "{value}"\n' for name, value in env.items())
+            profile = self.app("exit 1", profile=f'images = ["{tools}"]\n[app.env]\n{variables}')
+            words = ("probe", "display", profile, "--launcher", "muvm", "--no-tools")
+            ran = self.orch(*words, *([] if text else ["--format", "json"]), status=status, home=self.home, prefix=self.prefix, env=self.muvm_env(DISPLAY=":7"))
+            return ran.stdout if text else ran.json["display"]
+
+        self.assertEqual(display(0), {"name": ":1", "promised": ":1", "as_promised": True, "answers": True})
+        self.assertEqual(display(1, MUTE="1"), {"name": ":1", "promised": ":1", "as_promised": True, "answers": False})
+        self.assertIn("X server    does not answer", display(1, text=True, MUTE="1"))
 
     def ab(self, *words, status, **env):
         """A probe of GPU modes, on a stack whose glxinfo says what the double was told, or dies with the script that asked it."""
