@@ -153,6 +153,24 @@ Check check_gpu_mode(const model::LaunchSpec& spec, const MuvmState& state) {
           "update muvm to 0.5.0 or later, or use --gpu-mode drm"};
 }
 
+// muvm's own overlays have files in common, of which the later wins: muvm's sources, bin/muvm.rs, name them in this order.
+std::optional<Check> check_overlay_order(const model::LaunchSpec& spec) {
+  constexpr std::array k_order = {"mesa-i386.erofs", "mesa-x86_64.erofs"};
+  const auto place_of = [&spec](const char* name) {
+    return std::find_if(spec.images.begin(), spec.images.end(), [name](const model::LaunchImage& image) {
+      return sys::file_name(image.path) == name;
+    });
+  };
+  const auto first = place_of(k_order[0]);
+  const auto second = place_of(k_order[1]);
+  if (first == spec.images.end() || second == spec.images.end()) return std::nullopt;
+  if (first < second) return Check{"overlay-order", Status::ok, "as muvm stacks its overlays", ""};
+  return Check{
+      "overlay-order", Status::warning,
+      fmt::format("'{}' lies below '{}', and muvm stacks them the other way round", k_order[1], k_order[0]),
+      "write gpu = [\"auto\"], or name mesa-i386 first"};
+}
+
 Check check_arguments(const model::LaunchSpec& spec, const MuvmState& state) {
   if (!state.features) return {"muvm-args", Status::skipped, "muvm's options are not known", ""};
   return check_muvm_arguments(spec.muvm_args, *state.features, spec.directory);
@@ -176,6 +194,7 @@ std::vector<Check> check_muvm(const model::LaunchSpec& spec, const Host& host, c
                             check_gpu_mode(spec, state),
                             check_arguments(spec, state),
                             check_entry(spec)};
+  if (std::optional<Check> order = check_overlay_order(spec)) out.push_back(*std::move(order));
   for (Check& check : check_muvm_host(spec, host, state)) out.push_back(std::move(check));
   return out;
 }

@@ -416,6 +416,16 @@ class Refusals(MuvmCase):
     def test_a_muvm_that_shuffles_images(self):
         self.refused("older than 0.4.0", env={"MUVM_DOUBLE_RELEASE": "0.3.0"})
 
+    def test_overlays_in_another_order_than_muvm_s(self):
+        for name in ("mesa-i386", "mesa-x86_64"):
+            lib.make_erofs(self.home / f"{name}.erofs", lib.make_tree(self.tmp / name, {f"usr/share/{name}": ""}))
+        for order, warned in ((("mesa-i386", "mesa-x86_64"), False), (("mesa-x86_64", "mesa-i386"), True)):
+            gpu = ", ".join(f'"{self.home}/{name}.erofs"' for name in order)
+            ran = self.muvm(self.app("exit 0", profile=f"gpu = [{gpu}]\n"))
+            status, = [c["status"] for c in self.report(self.home)["checks"] if c["id"] == "overlay-order"]
+            self.assertEqual(status, "warning" if warned else "ok")
+            self.assertEqual("'mesa-x86_64.erofs' lies below 'mesa-i386.erofs', and muvm stacks them the other way round" in ran.stderr, warned)
+
     def test_a_gpu_mode_that_an_old_muvm_lacks(self):
         self.refused("no --gpu-mode", "--gpu-mode", "venus", env={"MUVM_DOUBLE_RELEASE": "0.4.0"})
 
