@@ -48,6 +48,11 @@ Result<ReadinessWatch> ReadinessWatch::make(const Readiness& readiness) {
   return out;
 }
 
+void ReadinessWatch::started(Time now) {
+  if (windows_) windows_->forget();
+  started_ = now;
+}
+
 void ReadinessWatch::output(std::string_view bytes, Time now) {
   if (!first_output_) first_output_ = now;
   if (readiness_.kind != Readiness::Kind::line || ready_) return;

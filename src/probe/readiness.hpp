@@ -29,7 +29,7 @@ class ReadinessWatch {
   // Of a window: connects to the X server of this process ($DISPLAY), before the application is started.
   static Result<ReadinessWatch> make(const Readiness& readiness);
 
-  void started(Time now) { started_ = now; }
+  void started(Time now);  // windows of before are not the application's
   void output(std::string_view bytes, Time now);
   // Whether more must be looked at: once per interval().
   void look(Time now);

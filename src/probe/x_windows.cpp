@@ -152,6 +152,11 @@ Result<XWindows> XWindows::open() {
   return XWindows(std::move(connection));
 }
 
+void XWindows::forget() {
+  while (owned(connection_->xcb.poll_for_event(connection_->x))) {
+  }
+}
+
 bool XWindows::has_appeared(std::string_view window_class) {
   const Connection& server = *connection_;
   while (const auto event = owned(server.xcb.poll_for_event(server.x))) {
