@@ -98,7 +98,7 @@ Result<Loop> run_all(const Session& session, const AbRequest& request, const std
   out.comparison = {request.kind, profile, {}, {}};
   for (const VariantSetting& setting : settings) out.comparison.left_out.push_back(setting.name);
   ORCH_CHECK(files.write(ab_report(out.comparison)));
-  const evidence::NotedSignals noted;  // between two variants
+  const evidence::NotedSignals between(evidence::NotedSignals::When::gaps);
   for (std::size_t i = 0; i < settings.size() && out.interrupted == 0; ++i) {
     const std::string& name = settings[i].name;
     if (session.verbosity != Verbosity::quiet)
@@ -111,7 +111,8 @@ Result<Loop> run_all(const Session& session, const AbRequest& request, const std
     take_report(variant, request.kind, ended_by_keyboard);
     if (variant.outcome == "interrupted") out.interrupted = end.status;
     if (ended_by_keyboard) out.interrupted = k_interrupted;
-    if (out.interrupted == 0 && noted.first() != 0) out.interrupted = k_signal_base + noted.first();
+    if (const int signal = evidence::noted_signal(); out.interrupted == 0 && signal != 0)
+      out.interrupted = k_signal_base + signal;
     out.comparison.variants.push_back(std::move(variant));
     out.comparison.left_out.erase(out.comparison.left_out.begin());
     ORCH_CHECK(files.write(ab_report(out.comparison)));

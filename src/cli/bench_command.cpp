@@ -10,6 +10,7 @@
 #include "evidence/ab_directory.hpp"
 #include "evidence/host_facts.hpp"
 #include "evidence/last_words.hpp"
+#include "evidence/redact.hpp"
 #include "evidence/run_directory.hpp"
 #include "format/json.hpp"
 #include "load/schema.hpp"
@@ -22,6 +23,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <chrono>
 #include <memory>
 #include <optional>
 #include <random>
@@ -40,7 +42,7 @@ struct BenchArguments {
   ProfileArguments profile;
   std::string target;
   VariantArguments ab;
-  std::size_t cold = 3;
+  std::size_t cold = 5;
   std::size_t warm = 10;
   std::size_t warmup = 1;
   std::string ready = "exit";
@@ -74,6 +76,13 @@ Result<BenchWhat> what_of(const Session& session, const BenchArguments& argument
   out.timeout_ms = *timeout;
   if (!out.command.empty() && !out.arguments.empty())
     return fail(ErrorKind::usage, "--command takes no arguments behind '--'", "write them into the command");
+  const bool lives_too_long = out.ready.kind == probe::Readiness::Kind::time && out.timeout_ms > 0 &&
+                              out.ready.time.count() >= out.timeout_ms;
+  if (lives_too_long)
+    return fail(ErrorKind::usage,
+                fmt::format("--ready {} never comes: the time limit is {}", printable(arguments.ready),
+                            printable(arguments.timeout)),
+                "give more with --timeout");
   if (arguments.cold + arguments.warm == 0)
     return fail(ErrorKind::usage, "no start is asked for", "give --warm N or --cold N");
   return out;
@@ -161,20 +170,23 @@ class Bench {
   }
 
   Result<> write() {
-    report_ = probe::bench_report(header_, plan_, runs_, given_up_);
+    report_ = evidence::redact(probe::bench_report(header_, plan_, runs_, given_up_));
+    written_ = std::chrono::steady_clock::now();
     return sys::write_atomic(root_ + "/bench.json", format::to_json(report_));
   }
 
   // The exit status of what was interrupted; 0.
   Result<int> make_starts() {
-    const std::vector<probe::Start> starts = schedule(plan_);
-    view_->begin(starts.size());
+    starts_ = schedule(plan_);
+    view_->begin(starts_.size());
     int interrupted = 0;
-    const evidence::NotedSignals noted;
-    for (std::size_t i = 0; i < starts.size() && interrupted == 0; ++i) {
-      if (!given_up_[starts[i].variant].empty()) continue;
-      ORCH_TRY(interrupted, make_start(starts[i]));
-      if (noted.first() != 0) interrupted = k_signal_base + noted.first();
+    const evidence::NotedSignals noted(evidence::NotedSignals::When::builds);
+    for (std::size_t i = 0; i < starts_.size() && interrupted == 0; ++i) {
+      if (!given_up_[starts_[i].variant].empty()) continue;
+      const Result<int> made = make_start(starts_[i]);
+      if (!made) (void)write();  // what was measured so far is not lost with it
+      ORCH_TRY(interrupted, made);
+      if (evidence::noted_signal() != 0) interrupted = k_signal_base + evidence::noted_signal();
     }
     view_->end();
     return interrupted;
@@ -185,6 +197,7 @@ class Bench {
     const std::string name = start_name(variant.name, to_string(start.kind));
     view_->started(name);
     if (start.kind == probe::StartKind::cold) drop_cache();
+    if (evidence::noted_signal() != 0) return 0;  // seen by the caller
     const std::string directory =
         start.measured ? fmt::format("runs/{:03}", ++measured_) : fmt::format("runs/warm-up-{}", ++warm_ups_);
     ORCH_TRY(BenchRun run, measure_start(quiet_, what_, variant, root_ + "/" + directory));
@@ -192,15 +205,24 @@ class Bench {
     run.measured.start = start;
     run.measured.directory = directory;
     if (!start.measured && !run.measured.seconds)
-      given_up_[start.variant] = "its warm-up did not get ready: " + run.measured.error;
+      give_up(start.variant, "its warm-up did not get ready: " + run.measured.error);
     view_->finished(name, run.measured);
     runs_.push_back(std::move(run.measured));
-    ORCH_CHECK(write());
+    // With thousands of short starts the statistics would take longer than these.
+    if (std::chrono::steady_clock::now() - written_ > std::chrono::seconds(1)) ORCH_CHECK(write());
     return 0;
   }
 
+  void give_up(std::size_t variant, std::string why) {
+    given_up_[variant] = std::move(why);
+    std::size_t left = 0;
+    for (const probe::Start& start : starts_) left += given_up_[start.variant].empty() ? 1 : 0;
+    for (const probe::Measured& run : runs_) left += given_up_[run.start.variant].empty() ? 0 : 1;
+    view_->expect(left + 1);  // this one included
+  }
+
   void drop_cache() {
-    const probe::CacheDrop drop = probe::drop_page_cache(stack_.files);
+    const probe::CacheDrop drop = probe::drop_page_cache(files_of(session_, stack_));
     if (!told_ && drop.method != probe::CacheDrop::Method::drop_caches)
       view_->note("cold starts: " + drop.detail);
     told_ = true;
@@ -228,7 +250,9 @@ class Bench {
   std::string root_;
   Value header_;
   Value report_;
+  std::vector<probe::Start> starts_;
   std::vector<probe::Measured> runs_;
+  std::chrono::steady_clock::time_point written_;
   std::size_t measured_ = 0;
   std::size_t warm_ups_ = 0;
   bool told_ = false;

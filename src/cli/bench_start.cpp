@@ -5,13 +5,14 @@
 #include "cli/build_view.hpp"
 #include "cli/launch_app.hpp"
 #include "cli/launch_spec.hpp"
-#include "cli/say.hpp"
 #include "format/json.hpp"
+#include "launch/extracted_image.hpp"
 #include "sys/file.hpp"
 
 #include <fmt/format.h>
 
 #include <fcntl.h>
+#include <unistd.h>
 
 #include <chrono>
 #include <memory>
@@ -25,83 +26,83 @@ using base::Value;
 namespace {
 
 using Clock = std::chrono::steady_clock;
-using Moment = Clock::time_point;
-
-double seconds_between(Moment from, Moment to) {
-  return std::chrono::duration<double>(to - from).count();
-}
 
 // The moments of one launch.
 class Stopwatch final : public RunObserver {
  public:
   Stopwatch(probe::ReadinessWatch watch, probe::Readiness::Kind kind)
-      : watch_(std::move(watch)), waits_for_exit_(kind == probe::Readiness::Kind::exit) {}
+      : watch_(std::move(watch)), waits_for_exit_(kind == probe::Readiness::Kind::exit) {
+    moments_.begin = Clock::now();
+  }
 
-  void started() override { watch_.started(Clock::now()); }
+  void built() { moments_.built = Clock::now(); }
+  void started() override { moments_.launched = Clock::now(); }
+  void began() override { watch_.began(Clock::now()); }
   void output(std::string_view bytes) override { watch_.output(bytes, Clock::now()); }
   launch::RunContext::Look look() override {
     watch_.look(Clock::now());
-    const bool end = watch_.ready().has_value();
-    return {end ? std::nullopt : watch_.interval(), end};
+    return {watch_.interval(), watch_.ready().has_value() || !watch_.problem().empty()};
   }
   void ended(const launch::Outcome& outcome) override {
-    end_ = Clock::now();
+    moments_.ended = Clock::now();
+    moments_.began = watch_.began();
+    moments_.ready = watch_.ready();
     const bool well = outcome.kind == launch::Outcome::Kind::exited && outcome.status == 0;
-    if (!waits_for_exit_ || !well) return;
-    // What a launcher does after the application's end is no part of it.
-    double after = 0;
-    for (const auto& [name, seconds] : outcome.phases)
-      if (name == "shutdown") after += seconds;
-    exited_ = *end_ - std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(after));
+    if (waits_for_exit_ && well) moments_.ready = outcome.ended ? outcome.ended : moments_.ended;
   }
-
   void asked_to_end(int signal) override { signal_ = signal; }
 
+  const probe::StartMoments& moments() const { return moments_; }
+  const std::string& problem() const { return watch_.problem(); }
   int signal() const { return signal_; }
-  std::optional<Moment> launched() const { return watch_.start(); }
-  std::optional<Moment> first_output() const { return watch_.first_output(); }
-  std::optional<Moment> ready() const { return waits_for_exit_ ? exited_ : watch_.ready(); }
-  std::optional<Moment> end() const { return end_; }
 
  private:
   probe::ReadinessWatch watch_;
   bool waits_for_exit_;
-  std::optional<Moment> exited_;
-  std::optional<Moment> end_;
+  probe::StartMoments moments_;
   int signal_ = 0;
 };
 
-void set_phases(const Stopwatch& stopwatch, Moment begin, Moment built, probe::Measured& out) {
-  out.phases.build = seconds_between(begin, built);
-  const auto launched = stopwatch.launched();
-  if (!launched) return;
-  out.phases.preflight = seconds_between(built, *launched);
-  const auto ready = stopwatch.ready();
-  auto from = launched;
-  if (const auto first = stopwatch.first_output(); first && (!ready || *first <= *ready)) {
-    out.phases.boot = seconds_between(*launched, *first);
-    from = first;
-  }
-  if (!ready) return;
-  out.phases.ready = seconds_between(*from, *ready);
-  if (stopwatch.end()) out.phases.exit = seconds_between(*ready, *stopwatch.end());
-  out.seconds = seconds_between(begin, *ready);
+// Why a start did not get ready, by its report.
+std::string failure_of(const Value& report, const BenchWhat& what) {
+  const std::string outcome = report.string_or("outcome", "");
+  if (outcome == "timed_out")
+    return fmt::format(
+        "it was not ready within {}: give it more with --timeout, or wait for something else with --ready",
+        base::human_seconds(static_cast<double>(what.timeout_ms) / 1000));
+  const Value* error = report.find_path("error.what");
+  if (error == nullptr || !error->is_string())
+    return fmt::format("it ended before it was ready: {}, status {}", outcome,
+                       report.int_or("exit_status", 0));
+  const Value* hint = report.find_path("error.hint");
+  const bool has_hint = hint != nullptr && hint->is_string() && !hint->as_string().empty();
+  return error->as_string() + (has_hint ? "; " + hint->as_string() : "");
 }
 
-// What the report says of a start that did not get ready.
-void take_report(const std::string& directory, BenchRun& out) {
+void take_report(const std::string& directory, const BenchWhat& what, const std::string& problem,
+                 BenchRun& out) {
+  probe::Measured& run = out.measured;
   const Result<std::string> text = sys::read_file(directory + "/run.report.json");
   const Result<Value> report =
       text ? format::parse_json(*text, "run.report.json") : Result<Value>(fail(text.error()));
-  if (!report) return;
-  probe::Measured& run = out.measured;
+  if (!report) {
+    run.seconds.reset();
+    run.error = "its report cannot be read: " + base::one_line(report.error());
+    return;
+  }
   run.outcome = report->string_or("outcome", "");
   run.exit_status = static_cast<int>(report->int_or("exit_status", 0));
-  if (run.seconds) return;
-  const Value* error = report->find_path("error.what");
-  run.error = error != nullptr && error->is_string()
-                  ? error->as_string()
-                  : fmt::format("it ended before it was ready: {}, status {}", run.outcome, run.exit_status);
+  if (report->bool_or("vm_reused", false)) {
+    run.seconds.reset();
+    run.error =
+        "it joined a virtual machine that was running, so that it was no start of one: end that, or set "
+        "launch.vm = \"private\"";
+  } else if (!problem.empty()) {
+    run.seconds.reset();
+    run.error = problem;
+  } else if (!run.seconds) {
+    run.error = failure_of(*report, what);
+  }
 }
 
 Result<std::unique_ptr<Project>> open_project(const Session& session, const BenchWhat& what,
@@ -145,7 +146,7 @@ RunStart start_of(const Project& project, const BenchWhat& what, const std::stri
 
 // The launch itself, and its evidence.
 Result<> run_start(const Session& session, const BenchWhat& what, Project& project,
-                   const LaunchOverrides& overrides, const RunStart& start, Moment& built) {
+                   const LaunchOverrides& overrides, const RunStart& start, Stopwatch& stopwatch) {
   ORCH_TRY(AppRun app, AppRun::begin(session, start));
   AppBuild build = build_app(session, project, overrides);
   app.end_phase("build");
@@ -154,7 +155,7 @@ Result<> run_start(const Session& session, const BenchWhat& what, Project& proje
     return {};
   };
   if (build.interrupted != 0) {
-    start.observer->asked_to_end(build.interrupted);
+    stopwatch.asked_to_end(build.interrupted);
     return done(app.interrupted(build.interrupted));
   }
   if (build.error) return done(app.build_failed(*build.error, build.shown));
@@ -164,7 +165,7 @@ Result<> run_start(const Session& session, const BenchWhat& what, Project& proje
     app.set_stack(build.stack, verify != nullptr ? verify->string_or("mode", "stop") : "stop");
   const Result<model::LaunchSpec> spec = spec_of(project, what, *build.spec);
   if (!spec) return done(app.build_failed(spec.error()));
-  built = Clock::now();
+  stopwatch.built();
   return done(app.launch(*spec));
 }
 
@@ -181,32 +182,39 @@ Result<BenchStack> prepare_bench(const Session& session, const BenchWhat& what) 
   const model::Profile& profile = project->profiles().front();
   out.profile = profile.name;
   out.launcher = build.spec->launcher;
-  out.files.push_back(build.spec->appdir);
-  for (const model::LaunchImage& image : build.spec->images) out.files.push_back(image.path);
-  // What the native launcher has extracted where it may not mount.
-  const std::string extracted = session.cache_dir + "/native";
-  if (sys::stat_file(extracted)) out.files.push_back(extracted);
+  out.appdir = build.spec->appdir;
+  out.images = build.spec->images;
   const Value* setting = profile.value.find_path("evidence.dir");
   if (setting != nullptr && setting->is_string()) out.evidence_setting = setting->as_string();
   out.complete = true;
   return out;
 }
 
+std::vector<std::string> files_of(const Session& session, const BenchStack& stack) {
+  std::vector<std::string> out = {stack.appdir};
+  for (const model::LaunchImage& image : stack.images) {
+    out.push_back(image.path);
+    if (stack.launcher != "native") continue;
+    if (auto root = launch::extracted_already(image, session.cache_dir, ::geteuid()))
+      out.push_back(*std::move(root));
+  }
+  return out;
+}
+
 Result<BenchRun> measure_start(const Session& session, const BenchWhat& what, const BenchVariant& variant,
                                const std::string& directory) {
   ORCH_TRY(probe::ReadinessWatch watch, probe::ReadinessWatch::make(what.ready));
-  Stopwatch stopwatch(std::move(watch), what.ready.kind);
   const sys::Fd nothing(::open("/dev/null", O_RDWR | O_CLOEXEC));
-  const Moment begin = Clock::now();
+  Stopwatch stopwatch(std::move(watch), what.ready.kind);
   LaunchOverrides overrides;
   ORCH_TRY(const std::unique_ptr<Project> project, open_project(session, what, variant, overrides));
-  Moment built = begin;
   ORCH_CHECK(run_start(session, what, *project, overrides,
-                       start_of(*project, what, directory, nothing, stopwatch), built));
+                       start_of(*project, what, directory, nothing, stopwatch), stopwatch));
   BenchRun out;
   out.signal = stopwatch.signal();
-  set_phases(stopwatch, begin, built, out.measured);
-  take_report(directory, out);
+  out.measured.seconds = probe::seconds_of(stopwatch.moments());
+  out.measured.phases = probe::phases_of(stopwatch.moments());
+  take_report(directory, what, stopwatch.problem(), out);
   return out;
 }
 

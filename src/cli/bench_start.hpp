@@ -4,6 +4,7 @@
 #include "cli/command.hpp"
 #include "cli/options.hpp"
 #include "cli/variants.hpp"
+#include "model/launch.hpp"
 #include "probe/bench.hpp"
 #include "probe/readiness.hpp"
 
@@ -28,16 +29,19 @@ struct BenchVariant {
   std::optional<VariantSetting> setting;
 };
 
-// Builds what is not built yet, as `run` does it, and tells which files a cold start must not find in memory.
+// Builds what is not built yet, as `run` does it.
 struct BenchStack {
   std::string profile;   // name
   std::string launcher;  // "native" or "muvm"
-  std::vector<std::string> files;
+  std::string appdir;
+  std::vector<model::LaunchImage> images;
   std::string evidence_setting;  // [evidence] dir
   bool complete = false;         // else it was told why
   int interrupted = 0;           // the signal
 };
 Result<BenchStack> prepare_bench(const Session& session, const BenchWhat& what);
+// What a cold start must not find in memory: the application's files, the images, and what the native launcher has made of them.
+std::vector<std::string> files_of(const Session& session, const BenchStack& stack);
 
 struct BenchRun {
   probe::Measured measured;  // without its Start

@@ -29,6 +29,7 @@ class PlainBenchView : public BenchView {
     all_ = starts;
     begin_ = std::chrono::steady_clock::now();
   }
+  void expect(std::size_t starts) override { all_ = starts; }
   void started(const std::string&) override {}
   void finished(const std::string& name, const probe::Measured& run) override {
     ++done_;
@@ -124,7 +125,7 @@ double number_at(const Value& value, const char* key) {
 std::string phases_text(const Value& phases, const Unit& unit) {
   constexpr std::pair<const char*, const char*> k_names[] = {{"build", "build check"},
                                                              {"preflight", "preflight"},
-                                                             {"boot", "first output"},
+                                                             {"boot", "boot"},
                                                              {"ready", "ready"},
                                                              {"exit", "end"}};
   std::vector<std::string> parts;

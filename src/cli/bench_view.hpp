@@ -15,6 +15,7 @@ class BenchView {
  public:
   virtual ~BenchView() = default;
   virtual void begin(std::size_t starts) = 0;
+  virtual void expect(std::size_t starts) = 0;  // so many in all, those that were made included
   // `name`: "drm, warm"; the start that is under way.
   virtual void started(const std::string& name) = 0;
   virtual void finished(const std::string& name, const probe::Measured& run) = 0;

@@ -179,6 +179,7 @@ Result<> AppRun::write_inputs(const model::LaunchSpec* spec, launch::Launcher* l
 }
 
 void AppRun::say(const base::Error& error) const {
+  if (start_.observer != nullptr) return;
   const std::string text =
       render(error, session_->colour ? "\x1b[1;31m" : "", session_->colour ? "\x1b[0m" : "");
   cli::say(std::string_view(text));
@@ -258,8 +259,8 @@ void AppRun::describe(const model::LaunchSpec& spec, launch::Launcher& launcher)
 
 void AppRun::take_outcome(const launch::Outcome& outcome) {
   using Kind = launch::Outcome::Kind;
-  const bool ready = outcome.determined_by == "readiness";  // and nobody waits for the end
-  if (outcome.kind == Kind::timed_out || (outcome.kind == Kind::interrupted && !ready)) cli::hurry();
+  const bool last = start_.observer == nullptr;  // else others come after it
+  if (last && (outcome.kind == Kind::timed_out || outcome.kind == Kind::interrupted)) cli::hurry();
   report_.outcome = to_string(outcome.kind);
   if (outcome.kind == Kind::exited) report_.status = outcome.status;
   if (outcome.kind == Kind::signaled || outcome.kind == Kind::interrupted) report_.signal = outcome.signal;
@@ -277,11 +278,11 @@ void AppRun::take_outcome(const launch::Outcome& outcome) {
 
 // Nothing else would say why the application is gone.
 base::Error AppRun::time_is_up(std::int64_t timeout_ms) const {
-  return {
-      base::ErrorKind::step,
-      fmt::format("'{}' was ended after {}, the time limit that it was given", base::printable(start_.app),
-                  base::human_seconds(static_cast<double>(timeout_ms) / 1000)),
-      "give it more with --timeout (\"--timeout 0s\": no limit), or as launch.timeout in the profile"};
+  return {base::ErrorKind::step,
+          fmt::format("'{}' was ended after {}, the time limit that it was given",
+                      base::printable(start_.profile.empty() ? start_.app : start_.profile),
+                      base::human_seconds(static_cast<double>(timeout_ms) / 1000)),
+          "give it more with --timeout (\"--timeout 0s\": no limit), or as launch.timeout in the profile"};
 }
 
 void AppRun::set_profile(const model::Profile& profile) {
@@ -397,13 +398,15 @@ Result<int> AppRun::launch(model::LaunchSpec spec) {
   Result<int> status = launch_with(spec, *launcher, host, signals);
   while (signals.next()) {
   }
-  if (start_.observer != nullptr && signals.end_requested() != 0)
-    start_.observer->asked_to_end(signals.end_requested());
+  const int asked = signals.end_requested() != 0 ? signals.end_requested() : evidence::noted_signal();
+  if (start_.observer != nullptr && asked != 0) start_.observer->asked_to_end(asked);
   return status;
 }
 
 Result<int> AppRun::launch_with(const model::LaunchSpec& spec, launch::Launcher& launcher,
                                 const launch::Host& host, sys::SignalSession& signals) {
+  // One that came while nothing waited for signals.
+  if (const int signal = evidence::noted_signal(); signal != 0) return interrupted(signal);
   describe(spec, launcher);
   Result<> written = write_inputs(&spec, &launcher, &host);
   if (written) written = files_.write_report(to_value(report_));
@@ -440,7 +443,10 @@ Result<int> AppRun::launch_with(const model::LaunchSpec& spec, launch::Launcher&
     if (observer != nullptr) observer->output(bytes);
     files_.capture(bytes);
   };
-  if (observer != nullptr) context.look = [observer] { return observer->look(); };
+  if (observer != nullptr) {
+    context.began = [observer] { observer->began(); };
+    context.look = [observer] { return observer->look(); };
+  }
   begin_capture();
   context.notify = [this](const std::string& text) {
     if (session_->verbosity != Verbosity::quiet) cli::say("{}\n", text);

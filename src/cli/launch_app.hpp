@@ -20,11 +20,12 @@
 
 namespace orch::cli {
 
-// Looks on while the launcher runs the application.
+// Looks on while the launcher runs the application. Its owner tells the user what went wrong: the run only writes it down.
 class RunObserver {
  public:
   virtual ~RunObserver() = default;
   virtual void started() = 0;                              // the checks are done
+  virtual void began() = 0;                                // the application's command has, see RunContext
   virtual void output(std::string_view bytes) = 0;         // of its terminal, as they come
   virtual launch::RunContext::Look look() = 0;             // see there
   virtual void ended(const launch::Outcome& outcome) = 0;  // before the report is written

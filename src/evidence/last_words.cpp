@@ -27,6 +27,7 @@ struct Prepared {
 };
 Prepared g_prepared;                     // NOLINT: a handler has no other place to look at
 bool g_armed = false;                    // NOLINT
+bool g_note_builds = false;              // NOLINT
 bool g_note = false;                     // NOLINT
 volatile std::sig_atomic_t g_noted = 0;  // NOLINT: the first of those that NotedSignals took
 
@@ -130,6 +131,7 @@ HeldSignals::~HeldSignals() {
 }
 
 void prepare_last_words(const LastWords& words) {
+  if (g_note_builds) return;
   const HeldSignals held;
   g_prepared = {::getpid(), words.fd, words.from, words.to, words.message, {}, {}, g_prepared.ignored};
   for (std::size_t i = 0; i < k_signals.size(); ++i) {
@@ -161,8 +163,9 @@ void let_signals_end() {
   ::pthread_sigmask(SIG_UNBLOCK, &set, nullptr);
 }
 
-NotedSignals::NotedSignals() {
+NotedSignals::NotedSignals(When when) {
   g_note = true;
+  g_note_builds = when == When::builds;
   g_noted = 0;
   for (const int signal : k_signals) {
     if (is_ignored(signal))
@@ -173,11 +176,12 @@ NotedSignals::NotedSignals() {
 }
 
 NotedSignals::~NotedSignals() {
-  g_note = false;
+  g_note = g_note_builds = false;
+  g_noted = 0;
   let_signals_end();
 }
 
-int NotedSignals::first() const {
+int noted_signal() {
   return g_noted;
 }
 

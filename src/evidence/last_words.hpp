@@ -48,11 +48,14 @@ void let_signals_end();
 // them end the process, they are noted, so that none is lost between two runs.
 class NotedSignals {
  public:
-  NotedSignals();
+  // gaps: between two runs. builds: also before each launch, where last words would be prepared; for runs of what is built already.
+  enum class When { gaps, builds };
+  explicit NotedSignals(When when);
   NotedSignals(const NotedSignals&) = delete;
   NotedSignals& operator=(const NotedSignals&) = delete;
-  ~NotedSignals();    // from here on they end the process
-  int first() const;  // 0: none
+  ~NotedSignals();  // from here on they end the process
 };
+// The first signal that NotedSignals took; 0: none, or there are no NotedSignals.
+int noted_signal();
 
 }  // namespace orch::evidence

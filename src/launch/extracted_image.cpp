@@ -85,4 +85,13 @@ Result<std::string> extracted_image(const model::LaunchImage& image, const Host&
   return entry + "/root";
 }
 
+std::optional<std::string> extracted_already(const model::LaunchImage& image, const std::string& cache_dir,
+                                             uid_t uid) {
+  for (const std::string& suffix : {std::string(), fmt::format(".uid{}", uid)}) {
+    const std::string entry = fmt::format("{}/native/{}{}", cache_dir, image.digest, suffix);
+    if (sys::exists(entry + k_marker)) return entry + "/root";
+  }
+  return std::nullopt;
+}
+
 }  // namespace orch::launch

@@ -4,6 +4,9 @@
 
 #include "launch/launcher.hpp"
 
+#include <sys/types.h>
+
+#include <optional>
 #include <string>
 
 namespace orch::launch {
@@ -13,5 +16,9 @@ namespace orch::launch {
 // disk, and renamed into place, under a lock: a torn one is never used. CACHE/native is 0700, so that set-uid
 // files in it serve nobody.
 Result<std::string> extracted_image(const model::LaunchImage& image, const Host& host);
+
+// The same where it is there; nothing is made.
+std::optional<std::string> extracted_already(const model::LaunchImage& image, const std::string& cache_dir,
+                                             uid_t uid);
 
 }  // namespace orch::launch

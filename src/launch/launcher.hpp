@@ -84,6 +84,7 @@ struct Outcome {
   std::vector<std::string> advice;  // what to do next
   std::vector<Advice> signatures;   // known lines in the output, see advice.hpp
   bool vm_reused = false;
+  std::optional<std::chrono::steady_clock::time_point> ended;  // the application; nullopt: not known
   // What the time of the launch was spent on, in seconds; empty: one phase, "launch".
   std::vector<std::pair<std::string, double>> phases;
 
@@ -97,6 +98,9 @@ struct RunContext {
   sys::SignalSession* signals = nullptr;
   std::function<void(std::string_view)> capture;   // every byte of the terminal
   std::function<void(const std::string&)> notify;  // a line for the user, while something is waited for
+  // Called when the application's command begins (native: its process; muvm: the command in the guest, where that can be known),
+  // before `capture` gets what it prints; again where a first attempt came to nothing.
+  std::function<void()> began;
   // Asked while the command runs, again when the time it gave has passed (nullopt: not again). `end`: the command is asked
   // to end, as a time limit does it; the outcome is interrupted, determined by "readiness".
   struct Look {

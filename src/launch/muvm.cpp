@@ -17,6 +17,7 @@
 #include <cerrno>
 #include <chrono>
 #include <cstring>
+#include <memory>
 #include <thread>
 #include <utility>
 
@@ -127,6 +128,40 @@ void add_reuse_warning(const MuvmWatch& watch, const VmChoice& choice, Outcome& 
                     watch.holder().value_or(0)));
 }
 
+// Where somebody else looks on more often, muvm is still looked at as often as `watch` asks for; and the guest's beginning is told before what
+// the guest prints.
+void watch_both(sys::PtyRun& run, MuvmWatch& watch, const RunContext& context) {
+  using Clock = std::chrono::steady_clock;
+  const auto tell = [&watch, began = context.began, told = std::make_shared<bool>(false)] {
+    if (*told || !began || !watch.has_begun()) return;
+    *told = true;
+    began();
+  };
+  run.capture = [tell, capture = std::move(run.capture)](std::string_view bytes) {
+    tell();
+    capture(bytes);
+  };
+  struct Last {
+    sys::PtyRun::Watched seen;
+    std::optional<Clock::time_point> again;
+  };
+  run.watch = [&watch, tell, others = std::move(run.watch),
+               last = std::make_shared<Last>()](const sys::PtyRun::Seen& seen) {
+    const Clock::time_point now = Clock::now();
+    if (!others || !last->again || now >= *last->again) {
+      last->seen = watch.look(seen);
+      last->again = last->seen.again ? std::optional(now + *last->seen.again) : std::nullopt;
+      tell();
+    }
+    sys::PtyRun::Watched out = last->seen;
+    if (!others) return out;
+    const sys::PtyRun::Watched other = others(seen);
+    out.end |= other.end;
+    if (other.again) out.again = out.again ? std::min(*out.again, *other.again) : other.again;
+    return out;
+  };
+}
+
 }  // namespace
 
 Result<Outcome> MuvmLauncher::attempt(const model::LaunchSpec& spec, const RunContext& context,
@@ -140,14 +175,7 @@ Result<Outcome> MuvmLauncher::attempt(const model::LaunchSpec& spec, const RunCo
   MuvmWatch watch({entry.runtime_dir, spec.record, vm_record_of(spec),
                    std::chrono::milliseconds(spec.exit_wait_ms), std::exchange(entry.gate, std::nullopt)},
                   tail);
-  run.watch = [&watch, others = std::move(run.watch)](const sys::PtyRun::Seen& seen) {
-    sys::PtyRun::Watched out = watch.look(seen);
-    if (!others) return out;
-    const sys::PtyRun::Watched other = others(seen);
-    out.end |= other.end;
-    if (other.again) out.again = out.again ? std::min(*out.again, *other.again) : other.again;
-    return out;
-  };
+  watch_both(run, watch, context);
   ORCH_TRY(sys::PtyEnd end, sys::run_on_pty(run, *context.signals));
   end.ended_by_watch &= !watch.hung();                        // else muvm was ended, and not the application
   const bool ended_before = watch.guest().ended.has_value();  // before it was asked to
@@ -173,6 +201,7 @@ Result<Outcome> MuvmLauncher::attempt(const model::LaunchSpec& spec, const RunCo
                                        base::human_seconds(static_cast<double>(spec.exit_wait_ms) / 1000)));
   add_reuse_warning(watch, entry.choice, out);
   out.phases = watch.phases();
+  out.ended = watch.ended();
   return out;
 }
 

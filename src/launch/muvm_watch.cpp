@@ -112,6 +112,11 @@ sys::PtyRun::Watched MuvmWatch::look(const sys::PtyRun::Seen& seen) {
   return out;
 }
 
+bool MuvmWatch::has_begun() {
+  if (!started_ && !setting_.record.empty()) look_at_guest();
+  return started_ || setting_.record.empty();
+}
+
 void MuvmWatch::finish() {
   finished_ = Clock::now();
   setting_.gate.reset();

@@ -31,6 +31,8 @@ class MuvmWatch {
   ~MuvmWatch();  // takes the record beside the lock away
 
   sys::PtyRun::Watched look(const sys::PtyRun::Seen& seen);
+  // Whether the guest's command has begun, looked at now; true where there is no record that could say so.
+  bool has_begun();
   // After the end of muvm.
   void finish();
   // After that, for a command that has not begun: it is not to. Waits a moment for one that begins all the same.
@@ -40,6 +42,7 @@ class MuvmWatch {
   std::optional<bool> reused() const { return reused_; }
   std::optional<pid_t> holder() const { return holder_; }
   const GuestRecord& guest() const { return guest_; }
+  std::optional<std::chrono::steady_clock::time_point> ended() const { return ended_; }
   bool hung() const { return hung_; }  // the end was asked for because muvm stayed behind
   // Seconds until the guest's command began, that it ran, and after it, as far as they are known.
   std::vector<std::pair<std::string, double>> phases() const;

@@ -260,6 +260,7 @@ Result<NativeLauncher::Attempt> NativeLauncher::attempt(const model::LaunchSpec&
   };
   OutputTail tail;
   connect(run, spec, context, tail);
+  if (context.began) context.began();
   ORCH_TRY(const sys::PtyEnd end, sys::run_on_pty(run, *context.signals));
   const std::string said = receive(pipe);
   Attempt out{outcome_of(end), decode(said)};

@@ -57,6 +57,7 @@ Outcome outcome_of(const sys::PtyEnd& end) {
   Outcome out;
   out.raw = Value::object({{"status", end.status}, {"signal", end.signal}});
   out.determined_by = "wait status";
+  out.ended = end.ended_at;
   out.kind = end.signal != 0 ? Outcome::Kind::signaled : Outcome::Kind::exited;
   out.status = end.status;
   out.signal = end.signal;

@@ -98,6 +98,22 @@ Value result_value(const std::string& variant, StartKind kind, const std::vector
 
 }  // namespace
 
+StartPhases phases_of(const StartMoments& moments) {
+  using Time = StartMoments::Time;
+  const auto between = [](const std::optional<Time>& from, const std::optional<Time>& to) {
+    if (!from || !to) return std::optional<double>();
+    return std::optional(std::chrono::duration<double>(*to - *from).count());
+  };
+  return {between(moments.begin, moments.built), between(moments.built, moments.launched),
+          between(moments.launched, moments.began), between(moments.began, moments.ready),
+          between(moments.ready, moments.ended)};
+}
+
+std::optional<double> seconds_of(const StartMoments& moments) {
+  if (!moments.ready) return std::nullopt;
+  return std::chrono::duration<double>(*moments.ready - moments.begin).count();
+}
+
 std::string_view to_string(StartKind kind) {
   return kind == StartKind::cold ? "cold" : "warm";
 }
@@ -113,7 +129,7 @@ std::vector<Start> schedule(const BenchPlan& plan) {
       for (const std::size_t variant : order) out.push_back({variant, kind, measured});
     }
   };
-  if (plan.warm > 0) rounds(plan.warmup, StartKind::warm, false);
+  rounds(plan.warmup, StartKind::warm, false);
   rounds(plan.warm, StartKind::warm, true);
   rounds(plan.cold, StartKind::cold, true);
   return out;

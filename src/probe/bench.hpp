@@ -4,6 +4,7 @@
 
 #include "base/value.hpp"
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -35,18 +36,32 @@ struct Start {
   bool measured = true;
 };
 
-// Warm-ups, then rounds of warm starts, then rounds of cold ones: a round has each variant once, so that what changes slowly (heat,
+// Warm-ups (also before cold starts alone: the first start of all may have to make something once), then rounds of warm starts, then rounds of cold ones: a round has each variant once, so that what changes slowly (heat,
 // clock rates) meets all of them alike, and no cold start stands before a warm one. The same seed gives the same order.
 std::vector<Start> schedule(const BenchPlan& plan);
+
+// When what happened in one start; in this order.
+struct StartMoments {
+  using Time = std::chrono::steady_clock::time_point;
+  Time begin;                    // before the look whether the stack is up to date
+  std::optional<Time> built;     // after it
+  std::optional<Time> launched;  // the launcher's checks are done
+  std::optional<Time> began;     // the application's command has
+  std::optional<Time> ready;
+  std::optional<Time> ended;  // the launcher is done with it
+};
 
 // Seconds, one after the other; nullopt: not known, or not reached.
 struct StartPhases {
   std::optional<double> build;      // looking whether the stack is up to date
   std::optional<double> preflight;  // the launcher's checks
-  std::optional<double> boot;       // until the first byte of output
-  std::optional<double> ready;  // from there until the condition was met; without output from the launch on
-  std::optional<double> exit;   // from there to the end; not part of the start
+  std::optional<double> boot;       // until the application's command begins: a VM's boot, the merged view
+  std::optional<double> ready;      // from there until the condition was met
+  std::optional<double> exit;       // from there to the end; not part of the start
 };
+StartPhases phases_of(const StartMoments& moments);
+// From begin to ready; nullopt: it did not get ready.
+std::optional<double> seconds_of(const StartMoments& moments);
 
 struct Measured {
   Start start;

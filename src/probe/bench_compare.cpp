@@ -20,8 +20,6 @@ using base::fail;
 using base::printable;
 using Results = std::vector<BenchResult>;
 
-constexpr std::size_t k_fewest = 3;  // with fewer times compare_times knows nothing
-
 const Value k_absent;
 
 bool has_one_variant(const Results& results) {

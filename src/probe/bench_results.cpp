@@ -12,7 +12,9 @@ BenchRun run_of(const Value& value) {
   const Value* seconds = value.find("seconds");
   const bool is_number = seconds != nullptr && (seconds->is_double() || seconds->is_int());
   if (is_number && value.bool_or("ok", false)) out.seconds = seconds->as_double();
-  if (const Value* status = value.find("exit_status"); status != nullptr && status->is_int())
+  // What was ended because it was ready has no status of its own.
+  const bool exited = value.string_or("outcome", "") == "exited";
+  if (const Value* status = value.find("exit_status"); exited && status != nullptr && status->is_int())
     out.exit_status = status->as_int();
   return out;
 }

@@ -57,22 +57,26 @@ std::string_view to_string(CacheDrop::Method method) {
   return "none";
 }
 
-CacheDrop drop_page_cache(const std::vector<std::string>& paths) {
-  ::sync();
-  if (drop_all()) return {CacheDrop::Method::drop_caches, "the whole page cache was dropped"};
+CacheDrop drop_pages_of(const std::vector<std::string>& paths) {
   Dropped dropped;
   for (const std::string& path : paths) drop_path(path, dropped);
   if (dropped.files == 0)
     return {CacheDrop::Method::none,
-            "nothing was dropped: this process may not write to /proc/sys/vm/drop_caches, "
-            "and no file of the stack could be opened"};
+            "nothing was dropped: this process may not write to /proc/sys/vm/drop_caches, and no file of the "
+            "stack could be opened"};
   std::string detail = fmt::format(
-      "only {} of the stack and the application were dropped, not programs and libraries of the host (that "
-      "needs root)",
+      "only {} of the stack and the application were dropped, not programs and libraries of the host (for "
+      "that /proc/sys/vm/drop_caches must be writable)",
       base::quantity(dropped.files, "file", "files"));
   if (dropped.failed != 0)
     detail += fmt::format("; {} could not be", base::quantity(dropped.failed, "file", "files"));
   return {CacheDrop::Method::fadvise, detail};
+}
+
+CacheDrop drop_page_cache(const std::vector<std::string>& paths) {
+  ::sync();
+  if (drop_all()) return {CacheDrop::Method::drop_caches, "the whole page cache was dropped"};
+  return drop_pages_of(paths);
 }
 
 }  // namespace orch::probe

@@ -17,7 +17,10 @@ struct CacheDrop {
 };
 std::string_view to_string(CacheDrop::Method method);  // "drop_caches", "fadvise", "none"
 
-// `paths`: files, and directories with all that is in them (links are not followed). Written data is brought to disk first.
+// Those of the files alone, by posix_fadvise(2).
+CacheDrop drop_pages_of(const std::vector<std::string>& paths);
+
+// All that may be dropped. `paths`: files, and directories with all that is in them (links are not followed). Written data is brought to disk first.
 CacheDrop drop_page_cache(const std::vector<std::string>& paths);
 
 }  // namespace orch::probe

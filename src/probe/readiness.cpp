@@ -48,24 +48,27 @@ Result<ReadinessWatch> ReadinessWatch::make(const Readiness& readiness) {
   return out;
 }
 
-void ReadinessWatch::started(Time now) {
+void ReadinessWatch::began(Time now) {
   if (windows_) windows_->forget();
-  started_ = now;
+  line_.clear();
+  began_ = now;
+  ready_.reset();
 }
 
 void ReadinessWatch::output(std::string_view bytes, Time now) {
-  if (!first_output_) first_output_ = now;
-  if (readiness_.kind != Readiness::Kind::line || ready_) return;
+  if (!began_ || readiness_.kind != Readiness::Kind::line || ready_) return;
   line_.append(bytes);
   if (line_.find(readiness_.text) != std::string::npos) ready_ = now;
   if (line_.size() >= readiness_.text.size()) line_.erase(0, line_.size() - (readiness_.text.size() - 1));
 }
 
 void ReadinessWatch::look(Time now) {
-  if (ready_) return;
-  if (readiness_.kind == Readiness::Kind::time && started_ && now >= *started_ + readiness_.time)
-    ready_ = *started_ + readiness_.time;
-  if (windows_ && windows_->has_appeared(readiness_.text)) ready_ = now;
+  if (!began_ || ready_) return;
+  if (readiness_.kind == Readiness::Kind::time && now >= *began_ + readiness_.time)
+    ready_ = *began_ + readiness_.time;
+  if (!windows_) return;
+  if (windows_->has_appeared(readiness_.text)) ready_ = now;
+  if (windows_->is_gone()) problem_ = "the X server has gone";
 }
 
 std::optional<std::chrono::milliseconds> ReadinessWatch::interval() const {

@@ -29,16 +29,18 @@ class ReadinessWatch {
   // Of a window: connects to the X server of this process ($DISPLAY), before the application is started.
   static Result<ReadinessWatch> make(const Readiness& readiness);
 
-  void started(Time now);  // windows of before are not the application's
+  // The application's command begins. What was printed or shown before is not its own; of several the last counts.
+  void began(Time now);
   void output(std::string_view bytes, Time now);
-  // Whether more must be looked at: once per interval().
+  // To be called once per interval().
   void look(Time now);
   std::optional<std::chrono::milliseconds> interval()
       const;  // nullopt: nothing to look at but output and the end
   // The moment, once it has come. Never for Kind::exit: that is the end of the run.
   std::optional<Time> ready() const { return ready_; }
-  std::optional<Time> first_output() const { return first_output_; }
-  std::optional<Time> start() const { return started_; }
+  std::optional<Time> began() const { return began_; }
+  // Why it cannot become ready any more ("the X server has gone"); empty.
+  const std::string& problem() const { return problem_; }
 
  private:
   explicit ReadinessWatch(Readiness readiness) : readiness_(std::move(readiness)) {}
@@ -46,9 +48,9 @@ class ReadinessWatch {
   Readiness readiness_;
   std::optional<XWindows> windows_;
   std::string line_;  // the last bytes that may be the beginning of the text
-  std::optional<Time> started_;
-  std::optional<Time> first_output_;
+  std::optional<Time> began_;
   std::optional<Time> ready_;
+  std::string problem_;
 };
 
 }  // namespace orch::probe

@@ -12,8 +12,6 @@ namespace {
 
 constexpr std::size_t k_resamples = 2000;
 constexpr double k_tail = 0.025;  // on each side of a 95 % interval
-constexpr std::size_t k_fewest = 3;
-constexpr std::size_t k_fewest_for_outliers = 5;  // of three, one is always far from the two others
 
 // The engine's numbers are the same everywhere, those of the standard's distributions are not.
 class Resampler {
@@ -66,7 +64,7 @@ std::vector<std::size_t> outliers_of(const std::vector<double>& times) {
                  [median](double time) { return std::abs(time - median); });
   const double spread = median_of(distances);
   std::vector<std::size_t> out;
-  if (spread == 0 || times.size() < k_fewest_for_outliers) return out;
+  if (spread == 0 || times.size() < k_fewest) return out;
   for (std::size_t i = 0; i < times.size(); ++i)
     if (k_scale * distances[i] / spread > k_far) out.push_back(i);
   return out;

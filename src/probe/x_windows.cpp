@@ -24,6 +24,7 @@ struct Xcb {
   decltype(&xcb_disconnect) disconnect = nullptr;
   decltype(&xcb_get_setup) get_setup = nullptr;
   decltype(&xcb_setup_roots_iterator) setup_roots_iterator = nullptr;
+  decltype(&xcb_screen_next) screen_next = nullptr;
   decltype(&xcb_change_window_attributes_checked) change_window_attributes_checked = nullptr;
   decltype(&xcb_request_check) request_check = nullptr;
   decltype(&xcb_poll_for_event) poll_for_event = nullptr;
@@ -47,6 +48,7 @@ Result<Xcb> load_xcb() {
   library.find("xcb_disconnect", xcb.disconnect);
   library.find("xcb_get_setup", xcb.get_setup);
   library.find("xcb_setup_roots_iterator", xcb.setup_roots_iterator);
+  library.find("xcb_screen_next", xcb.screen_next);
   library.find("xcb_change_window_attributes_checked", xcb.change_window_attributes_checked);
   library.find("xcb_request_check", xcb.request_check);
   library.find("xcb_poll_for_event", xcb.poll_for_event);
@@ -95,17 +97,45 @@ struct XWindows::Connection {
     return {first, first + xcb.query_tree_children_length(reply.get())};
   }
 
-  // A frame has no class of its own, and its client is in it.
-  std::string class_of_client(xcb_window_t window) const {
-    std::string out = class_of(window);
-    if (!out.empty()) return out;
-    for (const xcb_window_t child : children_of(window))
-      if (out = class_of(child); !out.empty()) return out;
+  // Frames have no class of their own; the client is in them, up to `depth` levels below.
+  std::string class_below(xcb_window_t window, int depth) const {
+    for (const xcb_window_t child : children_of(window)) {
+      std::string out = class_of(child);
+      if (out.empty() && depth > 1) out = class_below(child, depth - 1);
+      if (!out.empty()) return out;
+    }
     return {};
   }
 
+  // Takes what the server has said. False if that changed nothing.
+  bool take_events() {
+    bool changed = false;
+    while (const auto event = owned(xcb.poll_for_event(x))) {
+      const int kind = event->response_type & k_event_mask;
+      if (kind == XCB_MAP_NOTIFY) {
+        xcb_map_notify_event_t map{};
+        std::copy_n(reinterpret_cast<const char*>(event.get()), sizeof map, reinterpret_cast<char*>(&map));
+        if (mapped.size() < k_most_windows) mapped.push_back({map.window, map.override_redirect == 0});
+      } else if (kind == XCB_UNMAP_NOTIFY) {
+        xcb_unmap_notify_event_t unmap{};
+        std::copy_n(reinterpret_cast<const char*>(event.get()), sizeof unmap,
+                    reinterpret_cast<char*>(&unmap));
+        std::erase_if(mapped, [&](const Mapped& window) { return window.id == unmap.window; });
+      }
+      changed = true;
+    }
+    return changed;
+  }
+
+  struct Mapped {
+    xcb_window_t id;
+    bool plain;  // else override-redirect
+  };
+  static constexpr std::size_t k_most_windows = 256;
   Xcb xcb;
   xcb_connection_t* x;
+  std::vector<Mapped> mapped;  // since open() or forget(), and still so
+  unsigned looks = 0;
 };
 
 namespace {
@@ -144,35 +174,39 @@ Result<XWindows> XWindows::open() {
                             base::printable(display), problem),
                 "see 'appimage-orch doctor'");
   const std::uint32_t events = XCB_EVENT_MASK_SUBSTRUCTURE_NOTIFY;
-  auto screens = xcb.setup_roots_iterator(xcb.get_setup(connection->x));
-  const auto asked =
-      xcb.change_window_attributes_checked(connection->x, screens.data->root, XCB_CW_EVENT_MASK, &events);
-  if (owned(xcb.request_check(connection->x, asked)))
-    return fail(ErrorKind::unsupported, "the X server does not say which windows appear");
+  for (auto screens = xcb.setup_roots_iterator(xcb.get_setup(connection->x)); screens.rem > 0;
+       xcb.screen_next(&screens)) {
+    const auto asked =
+        xcb.change_window_attributes_checked(connection->x, screens.data->root, XCB_CW_EVENT_MASK, &events);
+    if (owned(xcb.request_check(connection->x, asked)))
+      return fail(ErrorKind::unsupported, "the X server does not say which windows appear",
+                  "wait for something else: --ready exit, log:TEXT or after:DURATION");
+  }
   return XWindows(std::move(connection));
 }
 
 void XWindows::forget() {
-  while (owned(connection_->xcb.poll_for_event(connection_->x))) {
-  }
+  connection_->take_events();
+  connection_->mapped.clear();
+}
+
+bool XWindows::is_gone() const {
+  return connection_->xcb.connection_has_error(connection_->x) != 0;
 }
 
 bool XWindows::has_appeared(std::string_view window_class) {
-  const Connection& server = *connection_;
-  while (const auto event = owned(server.xcb.poll_for_event(server.x))) {
-    if ((event->response_type & k_event_mask) != XCB_MAP_NOTIFY) continue;
-    xcb_map_notify_event_t map{};
-    std::copy_n(reinterpret_cast<const char*>(event.get()), sizeof map, reinterpret_cast<char*>(&map));
-    const bool plain = map.override_redirect == 0;
-    if (plain && window_class.empty()) return true;
+  constexpr unsigned k_now_and_then = 10;  // looks: a class may come later, and nothing tells
+  constexpr int k_frames = 3;              // KWin has two
+  Connection& server = *connection_;
+  const bool changed = server.take_events();
+  if (!changed && ++server.looks % k_now_and_then != 0) return false;
+  return std::any_of(server.mapped.begin(), server.mapped.end(), [&](const Connection::Mapped& window) {
+    if (window.plain && window_class.empty()) return true;
     // Some window managers' frames are override-redirect, too; a menu has no client in it.
-    std::string classes = plain ? server.class_of_client(map.window) : std::string();
-    if (!plain)
-      for (const xcb_window_t child : server.children_of(map.window))
-        if (classes.empty()) classes = server.class_of(child);
-    if (!classes.empty() && (window_class.empty() || has_class(classes, window_class))) return true;
-  }
-  return false;
+    std::string classes = window.plain ? server.class_of(window.id) : std::string();
+    if (classes.empty()) classes = server.class_below(window.id, k_frames);
+    return !classes.empty() && (window_class.empty() || has_class(classes, window_class));
+  });
 }
 
 }  // namespace orch::probe

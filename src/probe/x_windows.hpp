@@ -23,11 +23,12 @@ class XWindows {
   // What has appeared until now does not count.
   void forget();
 
-  // Whether since open() or forget() a window of an application was mapped, directly below the root or in the frame that a window manager
-  // gave it. `window_class`: either word of its WM_CLASS (ICCCM 4.1.2.5), in any case of letters; empty: any. Menus, tool
-  // tips and the like (override-redirect) do not count. Waits for nothing but answers of the server. False once the server is
-  // gone.
+  // Whether since open() or forget() a window of an application was mapped, directly below the root or in the frames that a window
+  // manager gave it. `window_class`: either word of its WM_CLASS (ICCCM 4.1.2.5), in any case of letters; empty: any. Menus, tool
+  // tips and the like (override-redirect) do not count. A class that comes after the window is seen at the next call. Waits for nothing but
+  // answers of the server.
   bool has_appeared(std::string_view window_class);
+  bool is_gone() const;  // the connection is broken
 
  private:
   struct Connection;

@@ -152,7 +152,7 @@ class Relay {
         output_waits_(!never_waits(run.output)) {}
 
   PtyEnd to_end() {
-    watch();
+    if (watch()) end_by_watch();
     while (!ended_) step();
     end_.ended = end_descendants(spare_, k_leftover_grace);
     drain();
@@ -312,6 +312,7 @@ class Relay {
     int status = 0;
     if (!ended_ && ::waitpid(child_, &status, WNOHANG) == child_) {
       ended_ = true;
+      end_.ended_at = Monotonic::now();
       end_.signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
       end_.status = WIFEXITED(status) ? WEXITSTATUS(status) : 0;
     }
@@ -329,6 +330,11 @@ class Relay {
     over_ = seen.over;
     if (seen.again) watch_at_ = Monotonic::now() + *seen.again;
     return seen.end;
+  }
+
+  void end_by_watch() {
+    end_.ended_by_watch = true;
+    ask_to_end(SIGTERM);
   }
 
   void interrupt(int number) {
@@ -353,10 +359,7 @@ class Relay {
   void keep_limits() {
     if (ended_) return;
     const Monotonic::time_point now = Monotonic::now();
-    if (watch_at_ && now >= *watch_at_ && watch() && !kill_at_) {
-      end_.ended_by_watch = true;
-      ask_to_end(SIGTERM);
-    }
+    if (watch_at_ && now >= *watch_at_ && watch() && !kill_at_) end_by_watch();
     if (kill_at_ && now >= *kill_at_) {
       ::kill(child_, SIGKILL);
       for (const ProcessName& process : descendants(spare_)) ::kill(process.pid, SIGKILL);

@@ -50,8 +50,9 @@ struct PtyRun {
 };
 
 struct PtyEnd {
-  int status = 0;  // exit status, where signal is 0
-  int signal = 0;  // that ended the child
+  std::chrono::steady_clock::time_point ended_at;  // when the child was seen to have ended
+  int status = 0;                                  // exit status, where signal is 0
+  int signal = 0;                                  // that ended the child
   bool timed_out = false;
   bool ended_by_watch = false;
   int interrupted = 0;             // the signal by which this process was asked to end

@@ -10,6 +10,7 @@ import subprocess
 import tempfile
 
 SETUP, QUERY_TREE, INTERN_ATOM, GET_PROPERTY, SEND_EVENT, GET_IMAGE, GET_GEOMETRY = 0, 15, 16, 20, 25, 73, 14
+CREATE_WINDOW, MAP_WINDOW, CHANGE_PROPERTY, INPUT_OUTPUT, WM_CLASS, STRING = 1, 8, 18, 1, 67, 31
 CLIENT_MESSAGE, Z_PIXMAP, ANY_TYPE = 33, 2, 0
 
 
@@ -40,6 +41,7 @@ class Display:
         if head[0] != 1:
             raise RuntimeError(f"the X server refuses: {body!r}")
         vendor, formats = struct.unpack_from("<H", body, 16)[0], body[21]
+        self.next_window, = struct.unpack_from("<I", body, 4)
         self.root, = struct.unpack_from("<I", body, 32 + (vendor + 3) // 4 * 4 + 8 * formats)
 
     def close(self):
@@ -84,6 +86,23 @@ class Display:
         reply = self.ask(QUERY_TREE, 0, struct.pack("<I", self.root))
         children = struct.unpack_from(f"<{struct.unpack_from('<H', reply, 16)[0]}I", reply, 32)
         return {title: window for window in children if (title := self.title(window))}
+
+    def create(self, parent=None):
+        """A window that is not shown yet; gone with the display's connection."""
+        window, self.next_window = self.next_window, self.next_window + 1
+        self.send(CREATE_WINDOW, 0, struct.pack("<IIhhHHHHII", window, parent or self.root, 0, 0, 40, 30, 0, INPUT_OUTPUT, 0, 0))
+        return window
+
+    def show(self, window):
+        self.send(MAP_WINDOW, 0, struct.pack("<I", window))
+
+    def sync(self):
+        """Until the server has done all that it was asked."""
+        self.size(self.root)
+
+    def set_class(self, window, name):
+        text = f"{name.lower()}\0{name}\0".encode()
+        self.send(CHANGE_PROPERTY, 0, struct.pack("<IIIBxxxI", window, WM_CLASS, STRING, 8, len(text)) + text)
 
     def size(self, window):
         """(width, height)"""

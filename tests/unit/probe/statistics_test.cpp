@@ -96,14 +96,15 @@ TEST_CASE("ten percent are found, one percent of noise is not") {
   }
   CHECK(found == 200);
   CHECK(wrong == 0);
-  const Comparison comparison = compare_times({1, 1.01, 0.99}, {1.1, 1.11, 1.09}, 1);
+  const Comparison comparison = compare_times({1, 1.01, 0.99, 1, 1}, {1.1, 1.11, 1.09, 1.1, 1.1}, 1);
   CHECK(comparison.ratio == doctest::Approx(1.1));
   CHECK(comparison.interval.low > 1.07);
   CHECK(comparison.interval.high < 1.13);
 }
 
 TEST_CASE("too little to compare") {
-  CHECK(compare_times({1, 2}, {1, 2, 3}, 1).verdict == Verdict::unknown);
-  CHECK(compare_times({0, 0, 0}, {1, 2, 3}, 1).verdict == Verdict::unknown);
+  CHECK(compare_times({1, 1, 1, 1}, {2, 2, 2, 2, 2}, 1).verdict == Verdict::unknown);
+  CHECK(compare_times({1, 1, 1, 1, 1}, {2, 2, 2, 2, 2}, 1).verdict == Verdict::slower);
+  CHECK(compare_times({0, 0, 0, 0, 0}, {1, 2, 3, 4, 5}, 1).verdict == Verdict::unknown);
   CHECK(to_string(Verdict::no_difference) == "no difference");
 }

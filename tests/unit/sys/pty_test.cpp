@@ -131,6 +131,19 @@ TEST_CASE("a time limit ends the child, also one that does not listen") {
   CHECK(ran.end.signal == SIGKILL);
 }
 
+TEST_CASE("a watch that asks for the end at its first look is heard") {
+  PtyRun options;
+  options.timeout = std::chrono::seconds(20);
+  options.watch = [](const PtyRun::Seen&) {
+    PtyRun::Watched out;
+    out.end = true;
+    return out;
+  };
+  const Ran ran = run("sleep 1000", options);
+  CHECK(ran.end.ended_by_watch);
+  CHECK_FALSE(ran.end.timed_out);
+}
+
 TEST_CASE("what the child leaves behind is ended, and does not keep the run") {
   const Ran ran = run("(trap '' HUP; setsid sleep 1000 & ) ; echo done");
   CHECK(ran.end.status == 0);
