@@ -3,13 +3,13 @@
 #include "base/text.hpp"
 #include "cli/fields.hpp"
 #include "cli/host_discovery.hpp"
+#include "cli/launch_app.hpp"
 #include "cli/say.hpp"
 #include "evidence/ab_directory.hpp"
 #include "evidence/last_words.hpp"
 #include "format/json.hpp"
 #include "load/profile_edit.hpp"
 #include "probe/ab.hpp"
-#include "sys/clock.hpp"
 #include "sys/file.hpp"
 
 #include <fmt/format.h>
@@ -200,15 +200,8 @@ Result<int> compare_variants(const Session& session, const model::Profile& profi
                              const AbVariant& run) {
   ORCH_TRY(const std::vector<VariantSetting> settings, variants_of(request.variants));
   if (request.variants.save) ORCH_CHECK(can_save(profile));
-  evidence::Place place;
-  const Value* setting = profile.value.find_path("evidence.dir");
-  place.root =
-      evidence::evidence_root(setting != nullptr && setting->is_string() ? setting->as_string() : "auto",
-                              sys::absolute_path("."), session.state_dir);
-  place.app = request.app;
-  place.out_dir = request.out_dir;
-  if (request.force) place.occupied = evidence::Place::Occupied::replace;
-  place.now = sys::SystemClock().now();
+  const evidence::Place place = evidence_place_of(session, evidence_setting(profile.value), request.app,
+                                                  request.out_dir, request.force);
   ORCH_TRY(evidence::AbDirectory files, evidence::AbDirectory::create(place));
   ORCH_TRY(const Loop loop, run_all(session, request, profile.name, settings, files, run));
   const Value report = ab_report(loop.comparison);

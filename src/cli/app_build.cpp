@@ -50,4 +50,21 @@ AppBuild build_app(const Session& session, Project& project, const LaunchOverrid
   return out;
 }
 
+RunStart run_start_of(const Project& project, const std::string& app, const std::string& out_dir,
+                      bool force) {
+  const model::Profile& profile = project.profiles().front();
+  RunStart out;
+  out.app = app;
+  out.profile = profile.name;
+  out.expanded = profile.value;
+  out.verbatim = profile.verbatim;
+  out.paths =
+      base::Value::object({{"profile", profile.path}, {"chain", base::Value::strings(profile.chain)}});
+  out.discovery = probe::to_value(project.candidates(profile.name));
+  out.evidence_setting = evidence_setting(profile.value);
+  out.out_dir = out_dir;
+  out.force = force;
+  return out;
+}
+
 }  // namespace orch::cli

@@ -23,4 +23,7 @@ struct AppBuild {
 // Builds the project's first profile, and asks for its launch. Steps are shown as they are built.
 AppBuild build_app(const Session& session, Project& project, const LaunchOverrides& overrides);
 
+// What is known of a run of the project's first profile before it is built. Streams and observer are the caller's to set.
+RunStart run_start_of(const Project& project, const std::string& app, const std::string& out_dir, bool force);
+
 }  // namespace orch::cli

@@ -4,6 +4,7 @@
 #include "cli/bench_start.hpp"
 #include "cli/bench_view.hpp"
 #include "cli/command.hpp"
+#include "cli/launch_app.hpp"
 #include "cli/options.hpp"
 #include "cli/say.hpp"
 #include "cli/variants.hpp"
@@ -11,7 +12,6 @@
 #include "evidence/host_facts.hpp"
 #include "evidence/last_words.hpp"
 #include "evidence/redact.hpp"
-#include "evidence/run_directory.hpp"
 #include "format/json.hpp"
 #include "load/schema.hpp"
 #include "probe/bench.hpp"
@@ -138,13 +138,8 @@ class Bench {
 
  private:
   Result<> make_place() {
-    evidence::Place place;
-    place.root =
-        evidence::evidence_root(stack_.evidence_setting, sys::absolute_path("."), session_.state_dir);
-    place.app = stack_.profile + "-bench";
-    place.out_dir = arguments_.out_dir;
-    if (arguments_.force) place.occupied = evidence::Place::Occupied::replace;
-    place.now = sys::SystemClock().now();
+    const evidence::Place place = evidence_place_of(
+        session_, stack_.evidence_setting, stack_.profile + "-bench", arguments_.out_dir, arguments_.force);
     ORCH_TRY(evidence::AbDirectory directory, evidence::AbDirectory::create(place));
     directory_.emplace(std::move(directory));
     root_ = directory_->path();

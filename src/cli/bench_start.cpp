@@ -127,23 +127,6 @@ Result<model::LaunchSpec> spec_of(const Project& project, const BenchWhat& what,
   return spec;
 }
 
-RunStart start_of(const Project& project, const BenchWhat& what, const std::string& directory,
-                  const sys::Fd& nothing, Stopwatch& stopwatch) {
-  const model::Profile& profile = project.profiles().front();
-  RunStart out;
-  out.app = profile.name + "-bench";
-  out.profile = profile.name;
-  out.expanded = profile.value;
-  out.verbatim = profile.verbatim;
-  out.paths = Value::object({{"profile", profile.path}, {"chain", Value::strings(profile.chain)}});
-  out.discovery = probe::to_value(project.candidates(profile.name));
-  out.out_dir = directory;
-  out.force = what.force;
-  out.input = out.output = nothing.get();
-  out.observer = &stopwatch;
-  return out;
-}
-
 // The launch itself, and its evidence.
 Result<> run_start(const Session& session, const BenchWhat& what, Project& project,
                    const LaunchOverrides& overrides, const RunStart& start, Stopwatch& stopwatch) {
@@ -184,8 +167,7 @@ Result<BenchStack> prepare_bench(const Session& session, const BenchWhat& what) 
   out.launcher = build.spec->launcher;
   out.appdir = build.spec->appdir;
   out.images = build.spec->images;
-  const Value* setting = profile.value.find_path("evidence.dir");
-  if (setting != nullptr && setting->is_string()) out.evidence_setting = setting->as_string();
+  out.evidence_setting = evidence_setting(profile.value);
   out.complete = true;
   return out;
 }
@@ -208,8 +190,10 @@ Result<BenchRun> measure_start(const Session& session, const BenchWhat& what, co
   Stopwatch stopwatch(std::move(watch), what.ready.kind);
   LaunchOverrides overrides;
   ORCH_TRY(const std::unique_ptr<Project> project, open_project(session, what, variant, overrides));
-  ORCH_CHECK(run_start(session, what, *project, overrides,
-                       start_of(*project, what, directory, nothing, stopwatch), stopwatch));
+  RunStart start = run_start_of(*project, project->profiles().front().name + "-bench", directory, what.force);
+  start.input = start.output = nothing.get();
+  start.observer = &stopwatch;
+  ORCH_CHECK(run_start(session, what, *project, overrides, start, stopwatch));
   BenchRun out;
   out.signal = stopwatch.signal();
   out.measured.seconds = probe::seconds_of(stopwatch.moments());

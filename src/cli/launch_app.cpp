@@ -86,6 +86,22 @@ std::string end_in_words(const evidence::RunReport& report) {
 
 }  // namespace
 
+std::string evidence_setting(const Value& profile) {
+  const Value* setting = profile.find_path("evidence.dir");
+  return setting != nullptr && setting->is_string() ? setting->as_string() : "auto";
+}
+
+evidence::Place evidence_place_of(const Session& session, const std::string& setting, const std::string& app,
+                                  const std::string& out_dir, bool force) {
+  evidence::Place out;
+  out.root = evidence::evidence_root(setting, sys::absolute_path("."), session.state_dir);
+  out.app = app;
+  out.out_dir = out_dir;
+  if (force) out.occupied = evidence::Place::Occupied::replace;
+  out.now = sys::SystemClock().now();
+  return out;
+}
+
 AppRun::AppRun(const Session& session, evidence::RunDirectory files, RunStart start)
     : session_(&session),
       files_(std::move(files)),
@@ -100,12 +116,8 @@ AppRun::AppRun(const Session& session, evidence::RunDirectory files, RunStart st
 }
 
 Result<AppRun> AppRun::begin(const Session& session, const RunStart& start) {
-  evidence::Place place;
-  place.root = evidence::evidence_root(start.evidence_setting, sys::absolute_path("."), session.state_dir);
-  place.app = start.app;
-  place.out_dir = start.out_dir;
-  if (start.force) place.occupied = evidence::Place::Occupied::replace;
-  place.now = sys::SystemClock().now();
+  const evidence::Place place =
+      evidence_place_of(session, start.evidence_setting, start.app, start.out_dir, start.force);
   const evidence::HeldSignals held;  // no directory without a report and inputs.json
   ORCH_TRY(evidence::RunDirectory files, evidence::RunDirectory::create(place));
   AppRun out(session, std::move(files), start);

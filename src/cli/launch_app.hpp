@@ -48,6 +48,12 @@ struct RunStart {
   RunObserver* observer = nullptr;  // outlives the run
 };
 
+// [evidence] dir of a profile; "auto".
+std::string evidence_setting(const base::Value& profile);
+// Where evidence of `app` goes; `setting`: evidence_setting().
+evidence::Place evidence_place_of(const Session& session, const std::string& setting, const std::string& app,
+                                  const std::string& out_dir, bool force);
+
 // From begin() on, every way to the end leaves a report: call exactly one of build_failed(), interrupted()
 // and launch(). The evidence's place and any failure are told on standard error.
 class AppRun {

@@ -122,24 +122,6 @@ std::string app_of(const model::Profile& profile, const ProbeArguments& argument
   return fmt::format("{}-probe-{}", profile.name, arguments.kind);
 }
 
-RunStart start_of(const Project& project, const ProbeArguments& arguments, const sys::Fd& nothing) {
-  const model::Profile& profile = project.profiles().front();
-  RunStart out;
-  out.app = app_of(profile, arguments);
-  out.profile = profile.name;
-  out.expanded = profile.value;
-  out.verbatim = profile.verbatim;
-  out.paths = Value::object({{"profile", profile.path}, {"chain", Value::strings(profile.chain)}});
-  out.discovery = probe::to_value(project.candidates(profile.name));
-  if (const Value* setting = profile.value.find_path("evidence.dir");
-      setting != nullptr && setting->is_string())
-    out.evidence_setting = setting->as_string();
-  out.out_dir = arguments.out_dir;
-  out.force = arguments.force;
-  out.input = out.output = nothing.get();
-  return out;
-}
-
 Result<Probed> probe_once(const Session& session, const ProbeArguments& arguments, ProbeKind kind,
                           const LaunchOverrides& overrides) {
   const std::unique_ptr<BuildView> view = make_build_view(session);
@@ -150,7 +132,10 @@ Result<Probed> probe_once(const Session& session, const ProbeArguments& argument
   ORCH_TRY(const std::unique_ptr<Project> project,
            with_tools(session, arguments, kind, std::move(plain), *view));
   const sys::Fd nothing(::open("/dev/null", O_RDWR | O_CLOEXEC));
-  ORCH_TRY(AppRun app, AppRun::begin(session, start_of(*project, arguments, nothing)));
+  RunStart start = run_start_of(*project, app_of(project->profiles().front(), arguments), arguments.out_dir,
+                                arguments.force);
+  start.input = start.output = nothing.get();
+  ORCH_TRY(AppRun app, AppRun::begin(session, start));
   Probed out;
   out.directory = app.directory();
   AppBuild built = build_app(session, *project, overrides);

@@ -217,23 +217,6 @@ AppBuild build_again(const Session& session, const ProjectOptions& options, cons
   return built;
 }
 
-RunStart start_of(const Project& project, const RunArguments& arguments) {
-  RunStart start;
-  const model::Profile& profile = project.profiles().front();
-  start.app = profile.name;
-  start.profile = profile.name;
-  start.expanded = profile.value;
-  start.verbatim = profile.verbatim;
-  start.paths = Value::object({{"profile", profile.path}, {"chain", Value::strings(profile.chain)}});
-  start.discovery = probe::to_value(project.candidates(profile.name));
-  if (const Value* setting = profile.value.find_path("evidence.dir");
-      setting != nullptr && setting->is_string())
-    start.evidence_setting = setting->as_string();
-  start.out_dir = arguments.out_dir;
-  start.force = arguments.force;
-  return start;
-}
-
 Result<int> run_once(const Session& session, const RunArguments& arguments,
                      const LaunchOverrides& overrides) {
   ORCH_TRY(ProjectOptions options, project_options(session, arguments, overrides));
@@ -241,7 +224,8 @@ Result<int> run_once(const Session& session, const RunArguments& arguments,
   ORCH_TRY(std::unique_ptr<Project> project, Project::open(session, std::move(options)));
   ORCH_CHECK(load::require_app(project->profiles().front()));
   if (arguments.dry_run) return dry_run(session, *project, overrides, arguments.format);
-  ORCH_TRY(AppRun app, AppRun::begin(session, start_of(*project, arguments)));
+  ORCH_TRY(AppRun app, AppRun::begin(session, run_start_of(*project, project->profiles().front().name,
+                                                           arguments.out_dir, arguments.force)));
   AppBuild built = build_app(session, *project, overrides);
   if (!built.error && built.interrupted == 0) {
     const std::unique_ptr<BuildView> view = make_build_view(session);
