@@ -195,7 +195,7 @@ class Bench {
     if (evidence::noted_signal() != 0) return 0;  // seen by the caller
     const std::string directory =
         start.measured ? fmt::format("runs/{:03}", ++measured_) : fmt::format("runs/warm-up-{}", ++warm_ups_);
-    ORCH_TRY(BenchRun run, measure_start(quiet_, what_, variant, root_ + "/" + directory));
+    ORCH_TRY(BenchRun run, measure_start(quiet_, what_, stack_, variant, root_ + "/" + directory));
     if (run.signal != 0) return k_signal_base + run.signal;
     run.measured.start = start;
     run.measured.directory = directory;

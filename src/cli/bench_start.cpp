@@ -7,6 +7,7 @@
 #include "cli/launch_spec.hpp"
 #include "format/json.hpp"
 #include "launch/extracted_image.hpp"
+#include "launch/muvm_lines.hpp"
 #include "sys/file.hpp"
 
 #include <fmt/format.h>
@@ -183,9 +184,11 @@ std::vector<std::string> files_of(const Session& session, const BenchStack& stac
   return out;
 }
 
-Result<BenchRun> measure_start(const Session& session, const BenchWhat& what, const BenchVariant& variant,
-                               const std::string& directory) {
-  ORCH_TRY(probe::ReadinessWatch watch, probe::ReadinessWatch::make(what.ready));
+Result<BenchRun> measure_start(const Session& session, const BenchWhat& what, const BenchStack& stack,
+                               const BenchVariant& variant, const std::string& directory) {
+  probe::ForeignLines foreign;
+  if (stack.launcher == "muvm") foreign = {launch::is_line_of_muvm, launch::may_be_line_of_muvm};
+  ORCH_TRY(probe::ReadinessWatch watch, probe::ReadinessWatch::make(what.ready, std::move(foreign)));
   const sys::Fd nothing(::open("/dev/null", O_RDWR | O_CLOEXEC));
   Stopwatch stopwatch(std::move(watch), what.ready.kind);
   LaunchOverrides overrides;

@@ -48,7 +48,7 @@ struct BenchRun {
   int signal = 0;            // by which the benchmark was asked to end; 0
 };
 // Everything that `run` does, in this process, with the output hidden; `directory` gets its evidence.
-Result<BenchRun> measure_start(const Session& session, const BenchWhat& what, const BenchVariant& variant,
-                               const std::string& directory);
+Result<BenchRun> measure_start(const Session& session, const BenchWhat& what, const BenchStack& stack,
+                               const BenchVariant& variant, const std::string& directory);
 
 }  // namespace orch::cli

@@ -2,6 +2,7 @@
 
 #include "base/text.hpp"
 #include "launch/guest_script.hpp"
+#include "launch/muvm_lines.hpp"
 #include "launch/parts.hpp"
 
 #include <fmt/format.h>
@@ -40,24 +41,20 @@ std::string debug_quoted(std::string_view text) {
   return out + "\"";
 }
 
-bool begins_with(std::string_view text, std::string_view prefix) {
-  return text.substr(0, prefix.size()) == prefix;
-}
-
 std::optional<Message> message_in(std::string_view line, const std::string& command) {
   const std::string name = debug_quoted(command);
   const std::string exited = name + " process exited with status code: ";
   const std::string signaled = name + " process terminated by signal: ";
   const std::string failed = "Failed to execute " + name + " as child process: ";
   const auto number_after = [line](const std::string& prefix) -> std::optional<int> {
-    if (!begins_with(line, prefix)) return std::nullopt;
+    if (!line.starts_with(prefix)) return std::nullopt;
     return leading_number(line.substr(prefix.size()));
   };
   if (const auto number = number_after(exited))
     return Message{Message::Kind::exited, *number, std::string(line)};
   if (const auto number = number_after(signaled))
     return Message{Message::Kind::signaled, *number, std::string(line)};
-  if (!begins_with(line, failed)) return std::nullopt;
+  if (!line.starts_with(failed)) return std::nullopt;
   constexpr std::string_view k_error = "(os error ";
   const std::size_t at = line.rfind(k_error);
   const std::optional<int> number =
@@ -89,18 +86,10 @@ std::optional<Message> last_message(const MuvmEnd& end) {
   return out;
 }
 
-constexpr std::string_view k_other_commands = " other commands launched through this muvm server to exit";
 constexpr std::string_view k_mount_failed = "Failed to mount FEX rootfs, carrying on without";
 
 bool says(const MuvmEnd& end, std::string_view text) {
   return end.output.find(text) != std::string::npos;
-}
-
-// What muvm and the parts around it print of themselves, at any time and so also behind the command's last line; harmless.
-bool is_noise(std::string_view line) {
-  return begins_with(line, "Failed to set the new pressure in the guest: ") ||
-         begins_with(line, "ptrace::attach(") ||
-         line.find("rutabaga_gfx::cross_domain] ") != std::string_view::npos;
 }
 
 // What the command printed last; muvm's own lines about its end stand behind it.
@@ -108,9 +97,7 @@ std::string_view last_line(const MuvmEnd& end) {
   std::string_view out;
   for (std::string_view line : base::split(end.output, '\n')) {
     line = base::trim(line);
-    const bool of_muvm = message_in(line, end.command) || line == "Press Ctrl+C to force quit" ||
-                         (begins_with(line, "Waiting for ") && line.find(k_other_commands) != line.npos);
-    if (!line.empty() && !of_muvm && !is_noise(line)) out = line;
+    if (!line.empty() && !is_line_of_muvm(line) && !message_in(line, end.command)) out = line;
   }
   return out;
 }
@@ -204,7 +191,7 @@ std::string error_text(const std::string& output) {
   std::size_t at = output.rfind("\nError: ");
   if (at != std::string::npos)
     ++at;
-  else if (begins_with(output, k_mark))
+  else if (output.starts_with(k_mark))
     at = 0;
   else
     return {};
@@ -212,7 +199,7 @@ std::string error_text(const std::string& output) {
   for (const std::string_view line : base::split(std::string_view(output).substr(at + k_mark.size()), '\n')) {
     const std::string_view words = base::trim(line);
     if (words.empty() || words == "Caused by:") continue;
-    if (!out.empty() && !begins_with(line, " ")) break;
+    if (!out.empty() && !line.starts_with(" ")) break;
     out += (out.empty() ? "" : ": ") + base::printable(words);
   }
   return out;
@@ -246,7 +233,7 @@ std::string exec_message(const MuvmEnd& end) {
 std::optional<int> printed_end(const MuvmEnd& end) {
   std::optional<int> out;
   for (const std::string_view line : base::split(end.output, '\n'))
-    if (begins_with(line, k_printed_end))
+    if (line.starts_with(k_printed_end))
       if (const auto number = leading_number(line.substr(std::strlen(k_printed_end)))) out = number;
   return out;
 }

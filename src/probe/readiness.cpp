@@ -40,8 +40,8 @@ Result<Readiness> parse_readiness(std::string_view text) {
               "write exit, log:TEXT, window, window:CLASS or after:DURATION");
 }
 
-Result<ReadinessWatch> ReadinessWatch::make(const Readiness& readiness) {
-  ReadinessWatch out(readiness);
+Result<ReadinessWatch> ReadinessWatch::make(const Readiness& readiness, ForeignLines foreign) {
+  ReadinessWatch out(readiness, std::move(foreign));
   if (readiness.kind != Readiness::Kind::window) return out;
   ORCH_TRY(XWindows windows, XWindows::open());
   out.windows_.emplace(std::move(windows));
@@ -56,10 +56,25 @@ void ReadinessWatch::began(Time now) {
 }
 
 void ReadinessWatch::output(std::string_view bytes, Time now) {
-  if (!began_ || readiness_.kind != Readiness::Kind::line || ready_) return;
-  line_.append(bytes);
-  if (line_.find(readiness_.text) != std::string::npos) ready_ = now;
-  if (line_.size() >= readiness_.text.size()) line_.erase(0, line_.size() - (readiness_.text.size() - 1));
+  constexpr std::size_t k_longest = 65536;
+  if (!began_ || readiness_.kind != Readiness::Kind::line) return;
+  while (!ready_ && !bytes.empty()) {
+    const std::size_t end = bytes.find_first_of("\r\n");
+    const bool whole = end != std::string_view::npos;
+    line_.append(bytes.substr(0, end));
+    if (is_the_line(whole)) ready_ = now;
+    if (whole) line_.clear();
+    if (line_.size() > k_longest + readiness_.text.size())
+      line_.erase(0, line_.size() - readiness_.text.size());
+    bytes.remove_prefix(whole ? end + 1 : bytes.size());
+  }
+}
+
+// Whether line_ is the one that is waited for.
+bool ReadinessWatch::is_the_line(bool whole) const {
+  if (line_.find(readiness_.text) == std::string::npos) return false;
+  const auto& foreign = whole ? foreign_.is_one : foreign_.may_be_one;
+  return !foreign || !foreign(line_);
 }
 
 void ReadinessWatch::look(Time now) {

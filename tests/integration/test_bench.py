@@ -278,6 +278,18 @@ class Muvm(MuvmCase):
             self.assertIn(b"naming scheme", (self.home / text.split()[0] / "runs/001/run.log").read_bytes())
             self.assertGreater(run["phases"]["boot"], 0)
 
+    def test_nor_where_they_are_read_after_the_application_began(self):
+        held = self.home / "held"
+        muvm = self.home / "late-reader"  # stops this program until the application has begun
+        muvm.write_text(f'#!/bin/sh\ncase " $* " in *" -- "*)\n  (until [ -e {held} ]; do sleep 0.05; done; sleep 0.1; kill -s CONT $PPID) &\n'
+                        f'  kill -s STOP $PPID\nesac\nexec {self.bin}/muvm "$@"\n')
+        muvm.chmod(0o755)
+        ran = self.orch("bench", self.app(f"touch {held}; exec sleep 100"), "--launcher", "muvm", "--warm", "1", "--cold", "0", "--warmup", "0", "--ready",
+                        "log:naming scheme", "--timeout", "3s", "--out-dir", self.home / "late", "--format", "json", status=1, home=self.home, prefix=self.prefix,
+                        env=self.muvm_env(MUVM_DOUBLE_TRICK="noise", APPIMAGE_ORCH_MUVM=str(muvm)))
+        self.assertIn(b"naming scheme", (self.home / "late/runs/001/run.log").read_bytes())
+        self.assertIn("not ready within 3.0 s", ran.json["results"][0]["runs"][0]["error"])
+
     def test_a_vm_that_runs_already_is_no_start_of_one(self):
         held = self.home / "held"
         profile = self.app(f"[ -e {held} ] || {{ touch {held}; exec sleep 100; }}; echo ready")

@@ -1,5 +1,6 @@
 #include "probe/bench.hpp"
 
+#include "launch/muvm_lines.hpp"
 #include "probe/readiness.hpp"
 #include "probe/statistics.hpp"
 #include "support/one_in.hpp"
@@ -222,6 +223,35 @@ TEST_CASE("a line is found however it is cut") {
   CHECK_FALSE(one.ready().has_value());
   one.output("x", Time(2s));
   CHECK(one.ready() == Time(2s));
+}
+
+TEST_CASE("a line is not found in two, nor forgotten because it is long") {
+  ReadinessWatch two = *ReadinessWatch::make(*parse_readiness("log:is listening"));
+  two.began(Time(1s));
+  two.output("it is\r\n listening\rit is \nlistening\n", Time(2s));
+  CHECK_FALSE(two.ready().has_value());
+  ReadinessWatch longer = *ReadinessWatch::make(*parse_readiness("log:listening"));
+  longer.began(Time(1s));
+  for (int i = 0; i < 300; ++i) longer.output(std::string(999, '.'), Time(2s));
+  longer.output("liste", Time(3s));
+  CHECK_FALSE(longer.ready().has_value());
+  longer.output("ning", Time(4s));
+  CHECK(longer.ready() == Time(4s));
+}
+
+TEST_CASE("the lines of what the application runs in are not its own, however they are cut") {
+  const std::string output =
+      "Using default interface naming scheme 'v257'.\r\nthe server is naming itself\nnaming";
+  const std::size_t end = output.find("is naming") + 9;
+  for (std::size_t first = 0; first <= output.size(); ++first) {
+    ReadinessWatch watch = *ReadinessWatch::make(*parse_readiness("log:naming"),
+                                                 {launch::is_line_of_muvm, launch::may_be_line_of_muvm});
+    watch.began(Time(1s));  // seen before those lines were read
+    watch.output(std::string_view(output).substr(0, first), Time(2s));
+    watch.output(std::string_view(output).substr(first), Time(3s));
+    CAPTURE(first);
+    CHECK(watch.ready() == Time(first >= end ? 2s : 3s));
+  }
 }
 
 TEST_CASE("a time is over when it is, not when somebody looks") {
