@@ -25,8 +25,11 @@ from pathlib import Path
 
 SOURCE = Path(__file__).resolve().parents[1]
 WORK = SOURCE / "build-tests"
-STAGES = ("lint", "gcc", "unit", "integration", "sanitizers", "dist", "aarch64")
-ON_DEMAND = ("tidy",)  # takes as long as a build by clang++; needs the stage "dist" before it
+SANITIZED = WORK / "sanitized"
+STAGES = ("lint", "gcc", "unit", "integration", "sanitizers", "aarch64")
+# Several source files are compiled as one, which takes a third of the time; the build by g++ sees each by itself.
+UNOPTIMIZED = ("-Doptimization=0", "-Ddebug=false", "-Dunity=on", "-Dunity_size=8")
+ON_DEMAND = ("tidy",)  # takes as long as a build by clang++; needs the stage "sanitizers" before it, or its build
 MODULE_TIMEOUT = 1500  # seconds for one file of integration tests
 SANITIZER_ENVIRONMENT = {
     "ORCH_SANITIZED": "1",
@@ -350,11 +353,11 @@ def replace_tree(new, old):
             shutil.copy(path, place, follow_symlinks=False)
 
 
-def dist(tally, pattern):
-    """`meson dist`, and from its tarball the build with clang++ and its unit tests: complete, and a second compiler."""
+def dist(tally):
+    """The tree of `meson dist`'s tarball, or None if that failed."""
     if run(["git", "rev-parse", "--git-dir"])[0] != 0:
         tally.fail("meson dist", "this is not a git checkout, so there is nothing to make a tarball of")
-        return
+        return None
     source = WORK / "dist-source"
     with tempfile.TemporaryDirectory(prefix="orch-dist-") as scratch:
         try:
@@ -365,11 +368,21 @@ def dist(tally, pattern):
             tally.ok("meson dist: the tarball has every file", time.monotonic() - started)
         except RuntimeError as error:
             tally.fail("meson dist", str(error))
-            return
-    folder = build(tally, "clang, from the tarball", compiler_command("clang++"), source=source,
-                   options=["-Doptimization=0", "-Ddebug=false"], folder=WORK / "clang")
+            return None
+    return source
+
+
+def sanitizers(tally, pattern, jobs):
+    """From the tarball, so that it is complete; by clang++, so that there is a second compiler, and a faster one for this."""
+    source = dist(tally)
+    options = [*UNOPTIMIZED, "-Db_sanitize=address,undefined", "-Db_lundef=false", "-Db_pie=false", "-Db_staticpic=false",
+               f"-Dcpp_args=-gline-tables-only -fno-pie -fno-sanitize=vptr,function -fsanitize-ignorelist={SOURCE}/tests/sanitizers.ignore",
+               "-Dcpp_link_args=-no-pie"]  # at fixed addresses: a start of the program takes half as long
+    folder = source and build(tally, "sanitized, from the tarball", compiler_command("clang++"), source=source,
+                              options=options, folder=SANITIZED)
     if folder:
-        unit(tally, "clang", folder, {}, pattern)
+        unit(tally, "sanitized", folder, {**SANITIZER_ENVIRONMENT, "ORCH_ONE_IN": "3"}, pattern, jobs=jobs)
+        integration(tally, "sanitized", folder, SANITIZER_ENVIRONMENT, pattern, jobs, without=NOT_SANITIZED)
 
 
 # ---- aarch64
@@ -398,7 +411,7 @@ def aarch64(tally, native, pattern, jobs):
     if made_of.stat().st_mtime_ns != before:  # other headers, which may be older than what was built with the last ones
         shutil.rmtree(WORK / "aarch64", ignore_errors=True)
     folder = build(tally, "aarch64", compiler_command("aarch64-linux-gnu-g++"), options=[
-        "-Doptimization=0", "-Ddebug=false", f"--cross-file={place}/sysroot.ini", "--cross-file=tools/aarch64/cross.ini"])
+        *UNOPTIMIZED, f"--cross-file={place}/sysroot.ini", "--cross-file=tools/aarch64/cross.ini"])
     if folder:
         wrapper = ["qemu-aarch64", "-L", str(place / "root")]
         unit(tally, "aarch64", folder, {"ORCH_ONE_IN": "5"}, pattern, wrapper=wrapper, timeout=1800, jobs=jobs)
@@ -407,8 +420,8 @@ def aarch64(tally, native, pattern, jobs):
 
 
 def tidy(tally, jobs):
-    """clang-tidy on every source file of the clang++ build; its few checks are all errors (.clang-tidy)."""
-    database = WORK / "clang/compile_commands.json"
+    """clang-tidy on every source file of the build by clang++; its few checks are all errors (.clang-tidy)."""
+    database = SANITIZED / "compile_commands.json"
     tool = shutil.which("clang-tidy-14")
     if not tool or not database.exists():
         tally.fail("clang-tidy", "clang-tidy-14 is not installed" if not tool else "no build by clang++ to look at")
@@ -462,15 +475,8 @@ def main():
         if folder and {"unit", "integration"} <= set(stages) and not options.pattern and not tally.skipped:
             goldens(tally, log)
     if "sanitizers" in stages:
-        tally.stage("g++ with AddressSanitizer and UndefinedBehaviorSanitizer")
-        folder = build(tally, "asan", compiler_command("g++"),
-                       options=["-Db_sanitize=address,undefined", "-Doptimization=0", "-Ddebug=false", "-Dcpp_args=-g1"])
-        if folder:
-            unit(tally, "asan", folder, {**SANITIZER_ENVIRONMENT, "ORCH_ONE_IN": "3"}, options.pattern)
-            integration(tally, "asan", folder, SANITIZER_ENVIRONMENT, options.pattern, options.jobs, without=NOT_SANITIZED)
-    if "dist" in stages:
-        tally.stage("meson dist and clang++")
-        dist(tally, options.pattern)
+        tally.stage("meson dist; clang++ with AddressSanitizer and UndefinedBehaviorSanitizer")
+        sanitizers(tally, options.pattern, options.jobs)
     if "aarch64" in stages and native:
         tally.stage("aarch64: cross build, and qemu-user")
         aarch64(tally, native, options.pattern, options.jobs)

@@ -135,7 +135,7 @@ Value to_value(const std::vector<image::Finding>& findings) {
     out.push(Value::object({{"rule", finding.rule},
                             {"layer", finding.layer},
                             {"path", finding.path},
-                            {"package", finding.package.empty() ? Value() : Value(finding.package)},
+                            {"package", base::or_null(finding.package)},
                             {"severity", finding.severity == image::Severity::refused ? "refused" : "noted"},
                             {"overridden", finding.overridden},
                             {"sentence", finding.sentence}}));

@@ -202,7 +202,7 @@ Result<> convert_image(Context& context) {
   ORCH_TRY(const Source source, look_at(input->path));
   const std::string reason = unfit(source, context.parameters.bool_or("only_lz4", true));
   Value document = Value::object({{"schema", "appimage-orch/conversion/1"}, {"converted", !reason.empty()}});
-  document.set("reason", reason.empty() ? Value() : Value(reason));
+  document.set("reason", base::or_null(reason));
   Value from = describe(source);
   if (!source.is_directory) ORCH_CHECK(add_file_digest(from, source.path));
   document.set("from", std::move(from));

@@ -13,13 +13,13 @@ namespace {
 
 constexpr const char* k_cache = "etc/ld.so.cache";
 constexpr std::string_view k_generator = "appimage-orch";
-constexpr std::uint64_t k_max_cache = std::uint64_t{64} << 20;
+constexpr std::uint64_t k_max_loader_cache = std::uint64_t{64} << 20;
 
 Result<bool> is_current(const image::FileTree& view, const std::vector<elf::LdCacheEntry>& entries) {
   ORCH_TRY(const image::Resolution found, image::resolve(view, k_cache, image::Links::in_root));
   if (found.outcome != image::Resolution::Outcome::found || found.type != image::NodeType::file) return false;
   ORCH_TRY(const auto file, view.open(found.node));
-  if (file->size() > k_max_cache) return false;
+  if (file->size() > k_max_loader_cache) return false;
   ORCH_TRY(const std::string bytes, image::read_exact(*file, 0, static_cast<std::size_t>(file->size())));
   const Result<elf::LdCache> cache = elf::LdCache::parse(bytes);
   return cache && elf::same_entries(*cache, entries);

@@ -19,7 +19,7 @@ using image::NodeType;
 
 namespace {
 
-constexpr std::uint64_t k_max_cache = std::uint64_t{4} << 20;
+constexpr std::uint64_t k_max_module_cache = std::uint64_t{4} << 20;
 constexpr std::uint64_t k_max_module = std::uint64_t{32} << 20;
 
 // A kind of cache: FOLDER/VERSION/modules… and FOLDER/VERSION/CACHE below a library directory.
@@ -57,7 +57,7 @@ class ModuleCache {
       if (!entry.empty()) body += fmt::format("\"/{}/{}\"\n{}\n", directory->path, name, entry);
     }
     const std::string path = fmt::format("{}/{}", folder_, kind_.cache);
-    ORCH_TRY(const auto there, read_in_view(stack_.view, path, k_max_cache));
+    ORCH_TRY(const auto there, read_in_view(stack_.view, path, k_max_module_cache));
     if (there && parse_module_cache(*there) == parse_module_cache(body) &&
         has_paths(*there, directory->path, names))
       return true;
@@ -89,7 +89,7 @@ class ModuleCache {
   Result<> read_caches() {
     for (const image::Layer& layer : stack_.view.layers()) {
       ORCH_TRY(const auto text,
-               read_in_view(*layer.tree, fmt::format("{}/{}", folder_, kind_.cache), k_max_cache));
+               read_in_view(*layer.tree, fmt::format("{}/{}", folder_, kind_.cache), k_max_module_cache));
       if (!text) continue;
       for (auto& [name, entry] : parse_module_cache(*text)) cached_[name] = {layer.name, std::move(entry)};
     }

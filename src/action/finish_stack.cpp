@@ -30,7 +30,7 @@ Value report_value(const FinishReport& report) {
   out.set("id", report.id);
   out.set("status", to_string(report.status));
   out.set("detail", report.detail);
-  out.set("remedy", report.remedy.empty() ? Value() : Value(report.remedy));
+  out.set("remedy", base::or_null(report.remedy));
   out.set("files", Value::strings(report.files));
   out.set("notes", Value::strings(report.notes));
   return out;

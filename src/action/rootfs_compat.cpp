@@ -50,8 +50,8 @@ Value loader_value(const LoaderObservation& seen) {
   out.set("arch", seen.arch);
   out.set("path", seen.path);
   out.set("outcome", outcome_name(seen.found.outcome));
-  out.set("at", seen.found.path.empty() ? Value() : Value(seen.found.path));
-  out.set("is", seen.found_kind.empty() ? Value() : Value(seen.found_kind));
+  out.set("at", base::or_null(seen.found.path));
+  out.set("is", base::or_null(seen.found_kind));
   out.set("followed", Value::strings(seen.found.links));
   out.set("elsewhere", Value::strings(seen.elsewhere));
   out.set("decision", to_string(seen.decision));

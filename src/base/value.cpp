@@ -6,6 +6,37 @@
 
 namespace orch::base {
 
+Value::Value() = default;
+Value::Value(const Value&) = default;
+Value::Value(Value&&) noexcept = default;
+Value& Value::operator=(const Value&) = default;
+Value& Value::operator=(Value&&) noexcept = default;
+Value::~Value() = default;
+Value::Value(std::nullptr_t) {}
+Value::Value(bool b) : data_(b) {}
+Value::Value(std::int64_t i) : data_(i) {}
+Value::Value(int i) : data_(std::int64_t{i}) {}
+Value::Value(unsigned i) : data_(std::int64_t{i}) {}
+Value::Value(std::uint64_t i) : data_(static_cast<std::int64_t>(i)) {}
+Value::Value(double d) : data_(d) {}
+Value::Value(std::string s) : data_(std::move(s)) {}
+Value::Value(std::string_view s) : data_(std::string(s)) {}
+Value::Value(const char* s) : data_(std::string(s)) {}
+Value::Value(Array a) : data_(std::move(a)) {}
+Value::Value(Object o) : data_(std::move(o)) {}
+
+bool operator==(const Value::Member& a, const Value::Member& b) {
+  return a.key == b.key && a.value == b.value;
+}
+
+bool operator==(const Value& a, const Value& b) {
+  return a.data_ == b.data_;
+}
+
+Value or_null(const std::string& text) {
+  return text.empty() ? Value() : Value(text);
+}
+
 Value Value::object() {
   return Value(Object{});
 }

@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <initializer_list>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -20,7 +21,7 @@ class Value {
   struct Member;
   using Object = std::vector<Member>;  // in document order; keys are unique
 
-  // Defined below Member: clang 14 would otherwise instantiate containers of it while it is incomplete.
+  // These are not inline: what a variant needs for them is much, and compiled once.
   Value();
   Value(const Value&);
   Value(Value&&) noexcept;
@@ -103,27 +104,8 @@ struct Value::Member {
   std::string key;
   Value value;
   SourceSpan key_span{};
-  friend bool operator==(const Member& a, const Member& b) { return a.key == b.key && a.value == b.value; }
+  friend bool operator==(const Member& a, const Member& b);
 };
-
-inline Value::Value() = default;
-inline Value::Value(const Value&) = default;
-inline Value::Value(Value&&) noexcept = default;
-inline Value& Value::operator=(const Value&) = default;
-inline Value& Value::operator=(Value&&) noexcept = default;
-inline Value::~Value() = default;
-inline Value::Value(std::nullptr_t) {}
-inline Value::Value(bool b) : data_(b) {}
-inline Value::Value(std::int64_t i) : data_(i) {}
-inline Value::Value(int i) : data_(std::int64_t{i}) {}
-inline Value::Value(unsigned i) : data_(std::int64_t{i}) {}
-inline Value::Value(std::uint64_t i) : data_(static_cast<std::int64_t>(i)) {}
-inline Value::Value(double d) : data_(d) {}
-inline Value::Value(std::string s) : data_(std::move(s)) {}
-inline Value::Value(std::string_view s) : data_(std::string(s)) {}
-inline Value::Value(const char* s) : data_(std::string(s)) {}
-inline Value::Value(Array a) : data_(std::move(a)) {}
-inline Value::Value(Object o) : data_(std::move(o)) {}
 
 inline Value Value::array() {
   return Value(Array{});
@@ -174,8 +156,11 @@ inline const Value::Object& Value::as_object() const {
 inline Value::Object& Value::as_object() {
   return std::get<Object>(data_);
 }
-inline bool operator==(const Value& a, const Value& b) {
-  return a.data_ == b.data_;
+// Null where there is none.
+Value or_null(const std::string& text);
+template <class Item>
+Value or_null(const std::optional<Item>& item) {
+  return item ? Value(*item) : Value();
 }
 
 }  // namespace orch::base

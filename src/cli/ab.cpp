@@ -1,5 +1,6 @@
 #include "cli/ab.hpp"
 
+#include "base/exit_status.hpp"
 #include "base/text.hpp"
 #include "cli/fields.hpp"
 #include "cli/host_discovery.hpp"
@@ -27,8 +28,7 @@ using base::Value;
 
 namespace {
 
-constexpr int k_signal_base = 128;
-constexpr int k_interrupted = k_signal_base + SIGINT;
+constexpr int k_interrupted = base::k_signal_base + SIGINT;
 
 const Value::Array& items_of(const Value& report, std::string_view key) {
   static const Value::Array k_none;
@@ -87,7 +87,7 @@ void take_report(probe::Variant& out, const std::string& kind, bool& ended_by_ke
 }
 
 struct Loop {
-  probe::Comparison comparison;
+  probe::AbComparison comparison;
   int interrupted = 0;  // the exit status; 0: it was not
 };
 
@@ -112,7 +112,7 @@ Result<Loop> run_all(const Session& session, const AbRequest& request, const std
     if (variant.outcome == "interrupted") out.interrupted = end.status;
     if (ended_by_keyboard) out.interrupted = k_interrupted;
     if (const int signal = evidence::noted_signal(); out.interrupted == 0 && signal != 0)
-      out.interrupted = k_signal_base + signal;
+      out.interrupted = base::k_signal_base + signal;
     out.comparison.variants.push_back(std::move(variant));
     out.comparison.left_out.erase(out.comparison.left_out.begin());
     ORCH_CHECK(files.write(ab_report(out.comparison)));

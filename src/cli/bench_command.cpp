@@ -1,4 +1,5 @@
 // appimage-orch bench: how long starts take, again and again, and whether it became more.
+#include "base/exit_status.hpp"
 #include "base/text.hpp"
 #include "cli/bench_files.hpp"
 #include "cli/bench_start.hpp"
@@ -56,7 +57,6 @@ struct BenchArguments {
   OutputFormat format = OutputFormat::text;
 };
 
-constexpr int k_signal_base = 128;
 constexpr std::size_t k_most_starts = 100'000;
 // Larger ones would not be the same number in every reader of JSON.
 constexpr std::uint64_t k_seeds = std::uint64_t{1} << 32;
@@ -120,7 +120,7 @@ class Bench {
   Result<int> run() {
     ORCH_CHECK(probe::ReadinessWatch::make(what_.ready));  // before anything else is waited for
     ORCH_TRY(stack_, prepare_bench(session_, what_));
-    if (stack_.interrupted != 0) return k_signal_base + stack_.interrupted;
+    if (stack_.interrupted != 0) return base::k_signal_base + stack_.interrupted;
     if (!stack_.complete) return 1;
     ORCH_CHECK(make_place());
     make_header();
@@ -152,7 +152,7 @@ class Bench {
                              {"started", sys::rfc3339(sys::SystemClock().now())},
                              {"ended", nullptr},
                              {"profile", stack_.profile},
-                             {"command", what_.command.empty() ? Value() : Value(what_.command)},
+                             {"command", base::or_null(what_.command)},
                              {"launcher", stack_.launcher},
                              {"host", evidence::host_facts()},
                              {"ready", arguments_.ready},
@@ -181,7 +181,7 @@ class Bench {
       const Result<int> made = make_start(starts_[i]);
       if (!made) (void)write();  // what was measured so far is not lost with it
       ORCH_TRY(interrupted, made);
-      if (evidence::noted_signal() != 0) interrupted = k_signal_base + evidence::noted_signal();
+      if (evidence::noted_signal() != 0) interrupted = base::k_signal_base + evidence::noted_signal();
     }
     view_->end();
     return interrupted;
@@ -196,7 +196,7 @@ class Bench {
     const std::string directory =
         start.measured ? fmt::format("runs/{:03}", ++measured_) : fmt::format("runs/warm-up-{}", ++warm_ups_);
     ORCH_TRY(BenchRun run, measure_start(quiet_, what_, stack_, variant, root_ + "/" + directory));
-    if (run.signal != 0) return k_signal_base + run.signal;
+    if (run.signal != 0) return base::k_signal_base + run.signal;
     run.measured.start = start;
     run.measured.directory = directory;
     if (!start.measured && !run.measured.seconds)

@@ -72,23 +72,18 @@ std::string list_text(const std::string& root, const std::vector<RunSummary>& ru
   return out;
 }
 
-template <class Number>
-Value or_null(const std::optional<Number>& number) {
-  return number ? Value(*number) : Value();
-}
-
 Value run_value(const RunSummary& run) {
   const bool damaged = run.state == RunState::damaged;
   return Value::object({{"name", run.name},
                         {"directory", run.path},
                         {"app", run.app},
                         {"state", evidence::to_string(run.state)},
-                        {"outcome", run.outcome.empty() ? Value() : Value(run.outcome)},
-                        {"status", or_null(run.status)},
-                        {"signal", or_null(run.signal)},
-                        {"exit_status", or_null(run.exit_status)},
+                        {"outcome", base::or_null(run.outcome)},
+                        {"status", base::or_null(run.status)},
+                        {"signal", base::or_null(run.signal)},
+                        {"exit_status", base::or_null(run.exit_status)},
                         {"started", run.started ? Value(sys::rfc3339(*run.started)) : Value()},
-                        {"seconds", or_null(run.seconds)},
+                        {"seconds", base::or_null(run.seconds)},
                         {"kind", run.is_benchmark ? "bench"
                                  : run.variants   ? "ab"
                                                   : "run"},

@@ -313,7 +313,7 @@ Value show_value(const Run& run) {
                         {"name", run.summary.name},
                         {"directory", run.summary.path},
                         {"state", evidence::to_string(run.summary.state)},
-                        {"problem", problem.empty() ? Value() : Value(problem)},
+                        {"problem", base::or_null(problem)},
                         {"inputs", run.inputs},
                         {"report", run.report},
                         {"comparison", run.comparison},

@@ -169,7 +169,7 @@ Value files_value(const std::vector<ListedFile>& files) {
                             {"type", image::to_string(file.entry.type)},
                             {"mode", file.info.mode},
                             {"size", file.info.size},
-                            {"target", file.target.empty() ? Value() : Value(file.target)}}));
+                            {"target", base::or_null(file.target)}}));
   return out;
 }
 

@@ -1,5 +1,6 @@
 #include "cli/launch_app.hpp"
 
+#include "base/exit_status.hpp"
 #include "base/text.hpp"
 #include "cli/image_manifests.hpp"
 #include "cli/launch_spec.hpp"
@@ -29,19 +30,11 @@ using base::Value;
 
 namespace {
 
-constexpr int k_tool_failed = 125;
-constexpr int k_signal_base = 128;
-
-Value or_null(const std::string& text) {
-  if (text.empty()) return {};
-  return text;
-}
-
 Value tools_value(const std::vector<launch::Tool>& tools) {
   Value out = Value::array();
   for (const launch::Tool& tool : tools)
     out.push(Value::object(
-        {{"name", tool.name}, {"path", or_null(tool.path)}, {"version", or_null(tool.version)}}));
+        {{"name", tool.name}, {"path", base::or_null(tool.path)}, {"version", base::or_null(tool.version)}}));
   return out;
 }
 
@@ -63,7 +56,7 @@ Value configuration_value(const std::vector<launch::Configuration>& configuratio
     out.push(Value::object({{"name", configuration.name},
                             {"path", configuration.path},
                             {"content", configuration.content},
-                            {"problem", or_null(configuration.problem)}}));
+                            {"problem", base::or_null(configuration.problem)}}));
   return out;
 }
 
@@ -136,7 +129,7 @@ void AppRun::prepare_for_signals() {
     out.outcome = "interrupted";
     out.signal = signal;
     out.determined_by = "signal";
-    out.exit_status = k_signal_base + signal;
+    out.exit_status = base::k_signal_base + signal;
     out.ended = evidence::k_ended_mark;
     return to_value(out);
   };
@@ -160,9 +153,9 @@ Result<> AppRun::write_inputs(const model::LaunchSpec* spec, launch::Launcher* l
   Value inputs = Value::object({{"schema", "appimage-orch/inputs/1"},
                                 {"tool_version", ORCH_VERSION},
                                 {"started", report_.started},
-                                {"profile", Value::object({{"name", or_null(start_.profile)},
+                                {"profile", Value::object({{"name", base::or_null(start_.profile)},
                                                            {"expanded", start_.expanded},
-                                                           {"verbatim", or_null(start_.verbatim)}})},
+                                                           {"verbatim", base::or_null(start_.verbatim)}})},
                                 {"paths", std::move(paths)},
                                 {"discovery", start_.discovery},
                                 {"launch", nullptr},
@@ -247,7 +240,7 @@ Result<int> AppRun::build_failed(const base::Error& error, Shown shown) {
   else
     say({error.kind, fmt::format("'{}' was not started, because a step failed", base::printable(start_.app)),
          ""});
-  return finish(k_tool_failed);
+  return finish(base::k_tool_failed);
 }
 
 Result<int> AppRun::interrupted(int signal) {
@@ -255,7 +248,7 @@ Result<int> AppRun::interrupted(int signal) {
   report_.outcome = "interrupted";
   report_.signal = signal;
   report_.determined_by = "signal";
-  return finish(k_signal_base + signal);
+  return finish(base::k_signal_base + signal);
 }
 
 void AppRun::describe(const model::LaunchSpec& spec, launch::Launcher& launcher) {
@@ -398,7 +391,7 @@ Result<int> AppRun::launch_failed(const base::Error& error) {
   report_.outcome = "launch_failed";
   report_.error = error;
   say(error);
-  return finish(k_tool_failed);
+  return finish(base::k_tool_failed);
 }
 
 Result<int> AppRun::launch(model::LaunchSpec spec) {
@@ -442,7 +435,7 @@ Result<int> AppRun::launch_with(const model::LaunchSpec& spec, launch::Launcher&
     report_.advice.push_back(refused->hint);
     say(*refused);
     report_.error = std::move(refused);
-    return finish(k_tool_failed);
+    return finish(base::k_tool_failed);
   }
 
   say_warnings();

@@ -128,17 +128,13 @@ std::string outcome_text(const LockOutcome& outcome) {
   return text + fmt::format("  {}\n", outcome.path);
 }
 
-Value or_null(const std::string& text) {
-  return text.empty() ? Value() : Value(text);
-}
-
 Value provided_json(const package::LockedLayer& layer) {
   Value list = Value::array();
   for (const package::ProvidedPackage& item : layer.provided)
     list.push(Value::object({{"name", item.name},
-                             {"version", or_null(item.version)},
+                             {"version", base::or_null(item.version)},
                              {"layer", item.layer},
-                             {"why", or_null(item.why)}}));
+                             {"why", base::or_null(item.why)}}));
   return list;
 }
 
@@ -161,9 +157,9 @@ Value images_json(const LockFile& lock) {
     list.push(Value::object({{"name", image.name},
                              {"sha256", image.sha256.hex()},
                              {"size", image.size},
-                             {"fex", or_null(image.fex)},
-                             {"url", or_null(image.url)},
-                             {"xxh3", or_null(image.xxh3)}}));
+                             {"fex", base::or_null(image.fex)},
+                             {"url", base::or_null(image.url)},
+                             {"xxh3", base::or_null(image.xxh3)}}));
   return list;
 }
 
@@ -186,11 +182,11 @@ Value outcome_json(const std::vector<LockOutcome>& outcomes) {
     Value changes = Value::array();
     for (const LockChange& change : outcome.changes)
       changes.push(Value::object({{"kind", kind_text(change.kind)},
-                                  {"layer", or_null(change.layer)},
+                                  {"layer", base::or_null(change.layer)},
                                   {"name", change.name},
-                                  {"before", or_null(change.before)},
-                                  {"after", or_null(change.after)},
-                                  {"reason", or_null(change.reason)}}));
+                                  {"before", base::or_null(change.before)},
+                                  {"after", base::or_null(change.after)},
+                                  {"reason", base::or_null(change.reason)}}));
     profiles.push(Value::object({{"name", outcome.profile},
                                  {"lock", outcome.path},
                                  {"written", outcome.written},

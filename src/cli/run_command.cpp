@@ -1,4 +1,5 @@
 // appimage-orch run: build, preflight, launch, evidence.
+#include "base/exit_status.hpp"
 #include "base/text.hpp"
 #include "base/variable_name.hpp"
 #include "cli/ab.hpp"
@@ -34,8 +35,6 @@ using base::fail;
 using base::Value;
 
 namespace {
-
-constexpr int k_tool_failed = 125;
 
 struct RunArguments {
   ProfileArguments profile;
@@ -156,7 +155,7 @@ Result<LaunchOverrides> launch_overrides(const Session& session, const RunArgume
   return out;
 }
 
-std::string launch_text(const Value& launch) {
+std::string dry_run_text(const Value& launch) {
   std::string out = fmt::format("launcher: {}\n", launch.string_or("launcher", ""));
   for (const Value& image : launch.find("images")->as_array())
     out += fmt::format("image: {} ({})\n", base::printable(image.string_or("path", "")),
@@ -180,7 +179,7 @@ Result<int> dry_run(const Session& session, Project& project, const LaunchOverri
   const Value shown = evidence::redact(launcher->describe(without_secrets(spec)));
   Value document = Value::object({{"schema", "appimage-orch/launch/1"}});
   for (const Value::Member& member : shown.as_object()) document.set(member.key, member.value);
-  ORCH_CHECK(print_out(format == OutputFormat::json ? format::to_json(document) : launch_text(shown)));
+  ORCH_CHECK(print_out(format == OutputFormat::json ? format::to_json(document) : dry_run_text(shown)));
   for (const launch::Check& check : launcher->check(spec))
     if (check.status == launch::Check::Status::failed)
       cli::say("warning: the launch would be refused: {}{}{}\n", check.detail,
@@ -303,7 +302,7 @@ Result<int> run(const Session& session, const RunArguments& arguments) {
   const std::string text =
       render(status.error(), session.colour ? "\x1b[1;31m" : "", session.colour ? "\x1b[0m" : "");
   cli::say(std::string_view(text));
-  return k_tool_failed;
+  return base::k_tool_failed;
 }
 
 }  // namespace

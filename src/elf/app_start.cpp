@@ -18,7 +18,7 @@ using image::NodeType;
 
 namespace {
 
-constexpr std::size_t k_most_script = 256U << 10;
+constexpr std::size_t k_most_start_script = 256U << 10;
 
 // AppImageKit's AppRun prepends these, in this order, below the application's directory.
 constexpr std::array k_apprun_directories = {
@@ -231,9 +231,10 @@ class StartReader {
     ORCH_TRY(const image::Resolution found, image::resolve(app_, entry.target));
     if (found.outcome != image::Resolution::Outcome::found) return {};
     ORCH_TRY(const auto file, app_.open(found.node));
-    ORCH_TRY(const std::string script,
-             image::read_exact(
-                 *file, 0, static_cast<std::size_t>(std::min<std::uint64_t>(file->size(), k_most_script))));
+    ORCH_TRY(
+        const std::string script,
+        image::read_exact(
+            *file, 0, static_cast<std::size_t>(std::min<std::uint64_t>(file->size(), k_most_start_script))));
     ScriptReading reading = read_start_script(script, appdir_);
     for (const std::string& command : reading.commands)
       ORCH_CHECK(add_program(command.substr(appdir_.size() + 1)));

@@ -10,12 +10,12 @@ namespace {
 
 constexpr std::uint64_t k_max_read = 64U << 20;  // of one file
 constexpr std::size_t k_chunk = 1U << 20;
-constexpr std::size_t k_max_name = 128;
-constexpr std::size_t k_max_names = 1024;
+constexpr std::size_t k_max_hint = 128;
+constexpr std::size_t k_max_hints = 1024;
 
 // "libNAME.so", "libNAME.so.1", "libNAME.so.1.2.3"
 bool looks_like_soname(std::string_view text) {
-  if (!text.starts_with("lib") || text.size() > k_max_name) return false;
+  if (!text.starts_with("lib") || text.size() > k_max_hint) return false;
   const std::size_t so = text.find(".so");
   if (so == std::string_view::npos || so <= 3) return false;
   const auto plain = [](char c) {
@@ -39,7 +39,7 @@ Result<std::vector<std::string>> read_dlopen_hints(const image::RandomAccess& fi
   if (!header) return std::vector<std::string>();
   std::uint64_t left = k_max_read;
   const auto take = [&](std::string_view text) {
-    if (looks_like_soname(text) && found.size() < k_max_names) found.emplace(text);
+    if (looks_like_soname(text) && found.size() < k_max_hints) found.emplace(text);
   };
   for (const image::ElfSegment& segment : header->segments) {
     if (segment.type != image::k_pt_load || (segment.flags & 2) != 0 || segment.offset >= file.size())
@@ -58,10 +58,10 @@ Result<std::vector<std::string>> read_dlopen_hints(const image::RandomAccess& fi
         carried.clear();
         start = end + 1;
       }
-      if (carried.size() + chunk.size() - start <= k_max_name || start == chunk.size())
+      if (carried.size() + chunk.size() - start <= k_max_hint || start == chunk.size())
         carried.append(chunk, start);
       else
-        carried.assign(k_max_name + 1, ' ');  // too long whatever follows
+        carried.assign(k_max_hint + 1, ' ');  // too long whatever follows
     }
   }
   for (const std::string& name : facts.needed) found.erase(name);

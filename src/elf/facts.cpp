@@ -22,7 +22,7 @@ constexpr std::uint64_t k_max_dynamic = 1U << 20;
 constexpr std::uint64_t k_max_text = 16U << 20;  // all strings together
 constexpr std::uint64_t k_max_notes = 64U << 10;
 constexpr std::size_t k_max_versions = 65536;
-constexpr std::size_t k_max_name = 4096;
+constexpr std::size_t k_max_string = 4096;
 
 // Dynamic tags.
 constexpr std::uint64_t k_needed = 1;
@@ -103,7 +103,7 @@ class Reader {
 Result<std::string> Reader::text(std::uint64_t at) {
   constexpr std::uint64_t k_step = 256;
   std::string out;
-  while (at < strings_size_ && out.size() <= k_max_name) {
+  while (at < strings_size_ && out.size() <= k_max_string) {
     ORCH_TRY(const std::string part, window(strings_ + at, k_step, strings_size_ - at));
     const std::size_t end = part.find('\0');
     out.append(part, 0, end);
@@ -111,7 +111,8 @@ Result<std::string> Reader::text(std::uint64_t at) {
       at += part.size();
       continue;
     }
-    if (end == std::string::npos || out.size() > k_max_name || out.size() > text_left_) return std::string();
+    if (end == std::string::npos || out.size() > k_max_string || out.size() > text_left_)
+      return std::string();
     text_left_ -= out.size();
     return out;
   }

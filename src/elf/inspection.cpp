@@ -40,7 +40,7 @@ bool looks_like_library(std::string_view name) {
 }
 
 // What the ELF files of one architecture need and provide.
-struct Machine {
+struct MachineNames {
   std::set<std::string> sonames;
   std::set<std::string> file_names;
   std::set<std::string> needed;
@@ -94,7 +94,7 @@ class Inside {
     return {};
   }
 
-  void add(const std::string& path, const std::string& name, const Facts& facts, Machine& machine) {
+  void add(const std::string& path, const std::string& name, const Facts& facts, MachineNames& machine) {
     machine.file_names.insert(name);
     machine.needed.insert(facts.needed.begin(), facts.needed.end());
     if (!facts.soname.empty())
@@ -108,7 +108,7 @@ class Inside {
   }
 
   const FileTree& tree_;
-  std::map<std::string, Machine> machines_;
+  std::map<std::string, MachineNames> machines_;
   std::set<std::string> links_;
   std::map<NodeId, std::string> seen_;  // hard links are read once
   std::string glibc_;
@@ -157,17 +157,13 @@ void note_architecture(const Inspection& inspection, std::vector<std::string>& n
         fmt::format("the runtime is for {}, the programs inside are for {}", arch, base::join(inside, ", ")));
 }
 
-Value text_or_null(const std::string& text) {
-  return text.empty() ? Value() : Value(text);
-}
-
 Value entry_value(const image::Entry& entry) {
   Value value = Value::object();
   value.set("kind", image::to_string(entry.kind));
   value.set("path", entry.path);
-  value.set("interpreter", text_or_null(entry.interpreter));
-  value.set("argument", text_or_null(entry.argument));
-  value.set("target", text_or_null(entry.target));
+  value.set("interpreter", base::or_null(entry.interpreter));
+  value.set("argument", base::or_null(entry.argument));
+  value.set("target", base::or_null(entry.target));
   value.set("links", Value::strings(entry.links));
   value.set("executable", entry.executable);
   value.set("arch", entry.kind == image::EntryKind::elf
@@ -178,11 +174,11 @@ Value entry_value(const image::Entry& entry) {
 
 Value desktop_value(const DesktopEntry& desktop) {
   return Value::object({{"file", desktop.file},
-                        {"name", text_or_null(desktop.name)},
-                        {"exec", text_or_null(desktop.exec)},
-                        {"icon", text_or_null(desktop.icon)},
-                        {"version", text_or_null(desktop.version)},
-                        {"startup_wm_class", text_or_null(desktop.startup_wm_class)}});
+                        {"name", base::or_null(desktop.name)},
+                        {"exec", base::or_null(desktop.exec)},
+                        {"icon", base::or_null(desktop.icon)},
+                        {"version", base::or_null(desktop.version)},
+                        {"startup_wm_class", base::or_null(desktop.startup_wm_class)}});
 }
 
 Value payload_value(const image::Payload& payload) {
@@ -205,7 +201,7 @@ Value erofs_value(const image::ErofsSuper& erofs) {
                         {"features", Value::strings(image::feature_names(erofs))},
                         {"compressors", Value::strings(image::compressor_names(erofs))},
                         {"uuid", erofs.uuid},
-                        {"label", text_or_null(erofs.label)}});
+                        {"label", base::or_null(erofs.label)}});
 }
 
 std::string_view kind_name(const Identity& identity) {
@@ -334,14 +330,14 @@ Value to_value(const Inspection& inspection) {
                     : identity.type != 0                       ? Value(identity.type)
                                                                : Value());
   value.set("payload", payload_value(identity.payload));
-  value.set("arch", text_or_null(inspection.arch));
+  value.set("arch", base::or_null(inspection.arch));
   value.set("payload_archs", Value::strings(inspection.payload_archs));
   value.set("entry", inspection.entry ? entry_value(*inspection.entry) : Value());
   value.set("desktop", inspection.desktop ? desktop_value(*inspection.desktop) : Value());
-  value.set("update_information", text_or_null(inspection.update_information));
+  value.set("update_information", base::or_null(inspection.update_information));
   value.set("bundled", Value::strings(inspection.bundled));
   value.set("needed", Value::strings(inspection.needed));
-  value.set("glibc", text_or_null(inspection.glibc));
+  value.set("glibc", base::or_null(inspection.glibc));
   value.set("isa", inspection.isa_needed == 0   ? Value()
                    : inspection.isa_needed == 1 ? Value("x86-64")
                                                 : Value(fmt::format("x86-64-v{}", inspection.isa_needed)));

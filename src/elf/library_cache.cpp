@@ -29,7 +29,7 @@ constexpr std::uint32_t k_cache_i386 = 0x0003;
 constexpr std::uint32_t k_cache_x32 = 0x0803;
 // Bounds for what a hostile root may make of one scan.
 constexpr std::size_t k_max_directories = 4096;
-constexpr std::size_t k_max_entries = 1U << 18;
+constexpr std::size_t k_max_libraries = 1U << 18;
 
 // What rpm, dpkg and prelink call files that they have not put in place yet.
 bool is_temporary(std::string_view name) {
@@ -52,7 +52,7 @@ std::optional<std::uint32_t> cache_flags(const Facts& facts) {
 }
 
 // What is known of one soname in one directory.
-struct Candidate {
+struct CachedLibrary {
   std::string file;
   bool is_link = false;
   std::uint32_t flags = 0;
@@ -119,13 +119,13 @@ class Scanner {
   // `real`: the directory without links, relative to the root.
   Result<> scan(const std::string& path, const std::string& real, const std::vector<DirEntry>& names,
                 const std::string& hwcaps) {
-    std::map<std::string, Candidate> by_soname;
+    std::map<std::string, CachedLibrary> by_soname;
     for (const DirEntry& entry : names) {
       if (!is_library_name(entry.name)) continue;
       ORCH_CHECK(look_at(real, entry, by_soname));
     }
     for (const auto& [soname, candidate] : by_soname) {
-      if (scan_.entries.size() >= k_max_entries) return {};
+      if (scan_.entries.size() >= k_max_libraries) return {};
       const bool has_link =
           std::binary_search(names.begin(), names.end(), DirEntry{soname, NodeType::file, {}},
                              [](const DirEntry& a, const DirEntry& b) { return a.name < b.name; });
@@ -141,7 +141,7 @@ class Scanner {
   }
 
   Result<> look_at(const std::string& real, const DirEntry& name,
-                   std::map<std::string, Candidate>& by_soname) {
+                   std::map<std::string, CachedLibrary>& by_soname) {
     NodeId node = name.node;
     NodeType type = name.type;
     std::string path = real + "/" + name.name;
@@ -159,7 +159,7 @@ class Scanner {
     const std::string& soname = facts->soname.empty() ? name.name : facts->soname;
     if (!image::is_valid_name(soname)) return {};
     const bool is_link = is_plain_link(name, soname);
-    Candidate found{name.name, is_link, *flags, facts->isa_needed == 0 ? 0 : facts->isa_needed - 1};
+    CachedLibrary found{name.name, is_link, *flags, facts->isa_needed == 0 ? 0 : facts->isa_needed - 1};
     // A link is entered by its own name: "libx.so" beside the "libx.so.1" that it leads to.
     const auto [known, is_new] = by_soname.try_emplace(is_link ? name.name : soname, found);
     if (is_new) return {};

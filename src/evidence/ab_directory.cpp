@@ -18,8 +18,8 @@ namespace orch::evidence {
 
 namespace {
 
-constexpr const char* k_schema = "appimage-orch/ab/1";
-constexpr const char* k_file = "diff.json";
+constexpr const char* k_ab_schema = "appimage-orch/ab/1";
+constexpr const char* k_ab_file = "diff.json";
 
 const Value::Array& list_of(const Value& document, std::string_view key) {
   static const Value::Array k_none;
@@ -70,13 +70,13 @@ std::string AbDirectory::variant(std::size_t number) const {
 }
 
 Result<> AbDirectory::write(const Value& report) {
-  return sys::write_atomic(path_ + "/" + k_file, format::to_json(redact(report)));
+  return sys::write_atomic(path_ + "/" + k_ab_file, format::to_json(redact(report)));
 }
 
 bool is_ab_directory(const std::string& path) {
   const sys::Result<struct stat> info = sys::lstat_file(path);
   if (!info || !S_ISDIR(info->st_mode) || sys::exists(path + "/run.report.json")) return false;
-  return load_document(path, k_file, k_schema).has_value();
+  return load_document(path, k_ab_file, k_ab_schema).has_value();
 }
 
 Run read_ab(const std::string& path, const std::string& name, TimePoint now, Parts parts) {
@@ -86,7 +86,7 @@ Run read_ab(const std::string& path, const std::string& name, TimePoint now, Par
   summary.name = name;
   summary.app = name.starts_with('/') ? sys::file_name(path) : name.substr(0, name.find('/'));
   const bool live = is_running(path);
-  Result<Value> document = load_document(path, k_file, k_schema);
+  Result<Value> document = load_document(path, k_ab_file, k_ab_schema);
   if (!document) {
     summary.problem = base::one_line(document.error());
     return out;

@@ -11,15 +11,15 @@ namespace orch::evidence {
 
 namespace {
 
-constexpr const char* k_schema = "appimage-orch/bench/1";
-constexpr const char* k_file = "bench.json";
+constexpr const char* k_bench_schema = "appimage-orch/bench/1";
+constexpr const char* k_bench_file = "bench.json";
 
 }  // namespace
 
 bool is_bench_directory(const std::string& path) {
   const sys::Result<struct stat> info = sys::lstat_file(path);
   if (!info || !S_ISDIR(info->st_mode) || sys::exists(path + "/run.report.json")) return false;
-  return load_document(path, k_file, k_schema).has_value();
+  return load_document(path, k_bench_file, k_bench_schema).has_value();
 }
 
 Run read_bench(const std::string& path, const std::string& name, TimePoint now, Parts parts) {
@@ -29,7 +29,7 @@ Run read_bench(const std::string& path, const std::string& name, TimePoint now, 
   summary.name = name;
   summary.is_benchmark = true;
   summary.app = name.starts_with('/') ? sys::file_name(path) : name.substr(0, name.find('/'));
-  Result<Value> document = load_document(path, k_file, k_schema);
+  Result<Value> document = load_document(path, k_bench_file, k_bench_schema);
   if (!document) {
     summary.problem = base::one_line(document.error());
     return out;

@@ -1,5 +1,7 @@
 #include "evidence/last_words.hpp"
 
+#include "base/exit_status.hpp"
+
 #include <poll.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -88,9 +90,8 @@ void say_message() {
 }
 
 void say_and_end(int signal) {
-  constexpr int k_signal_base = 128;
   if (::getpid() != g_prepared.process)
-    ::_exit(k_signal_base + signal);  // a child that is not its own program yet
+    ::_exit(base::k_signal_base + signal);  // a child that is not its own program yet
   for (std::size_t i = 0; i < k_signals.size(); ++i) {
     if (k_signals[i] != signal) continue;
     if (!is_own_file()) continue;
@@ -101,7 +102,7 @@ void say_and_end(int signal) {
       ::rename(g_prepared.from.c_str(), g_prepared.to.c_str());
   }
   say_message();
-  ::_exit(k_signal_base + signal);
+  ::_exit(base::k_signal_base + signal);
 }
 
 void set_handler(int signal, void (*handler)(int)) {

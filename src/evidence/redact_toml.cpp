@@ -61,7 +61,7 @@ class Comparison {
   Replacements replacements_;
 };
 
-bool is_name_char(char c) {
+bool is_key_char(char c) {
   return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_' || c == '-';
 }
 
@@ -72,7 +72,7 @@ std::string redact_comment(std::string comment) {
     std::size_t end = sign;
     while (end > 0 && std::string_view(" \t\"'").find(comment[end - 1]) != std::string_view::npos) --end;
     std::size_t begin = end;
-    while (begin > 0 && is_name_char(comment[begin - 1])) --begin;
+    while (begin > 0 && is_key_char(comment[begin - 1])) --begin;
     if (is_secret_name(std::string_view(comment).substr(begin, end - begin)))
       return comment.substr(0, sign + 1) + " " + k_redacted;
   }

@@ -6,17 +6,11 @@ using base::Value;
 
 namespace {
 
-Value or_null(const std::string& text) {
-  return text.empty() ? Value() : Value(text);
-}
-Value or_null(const std::optional<int>& number) {
-  return number ? Value(*number) : Value();
-}
-
 Value images_of(const RunReport& report) {
   Value out = Value::array();
   for (const model::LaunchImage& image : report.images)
-    out.push(Value::object({{"path", image.path}, {"role", image.role}, {"digest", or_null(image.digest)}}));
+    out.push(
+        Value::object({{"path", image.path}, {"role", image.role}, {"digest", base::or_null(image.digest)}}));
   return out;
 }
 
@@ -31,8 +25,8 @@ Value error_of(const RunReport& report) {
   if (!report.error) return {};
   return Value::object(
       {{"what", base::one_line(*report.error)},
-       {"where", or_null(report.error->where ? report.error->where->location() : std::string())},
-       {"hint", or_null(report.error->hint)}});
+       {"where", base::or_null(report.error->where ? report.error->where->location() : std::string())},
+       {"hint", base::or_null(report.error->hint)}});
 }
 
 }  // namespace
@@ -41,22 +35,23 @@ Value to_value(const RunReport& report) {
   return Value::object({
       {"schema", "appimage-orch/run-report/1"},
       {"outcome", report.outcome},
-      {"status", or_null(report.status)},
-      {"signal", or_null(report.signal)},
-      {"determined_by", or_null(report.determined_by)},
-      {"launcher", or_null(report.launcher)},
+      {"status", base::or_null(report.status)},
+      {"signal", base::or_null(report.signal)},
+      {"determined_by", base::or_null(report.determined_by)},
+      {"launcher", base::or_null(report.launcher)},
       {"argv", Value::strings(report.argv)},
       {"images", images_of(report)},
       {"vm_reused", report.vm_reused},
       {"forced", report.forced},
-      {"exit_status", or_null(report.exit_status)},
+      {"exit_status", base::or_null(report.exit_status)},
       {"tool_version", report.tool_version},
-      {"profile", or_null(report.profile)},
-      {"app", Value::object({{"path", or_null(report.app_path)}, {"sha256", or_null(report.app_sha256)}})},
+      {"profile", base::or_null(report.profile)},
+      {"app", Value::object(
+                  {{"path", base::or_null(report.app_path)}, {"sha256", base::or_null(report.app_sha256)}})},
       {"pid", report.pid},
       {"boot_id", report.boot_id},
       {"started", report.started},
-      {"ended", or_null(report.ended)},
+      {"ended", base::or_null(report.ended)},
       {"log", Value::object({{"bytes", report.log_bytes},
                              {"truncated", report.log_truncated},
                              {"left_out", report.log_left_out}})},

@@ -132,7 +132,7 @@ bool is_within(std::string_view field, std::string_view of) {
   return rest && (rest->empty() || rest->front() == '.' || rest->front() == '[');
 }
 
-struct Place {
+struct PathPair {
   std::string_view field;
   std::string a;
   std::string b;
@@ -169,7 +169,7 @@ class Places {
     }
   }
   bool same(const std::string& field, const std::string& a, const std::string& b) const {
-    return !all_.empty() && replaced(field, a, &Place::a) == replaced(field, b, &Place::b);
+    return !all_.empty() && replaced(field, a, &PathPair::a) == replaced(field, b, &PathPair::b);
   }
 
  private:
@@ -177,18 +177,18 @@ class Places {
     return value.is_string() && value.as_string().size() > 1 && value.as_string()[0] == '/';
   }
   // Longer places first: one may lie in another. The field that a place is from is not measured by itself.
-  std::string replaced(const std::string& field, std::string text, std::string Place::*side) const {
-    std::vector<const Place*> order;
-    for (const Place& place : all_)
+  std::string replaced(const std::string& field, std::string text, std::string PathPair::*side) const {
+    std::vector<const PathPair*> order;
+    for (const PathPair& place : all_)
       if (place.field != field) order.push_back(&place);
-    std::stable_sort(order.begin(), order.end(), [side](const Place* x, const Place* y) {
+    std::stable_sort(order.begin(), order.end(), [side](const PathPair* x, const PathPair* y) {
       return (x->*side).size() > (y->*side).size();
     });
-    for (const Place* place : order)
+    for (const PathPair* place : order)
       text = with_word(text, place->*side, fmt::format("\1{}\1", place->field));
     return text;
   }
-  std::vector<Place> all_;
+  std::vector<PathPair> all_;
 };
 
 // ---- the command line

@@ -104,12 +104,12 @@ bool is_same_file(int fd, const std::string& path) {
 // look dead for as long as it lives. A file system without locks costs the difference between a live run and a dead one,
 // not the run.
 Result<> lock_for_life(int file, const std::string& path) {
-  constexpr std::chrono::milliseconds k_pause(5);
+  constexpr std::chrono::milliseconds k_between(5);
   constexpr int k_attempts = 200;
   for (int i = 0; i < k_attempts; ++i) {
     if (::flock(file, LOCK_EX | LOCK_NB) == 0) return {};
     if (errno != EWOULDBLOCK && errno != EINTR) return {};
-    std::this_thread::sleep_for(k_pause);
+    std::this_thread::sleep_for(k_between);
   }
   return fail(ErrorKind::io, fmt::format("another process holds the lock of '{}'", base::printable(path)),
               "end that process ('lslocks' names it), or name another place with --out-dir");

@@ -1,5 +1,6 @@
 #include "evidence/run_record.hpp"
 
+#include "base/exit_status.hpp"
 #include "base/text.hpp"
 #include "evidence/ab_directory.hpp"
 #include "evidence/bench_directory.hpp"
@@ -109,7 +110,6 @@ std::string_view to_string(RunState state) {
 
 std::string outcome_words(const RunSummary& run) {
   if (run.state != RunState::ended) return std::string(to_string(run.state));
-  constexpr std::int64_t k_tool_failed = 125;
   if (run.outcome == "compared" && run.variants) return fmt::format("A/B of {}", *run.variants);
   if (run.outcome == "measured") return "benchmark";
   if (run.outcome == "exited" && run.status) return fmt::format("exit status {}", *run.status);
@@ -120,7 +120,8 @@ std::string outcome_words(const RunSummary& run) {
   }
   std::string words = run.outcome;
   std::replace(words.begin(), words.end(), '_', ' ');
-  const bool telling = run.outcome == "launch_failed" && run.exit_status && *run.exit_status != k_tool_failed;
+  const bool telling =
+      run.outcome == "launch_failed" && run.exit_status && *run.exit_status != base::k_tool_failed;
   return telling ? fmt::format("{} ({})", words, *run.exit_status) : words;
 }
 

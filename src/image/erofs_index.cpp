@@ -146,12 +146,12 @@ Result<> check_room(const Builder& builder, const RandomAccess& meta, std::uint6
 }
 
 Result<std::uint64_t> read_full_index(const RandomAccess& meta, std::uint64_t at, Builder& builder) {
-  constexpr std::size_t k_entry = 8;
-  const std::uint64_t size = builder.clusters() * k_entry;
+  constexpr std::size_t k_index_entry = 8;
+  const std::uint64_t size = builder.clusters() * k_index_entry;
   ORCH_CHECK(check_room(builder, meta, at, size));
   Feed feed(meta, at, size);
   for (std::uint64_t i = 0; i < builder.clusters(); ++i) {
-    ORCH_TRY(const std::uint8_t* raw, feed.next(k_entry));
+    ORCH_TRY(const std::uint8_t* raw, feed.next(k_index_entry));
     const std::uint16_t advise = load_u16(raw);
     Cluster cluster;
     cluster.type = static_cast<ClusterType>(advise & 3);

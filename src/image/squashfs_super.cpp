@@ -28,9 +28,9 @@ Result<> check_tables(const SquashfsSuper& super, std::uint64_t id_table) {
     return wrong("a table lies outside of the file system");
   if (super.fragment_table != k_squashfs_absent && super.fragment_table >= limit)
     return wrong("the fragment table lies outside of the file system");
-  constexpr std::uint64_t k_fragments_per_block = 512;  // and 8 bytes for the place of each block
+  constexpr std::uint64_t k_fragments_in_block = 512;  // and 8 bytes for the place of each block
   const std::uint64_t index =
-      (std::uint64_t{super.fragment_count} + k_fragments_per_block - 1) / k_fragments_per_block * 8;
+      (std::uint64_t{super.fragment_count} + k_fragments_in_block - 1) / k_fragments_in_block * 8;
   if (super.fragment_table != k_squashfs_absent && index > limit - super.fragment_table)
     return wrong(fmt::format("{} fragments do not fit into the file system", super.fragment_count));
   if (super.fragment_table == k_squashfs_absent && super.fragment_count != 0)

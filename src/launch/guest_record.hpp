@@ -6,6 +6,7 @@
 // signal. Empty lines are reserved space.
 #pragma once
 
+#include "base/exit_status.hpp"
 #include "base/result.hpp"
 
 #include <sys/types.h>
@@ -30,9 +31,8 @@ struct GuestRecord {
   // The signal that ended the application, 0 for none. SIGINT and SIGPIPE are not told apart from an exit with 128+N:
   // shells keep silent about them.
   int signal() const {
-    constexpr int k_signal_base = 128;
     constexpr int k_last_signal = 64;
-    const int number = ended && !message.empty() ? *ended - k_signal_base : 0;
+    const int number = ended && !message.empty() ? *ended - base::k_signal_base : 0;
     return number > 0 && number <= k_last_signal ? number : 0;
   }
 };

@@ -1,5 +1,6 @@
 #include "launch/launcher.hpp"
 
+#include "base/exit_status.hpp"
 #include "base/text.hpp"
 #include "launch/muvm.hpp"
 #include "launch/native.hpp"
@@ -64,20 +65,18 @@ std::string_view to_string(Outcome::Kind kind) {
 
 int Outcome::exit_status() const {
   constexpr int k_timed_out = 124;
-  constexpr int k_tool_failed = 125;
-  constexpr int k_signal_base = 128;
   switch (kind) {
     case Kind::exited:
       return status;
     case Kind::signaled:
     case Kind::interrupted:
-      return k_signal_base + signal;
+      return base::k_signal_base + signal;
     case Kind::timed_out:
       return k_timed_out;
     case Kind::launch_failed:
-      return status == 0 ? k_tool_failed : status;
+      return status == 0 ? base::k_tool_failed : status;
   }
-  return k_tool_failed;
+  return base::k_tool_failed;
 }
 
 Result<std::string> choose_launcher(std::string_view wanted, std::string_view machine) {

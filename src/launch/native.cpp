@@ -26,6 +26,8 @@
 
 namespace orch::launch {
 
+using Status = Check::Status;
+
 using base::ErrorKind;
 
 namespace {
@@ -176,7 +178,6 @@ Value NativeLauncher::describe(const model::LaunchSpec& spec) {
 }
 
 std::vector<Check> NativeLauncher::check(const model::LaunchSpec& spec) {
-  using Status = Check::Status;
   std::vector<Check> out;
   out.push_back({"machine", Status::ok, host_.machine, ""});
   if (host_.machine != "x86_64")

@@ -1,5 +1,6 @@
 #include "launch/parts.hpp"
 
+#include "base/exit_status.hpp"
 #include "base/text.hpp"
 #include "sys/file.hpp"
 
@@ -113,12 +114,11 @@ Outcome prelude_failed(int status, std::string determined_by) {
 }
 
 Outcome prelude_replaced(int status, std::string determined_by) {
-  constexpr int k_signal_base = 128;
   Outcome out;
   out.determined_by = determined_by;
   out.raw = Value::object();
   for (const int signal : {SIGHUP, SIGINT, SIGTERM})  // the text's traps
-    if (status == k_signal_base + signal) {
+    if (status == base::k_signal_base + signal) {
       out.kind = Outcome::Kind::signaled;
       out.signal = signal;
       return out;

@@ -50,8 +50,8 @@ Value findings_value(const std::vector<image::Finding>& findings) {
   Value list = Value::array();
   for (const image::Finding& finding : findings)
     list.push(Value::object({{"rule", finding.rule},
-                             {"path", finding.path.empty() ? Value() : Value(finding.path)},
-                             {"package", finding.package.empty() ? Value() : Value(finding.package)},
+                             {"path", base::or_null(finding.path)},
+                             {"package", base::or_null(finding.package)},
                              {"severity", finding.severity == image::Severity::refused ? "refused" : "noted"},
                              {"overridden", finding.overridden},
                              {"detail", finding.detail},

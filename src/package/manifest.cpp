@@ -45,7 +45,7 @@ Value package_records(const std::vector<LockedPackage>& packages, const Unpacked
                              {"sha256", package.sha256.hex()},
                              {"size", package.size},
                              {"reason", package.reason},
-                             {"origin", package.origin.empty() ? Value() : Value(package.origin)},
+                             {"origin", base::or_null(package.origin)},
                              {"allow_unsigned", package.allow_unsigned},
                              {"files", files[i]},
                              {"bytes", bytes[i]}}));

@@ -29,7 +29,7 @@ constexpr std::size_t k_lead = 96;
 constexpr std::uint32_t k_most_tags = 65536;
 constexpr std::uint32_t k_most_data = 64U << 20U;
 
-tl::unexpected<base::Error> corrupt(const std::string& path, std::string_view what) {
+tl::unexpected<base::Error> corrupt_rpm(const std::string& path, std::string_view what) {
   return base::fail(ErrorKind::corrupt,
                     "'" + base::printable(path) + "' is no sound RPM package: " + base::printable(what),
                     "remove it from the cache, or look for the archive's own fault");
@@ -99,22 +99,22 @@ class Header {
 Result<Header> read_header(int fd, const std::string& path, std::uint64_t& at) {
   ORCH_TRY(const std::string intro, sys::read_at(fd, at, 16, path));
   if (intro.size() < 16 || !intro.starts_with(k_header_magic))
-    return corrupt(path, "it has no header where one must be");
+    return corrupt_rpm(path, "it has no header where one must be");
   const std::uint32_t entries = big_endian(intro, 8);
   const std::uint32_t bytes = big_endian(intro, 12);
   if (entries > k_most_tags || bytes > k_most_data)
-    return corrupt(path, "its header is larger than any can be");
+    return corrupt_rpm(path, "its header is larger than any can be");
   ORCH_TRY(std::string index, sys::read_at(fd, at + 16, entries * std::size_t{16}, path));
   ORCH_TRY(std::string data, sys::read_at(fd, at + 16 + index.size(), bytes, path));
   if (index.size() != entries * std::size_t{16} || data.size() != bytes)
-    return corrupt(path, "it is cut short");
+    return corrupt_rpm(path, "it is cut short");
   at += 16 + index.size() + data.size();
   return Header(std::move(index), std::move(data));
 }
 
 Result<std::string> one_text(const Header& header, std::uint32_t tag, const std::string& path) {
   const auto texts = header.strings(tag);
-  if (!texts) return corrupt(path, "tag " + std::to_string(tag) + " of its header is damaged");
+  if (!texts) return corrupt_rpm(path, "tag " + std::to_string(tag) + " of its header is damaged");
   return texts->empty() ? std::string() : texts->front();
 }
 
@@ -123,7 +123,7 @@ Result<std::vector<RpmRelation>> relations(const Header& header, std::uint32_t n
   const auto name_list = header.strings(names);
   const auto flag_list = header.numbers(flags);
   const auto version_list = header.strings(versions);
-  if (!name_list || !flag_list || !version_list) return corrupt(path, "its dependencies are damaged");
+  if (!name_list || !flag_list || !version_list) return corrupt_rpm(path, "its dependencies are damaged");
   std::vector<RpmRelation> found;
   for (std::size_t i = 0; i < name_list->size(); ++i)
     found.push_back({(*name_list)[i], i < flag_list->size() ? (*flag_list)[i] : 0,
@@ -139,15 +139,15 @@ Result<std::vector<std::string>> file_list(const Header& header, const std::stri
   const auto places = header.numbers(1116);
   const auto flags = header.numbers(1037);
   if (!names || !folders || !places || !flags || names->size() != places->size())
-    return corrupt(path, "its list of files is damaged");
+    return corrupt_rpm(path, "its list of files is damaged");
   std::vector<std::string> found;
   std::uint64_t bytes = 0;  // one long directory may stand for many names
   for (std::size_t i = 0; i < names->size(); ++i) {
-    if ((*places)[i] >= folders->size()) return corrupt(path, "its list of files is damaged");
+    if ((*places)[i] >= folders->size()) return corrupt_rpm(path, "its list of files is damaged");
     if (i < flags->size() && ((*flags)[i] & k_ghost) != 0) continue;
     found.push_back((*folders)[(*places)[i]] + (*names)[i]);
     bytes += found.back().size();
-    if (bytes > k_most_name_bytes) return corrupt(path, "its list of files is larger than any can be");
+    if (bytes > k_most_name_bytes) return corrupt_rpm(path, "its list of files is larger than any can be");
   }
   return found;
 }
@@ -157,7 +157,7 @@ Result<std::string> full_version(const Header& header, const std::string& path) 
   ORCH_TRY(const std::string version, one_text(header, 1001, path));
   ORCH_TRY(const std::string release, one_text(header, 1002, path));
   const auto epoch = header.numbers(1003);
-  if (!epoch || version.empty() || release.empty()) return corrupt(path, "its version is damaged");
+  if (!epoch || version.empty() || release.empty()) return corrupt_rpm(path, "its version is damaged");
   const bool counted = !epoch->empty() && epoch->front() != 0;
   return (counted ? std::to_string(epoch->front()) + ":" : std::string()) + version + "-" + release;
 }
@@ -174,7 +174,7 @@ class Payload {
       if (!next) return named(std::move(next).error());
       if (!*next) return finish();
       if (const std::string_view wrong = bound_.add((*next)->entry); !wrong.empty())
-        return corrupt(path_, wrong);
+        return corrupt_rpm(path_, wrong);
       ORCH_CHECK(add(**std::move(next)));
     }
   }
@@ -234,7 +234,7 @@ class Payload {
       return base::fail(ErrorKind::unsupported,
                         "the RPM package '" + base::printable(path_) + "' cannot be used: " + error.what,
                         "leave the package out, and name an image or a folder with its files as a layer");
-    return error.kind == ErrorKind::corrupt ? corrupt(path_, error.what) : base::fail(std::move(error));
+    return error.kind == ErrorKind::corrupt ? corrupt_rpm(path_, error.what) : base::fail(std::move(error));
   }
 
   Result<> link(ArchiveEntry entry, const std::string& target) {
@@ -263,7 +263,7 @@ Result<RpmHeader> read_rpm_header(const std::string& path) {
   ORCH_TRY(const sys::Fd fd, sys::open_file(path, O_RDONLY));
   ORCH_TRY(const std::string lead, sys::read_at(fd.get(), 0, k_lead, path));
   if (lead.size() < k_lead || !lead.starts_with(k_lead_magic))
-    return corrupt(path, "it does not begin as one");
+    return corrupt_rpm(path, "it does not begin as one");
   std::uint64_t at = k_lead;
   ORCH_TRY(const Header signature, read_header(fd.get(), path, at));
   at = (at + 7) / 8 * 8;
@@ -283,7 +283,7 @@ Result<RpmHeader> read_rpm_header(const std::string& path) {
   // DSA and RSA over the header, PGP and GPG over header and payload, OpenPGP of RPM 6.
   for (const std::uint32_t tag : {267U, 268U, 278U, 1002U, 1005U})
     if (signature.has(tag)) out.has_signature = true;
-  if (out.name.empty()) return corrupt(path, "its header has no name");
+  if (out.name.empty()) return corrupt_rpm(path, "its header has no name");
   return out;
 }
 
@@ -301,7 +301,7 @@ Result<> read_rpm(const std::string& path, const EntryVisitor& visit) {
   archive_entry* raw = nullptr;
   if (api.archive_read_open_filename(handle.get(), path.c_str(), k_archive_buffer) != ARCHIVE_OK ||
       api.archive_read_next_header(handle.get(), &raw) != ARCHIVE_OK)
-    return corrupt(path, archive_complaint(api, handle.get()));
+    return corrupt_rpm(path, archive_complaint(api, handle.get()));
   CpioReader reader([&](char* buffer, std::size_t size) -> Result<std::size_t> {
     const la_ssize_t count = api.archive_read_data(handle.get(), buffer, size);
     if (count < 0) return base::fail(ErrorKind::corrupt, archive_complaint(api, handle.get()));

@@ -16,7 +16,7 @@ namespace {
 // No text or tag of a sound file is longer; a damaged one must not fill the memory.
 constexpr std::size_t k_longest = 1U << 20U;
 
-tl::unexpected<base::Error> corrupt(const std::string& name, std::string_view what) {
+tl::unexpected<base::Error> corrupt_list(const std::string& name, std::string_view what) {
   return base::fail(ErrorKind::corrupt,
                     "'" + base::printable(name) + "' is no sound package list: " + base::printable(what),
                     "remove the cache's folder 'dnf' and try again");
@@ -115,12 +115,12 @@ Result<> PrimaryReader::feed(std::string_view piece) {
     at = close + 1;
   }
   rest_.erase(0, at);
-  if (rest_.size() > k_longest) return corrupt(name_, "it has a text that does not end");
+  if (rest_.size() > k_longest) return corrupt_list(name_, "it has a text that does not end");
   return {};
 }
 
 Result<> PrimaryReader::finish() const {
-  if (!began_ || !ended_ || in_package_) return corrupt(name_, "it ends in the middle");
+  if (!began_ || !ended_ || in_package_) return corrupt_list(name_, "it ends in the middle");
   return {};
 }
 
@@ -130,7 +130,7 @@ Result<> PrimaryReader::tag(std::string_view inside) {
   const Tag found(inside);
   if (found.name == "metadata") began_ = true;
   if (found.name == "metadata" && found.empty) ended_ = true;
-  if (!began_) return corrupt(name_, "it does not begin with 'metadata'");
+  if (!began_) return corrupt_list(name_, "it does not begin with 'metadata'");
   open(found);
   return {};
 }
@@ -187,12 +187,12 @@ Result<> read_primary(const std::string& path, const std::function<Result<>(cons
   archive_entry* raw = nullptr;
   if (api.archive_read_open_filename(handle.get(), path.c_str(), k_archive_buffer) != ARCHIVE_OK ||
       api.archive_read_next_header(handle.get(), &raw) != ARCHIVE_OK)
-    return corrupt(path, archive_complaint(api, handle.get()));
+    return corrupt_list(path, archive_complaint(api, handle.get()));
   PrimaryReader reader(path, visit);
   std::string buffer(1U << 18U, '\0');
   for (;;) {
     const la_ssize_t count = api.archive_read_data(handle.get(), buffer.data(), buffer.size());
-    if (count < 0) return corrupt(path, archive_complaint(api, handle.get()));
+    if (count < 0) return corrupt_list(path, archive_complaint(api, handle.get()));
     if (count == 0) return reader.finish();
     ORCH_CHECK(reader.feed(std::string_view(buffer.data(), static_cast<std::size_t>(count))));
   }

@@ -146,7 +146,7 @@ Score score_of(const std::string& kind, const Variant& variant) {
           best_of(variant.document, k_apis[2]).rank, variant.exit_status == 0 ? 1 : 0};
 }
 
-Value ranking_of(const Comparison& comparison) {
+Value ranking_of(const AbComparison& comparison) {
   std::vector<const Variant*> order;
   for (const Variant& variant : comparison.variants) order.push_back(&variant);
   const auto score = [&](const Variant* variant) { return score_of(comparison.kind, *variant); };
@@ -184,14 +184,14 @@ Value run_facts(const Value& report) {
   return out;
 }
 
-Value ab_report(const Comparison& comparison) {
+Value ab_report(const AbComparison& comparison) {
   Value list = Value::array();
   for (const Variant& variant : comparison.variants)
     list.push(Value::object({{"name", variant.name},
                              {"directory", variant.directory},
                              {"outcome", variant.outcome},
                              {"exit_status", variant.exit_status},
-                             {"error", variant.error.empty() ? Value() : Value(variant.error)},
+                             {"error", base::or_null(variant.error)},
                              {"ran", has_run(comparison.kind, variant)}}));
   return Value::object({{"schema", "appimage-orch/ab/1"},
                         {"kind", comparison.kind},

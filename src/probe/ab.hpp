@@ -19,7 +19,7 @@ struct Variant {
   Value document;         // a probe: probe.json, null where it did not get so far; a run: run_facts()
 };
 
-struct Comparison {
+struct AbComparison {
   std::string kind;     // "display", "gpu", "devices"; "run"
   std::string profile;  // its name
   std::vector<Variant> variants;
@@ -37,7 +37,7 @@ Value run_facts(const Value& report);
 //  ranking: best first, [{place, variant, reason}]; equals share a place and stay in their order. What did not run is last.
 //    Probes: by what draws OpenGL (hardware, virtualised, software), then Vulkan, then EGL, then whether the probe was complete.
 //    Runs: what ended with status 0 before what failed, crashed or took too long. How long it took is not asked.
-Value ab_report(const Comparison& comparison);
+Value ab_report(const AbComparison& comparison);
 
 // The first of the ranking, if it ran (of runs: with status 0); empty if none did.
 std::string winner_of(const Value& report);

@@ -20,10 +20,6 @@ constexpr std::array<std::pair<const char*, Phase>, 5> k_phases = {{{"build", &S
                                                                     {"ready", &StartPhases::ready},
                                                                     {"exit", &StartPhases::exit}}};
 
-Value or_null(const std::optional<double>& number) {
-  return number ? Value(*number) : Value();
-}
-
 // Fisher and Yates's; the standard's shuffle is not the same everywhere.
 void shuffle(std::vector<std::size_t>& order, std::mt19937_64& engine) {
   constexpr unsigned k_half = 32;
@@ -49,14 +45,14 @@ Value summary_value(const std::vector<double>& times, std::uint64_t seed) {
 
 Value run_value(const Measured& run, std::size_t number, bool outlier) {
   Value phases = Value::object();
-  for (const auto& [name, phase] : k_phases) phases.set(name, or_null(run.phases.*phase));
+  for (const auto& [name, phase] : k_phases) phases.set(name, base::or_null(run.phases.*phase));
   return Value::object({{"number", static_cast<std::int64_t>(number)},
-                        {"seconds", or_null(run.seconds)},
+                        {"seconds", base::or_null(run.seconds)},
                         {"ok", run.seconds.has_value()},
                         {"outcome", run.outcome},
                         {"exit_status", run.exit_status},
                         {"outlier", outlier},
-                        {"error", run.error.empty() ? Value() : Value(run.error)},
+                        {"error", base::or_null(run.error)},
                         {"directory", run.directory},
                         {"phases", std::move(phases)}});
 }

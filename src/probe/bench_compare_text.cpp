@@ -13,17 +13,17 @@ namespace {
 
 using base::printable;
 
-constexpr std::size_t k_width = 80;
+constexpr std::size_t k_columns = 80;
 constexpr std::size_t k_variant_width = 17;
 // variant, start, a, b, ratio, interval, verdict: 78 columns with "no difference" in the last one
-constexpr const char* k_row = "  {:<17} {:<5} {:>8} {:>8} {:>6} {:>14}  {}\n";
+constexpr const char* k_row_format = "  {:<17} {:<5} {:>8} {:>8} {:>6} {:>14}  {}\n";
 
 // Words in as many lines as they need; `start` opens the first line, spaces the others.
 std::string wrapped(const std::string& start, std::string_view words) {
   std::string out;
   std::string line = start;
   for (const std::string_view word : base::split(words, ' ')) {
-    if (line.size() > start.size() && line.size() + 1 + word.size() > k_width) {
+    if (line.size() > start.size() && line.size() + 1 + word.size() > k_columns) {
       out += line + "\n";
       line.assign(start.size(), ' ');
     }
@@ -60,11 +60,11 @@ std::string pair_text(const Value& pair) {
   const Value& interval = *pair.find("interval");
   const bool is_known = !interval.is_null();
   const auto number = [](const Value& of, const char* key) { return ratio_text(of.find(key)->as_double()); };
-  const std::string name = base::shortened(printable(pair.string_or("variant", "")), k_width - k_indent);
+  const std::string name = base::shortened(printable(pair.string_or("variant", "")), k_columns - k_indent);
   const bool is_long = name.size() > k_variant_width;
   std::string out = is_long ? fmt::format("  {}\n", name) : "";
   out += fmt::format(
-      k_row, is_long ? "" : name, printable(pair.string_or("start", "")), median_text(*pair.find("a")),
+      k_row_format, is_long ? "" : name, printable(pair.string_or("start", "")), median_text(*pair.find("a")),
       median_text(*pair.find("b")), is_known ? number(pair, "ratio") : "-",
       is_known ? fmt::format("{}..{}", number(interval, "low"), number(interval, "high")) : "-",
       pair.string_or("verdict", ""));
@@ -88,9 +88,9 @@ std::string difference_text(const Value& difference) {
   const std::string a = value_text(*difference.find("a"));
   const std::string b = value_text(*difference.find("b"));
   const std::string line = fmt::format("  {}: {} -> {}", field, a, b);
-  if (line.size() <= k_width) return line + "\n";
+  if (line.size() <= k_columns) return line + "\n";
   const auto kept = [](const std::string& text, std::size_t left) {
-    return base::shortened(text, k_width - left);
+    return base::shortened(text, k_columns - left);
   };
   return fmt::format("  {}\n    a {}\n    b {}\n", kept(field, 2), kept(a, k_indent), kept(b, k_indent));
 }
@@ -112,8 +112,8 @@ std::string compare_text(const Value& comparison) {
   std::string out;
   for (const char* side : {"a", "b"})
     out += fmt::format("{}: {}\n", side,
-                       base::shortened(printable(comparison.string_or(side, "")), k_width - k_indent));
-  out += "\n" + fmt::format(k_row, "variant", "start", "a", "b", "b/a", "95 % interval", "b is");
+                       base::shortened(printable(comparison.string_or(side, "")), k_columns - k_indent));
+  out += "\n" + fmt::format(k_row_format, "variant", "start", "a", "b", "b/a", "95 % interval", "b is");
   const Value::Array& pairs = comparison.find("pairs")->as_array();
   for (const Value& pair : pairs) out += pair_text(pair);
   if (const Value::Array& items = comparison.find("unmatched")->as_array(); !items.empty()) {
@@ -123,7 +123,7 @@ std::string compare_text(const Value& comparison) {
       out += base::shortened(
                  fmt::format("  {}: {}{}{}", item.string_or("in", ""), printable(item.string_or("start", "")),
                              variant.empty() ? "" : " of ", variant),
-                 k_width) +
+                 k_columns) +
              "\n";
     }
   }

@@ -12,8 +12,6 @@
 
 namespace orch::probe {
 
-using Verdict = Candidate::Verdict;
-
 namespace {
 
 // muvm's own, then the same of an installation by hand: muvm's sources, bin/muvm.rs.
@@ -35,14 +33,15 @@ class Search {
   // `why_not`: empty where it is usable; then `why` is the reason to take it.
   void look(const std::string& path, std::string found_by, const std::string& why_not, std::string why) {
     if (!why_not.empty())
-      add(path, std::move(found_by), Verdict::passed_over, why_not);
+      add(path, std::move(found_by), Candidate::Verdict::passed_over, why_not);
     else if (taken_.empty())
-      add(taken_ = path, std::move(found_by), Verdict::taken, std::move(why));
+      add(taken_ = path, std::move(found_by), Candidate::Verdict::taken, std::move(why));
     else
-      add(path, std::move(found_by), Verdict::passed_over, fmt::format("'{}' comes first", taken_));
+      add(path, std::move(found_by), Candidate::Verdict::passed_over,
+          fmt::format("'{}' comes first", taken_));
   }
   void absent(const std::string& path, std::string found_by, std::string reason) {
-    add(path, std::move(found_by), Verdict::absent, std::move(reason));
+    add(path, std::move(found_by), Candidate::Verdict::absent, std::move(reason));
   }
   bool knows(const std::string& path) const {
     return std::any_of(out_.begin(), out_.end(), [&](const Candidate& c) { return c.path == path; });
@@ -51,7 +50,7 @@ class Search {
   std::vector<Candidate> take() { return std::move(out_); }
 
  private:
-  void add(const std::string& path, std::string found_by, Verdict verdict, std::string reason) {
+  void add(const std::string& path, std::string found_by, Candidate::Verdict verdict, std::string reason) {
     out_.push_back({what_, path, std::move(found_by), verdict, std::move(reason)});
   }
   std::string what_;
@@ -191,13 +190,13 @@ void look_at_fex_images(Search& search, const Places& places) {
 
 }  // namespace
 
-std::string_view to_string(Verdict verdict) {
+std::string_view to_string(Candidate::Verdict verdict) {
   switch (verdict) {
-    case Verdict::taken:
+    case Candidate::Verdict::taken:
       return "taken";
-    case Verdict::passed_over:
+    case Candidate::Verdict::passed_over:
       return "passed over";
-    case Verdict::absent:
+    case Candidate::Verdict::absent:
       break;
   }
   return "absent";
@@ -223,7 +222,7 @@ std::vector<Candidate> discover_muvm(const std::string& wanted, const Places& pl
     }
     look_on_path(search, name, places, found_by);
     std::vector<Candidate> out = search.take();
-    if (out.empty()) out.push_back({"muvm", name, found_by, Verdict::absent, "it is not on PATH"});
+    if (out.empty()) out.push_back({"muvm", name, found_by, Candidate::Verdict::absent, "it is not on PATH"});
     return out;
   };
   if (!wanted.empty() && wanted != "auto") return named(wanted, "profile");
@@ -300,7 +299,7 @@ std::vector<Candidate> discover_all(const std::string& wanted_muvm, OwnBase own_
 std::vector<std::string> taken(const std::vector<Candidate>& candidates) {
   std::vector<std::string> out;
   for (const Candidate& candidate : candidates)
-    if (candidate.verdict == Verdict::taken) out.push_back(candidate.path);
+    if (candidate.verdict == Candidate::Verdict::taken) out.push_back(candidate.path);
   return out;
 }
 

@@ -41,7 +41,7 @@ Value display_value(const ProbeOutput& output, const std::string& promised) {
       answers = !server_value(output).is_null();
   const bool kept = name.is_string() && name.as_string() == promised;
   return Value::object({{"name", std::move(name)},
-                        {"promised", promised.empty() ? Value() : Value(promised)},
+                        {"promised", base::or_null(promised)},
                         {"as_promised", promised.empty() ? Value() : Value(kept)},
                         {"answers", std::move(answers)}});
 }

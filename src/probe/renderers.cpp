@@ -65,13 +65,12 @@ std::string_view to_string(RendererKind kind) {
 }
 
 Value to_value(const Renderer& renderer) {
-  const auto or_null = [](const std::string& text) { return text.empty() ? Value() : Value(text); };
   return Value::object({{"api", renderer.api},
-                        {"platform", or_null(renderer.platform)},
-                        {"vendor", or_null(renderer.vendor)},
-                        {"renderer", or_null(renderer.renderer)},
-                        {"version", or_null(renderer.version)},
-                        {"driver", or_null(renderer.driver)},
+                        {"platform", base::or_null(renderer.platform)},
+                        {"vendor", base::or_null(renderer.vendor)},
+                        {"renderer", base::or_null(renderer.renderer)},
+                        {"version", base::or_null(renderer.version)},
+                        {"driver", base::or_null(renderer.driver)},
                         {"kind", std::string(to_string(renderer.kind))}});
 }
 

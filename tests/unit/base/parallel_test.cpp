@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cstdlib>
 #include <string>
 #include <vector>
 
@@ -44,8 +45,8 @@ TEST_CASE("the error of the first item is told, and nothing new begun") {
   CHECK(begun < 100);
 }
 
-#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
 TEST_CASE("where no more threads are to be had, those that there are do all the work") {
+  if (std::getenv("ORCH_SANITIZED") != nullptr) return;  // it wants more address space than that itself
   const pid_t child = ::fork();
   if (child == 0) {
     const rlimit limit{256U << 20, 256U << 20};  // of address space: a thread's stack alone has 8 MiB
@@ -61,4 +62,3 @@ TEST_CASE("where no more threads are to be had, those that there are do all the 
   REQUIRE(::waitpid(child, &status, 0) == child);
   CHECK(status == 0);
 }
-#endif

@@ -21,6 +21,13 @@ std::string own_bytes() {
                             static_cast<std::size_t>(std::min<std::uint64_t>((*file)->size(), 1U << 26)));
 }
 
+// The same as a library, whether the compiler makes programs that can be loaded anywhere or not.
+std::string own_library() {
+  std::string bytes = own_bytes();
+  bytes[16] = 3;  // e_type = ET_DYN
+  return bytes;
+}
+
 }  // namespace
 
 TEST_CASE("the facts of a program of this machine") {
@@ -79,7 +86,7 @@ TEST_CASE("a desktop entry is read from its own group, first key first") {
 
 TEST_CASE("inside a directory, libraries are matched with who needs them") {
   const test::TempDir dir;
-  dir.write("usr/lib/libself.so.1", own_bytes());
+  dir.write("usr/lib/libself.so.1", own_library());
   elf::Inspection inspection;
   const auto tree = image::DirectoryTree::open(dir.path());
   REQUIRE(tree);
@@ -87,7 +94,7 @@ TEST_CASE("inside a directory, libraries are matched with who needs them") {
   CHECK(inspection.bundled == std::vector<std::string>{"libself.so.1"});
   CHECK(std::find(inspection.needed.begin(), inspection.needed.end(), "libc.so.6") !=
         inspection.needed.end());
-  dir.write("usr/lib/libc.so.6", own_bytes());
+  dir.write("usr/lib/libc.so.6", own_library());
   elf::Inspection again;
   const auto second = image::DirectoryTree::open(dir.path());
   REQUIRE(elf::inspect_inside(**second, again));
