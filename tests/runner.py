@@ -27,8 +27,7 @@ SOURCE = Path(__file__).resolve().parents[1]
 WORK = SOURCE / "build-tests"
 SANITIZED = WORK / "sanitized"
 STAGES = ("lint", "gcc", "unit", "integration", "sanitizers", "aarch64")
-# Several source files are compiled as one, which takes a third of the time; the build by g++ sees each by itself.
-UNOPTIMIZED = ("-Doptimization=0", "-Ddebug=false", "-Dunity=on", "-Dunity_size=8")
+UNOPTIMIZED = ("-Doptimization=0", "-Ddebug=false")
 ON_DEMAND = ("tidy",)  # takes as long as a build by clang++; needs the stage "sanitizers" before it, or its build
 MODULE_TIMEOUT = 1500  # seconds for one file of integration tests
 SANITIZER_ENVIRONMENT = {
@@ -375,7 +374,8 @@ def dist(tally):
 def sanitizers(tally, pattern, jobs):
     """From the tarball, so that it is complete; by clang++, so that there is a second compiler, and a faster one for this."""
     source = dist(tally)
-    options = [*UNOPTIMIZED, "-Db_sanitize=address,undefined", "-Db_lundef=false", "-Db_pie=false", "-Db_staticpic=false",
+    # Several source files are compiled as one, which takes half the time; the builds by g++ see each by itself.
+    options = [*UNOPTIMIZED, "-Dunity=on", "-Dunity_size=8", "-Db_sanitize=address,undefined", "-Db_lundef=false", "-Db_pie=false", "-Db_staticpic=false",
                f"-Dcpp_args=-gline-tables-only -fno-pie -fno-sanitize=vptr,function -fsanitize-ignorelist={SOURCE}/tests/sanitizers.ignore",
                "-Dcpp_link_args=-no-pie"]  # at fixed addresses: a start of the program takes half as long
     folder = source and build(tally, "sanitized, from the tarball", compiler_command("clang++"), source=source,
