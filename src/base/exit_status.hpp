@@ -1,4 +1,4 @@
-// Exit statuses that mean something of their own, as shells and env(1) use them; docs/ARCHITECTURE.md lists all.
+// Exit statuses that mean something of their own, as env(1) and shells use them.
 #pragma once
 
 namespace orch::base {

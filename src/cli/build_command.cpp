@@ -1,4 +1,5 @@
 // appimage-orch build: brings every stale step up to date.
+#include "base/exit_status.hpp"
 #include "cli/build_view.hpp"
 #include "cli/command.hpp"
 #include "cli/options.hpp"
@@ -45,7 +46,7 @@ Result<int> build(const Session& session, const BuildArguments& arguments) {
     ORCH_CHECK(print_out(format::to_json(build_json(*project, report))));
   if (report.error) return base::fail(*report.error);
   view->note(build_summary(report));
-  if (report.interrupted != 0) return 128 + report.interrupted;
+  if (report.interrupted != 0) return base::k_signal_base + report.interrupted;
   return report.ok() ? 0 : 1;
 }
 

@@ -1,4 +1,5 @@
 // appimage-orch verify: holds the application against the merged view of its stack, before anything boots.
+#include "base/exit_status.hpp"
 #include "cli/build_view.hpp"
 #include "cli/command.hpp"
 #include "cli/options.hpp"
@@ -43,7 +44,7 @@ Result<int> verify(const Session& session, const VerifyArguments& arguments) {
   const LockPolicy policy = arguments.locked ? LockPolicy::demand : LockPolicy::resolve;
   ORCH_TRY(const BuildReport built, project->complete(policy, options, *view));
   if (built.error) return fail(*built.error);
-  if (built.interrupted != 0) return 128 + built.interrupted;
+  if (built.interrupted != 0) return base::k_signal_base + built.interrupted;
   if (!built.ok()) return 1;  // the view has shown which step failed
   ORCH_TRY(Value report, stack_report(*project, name, built.plan));
   name_packages(*project, report, *view);

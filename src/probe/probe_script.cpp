@@ -1,8 +1,10 @@
 #include "probe/probe_script.hpp"
 
+#include "base/exit_status.hpp"
 #include "base/text.hpp"
 
 #include <array>
+#include <csignal>
 #include <cstdlib>
 
 namespace orch::probe {
@@ -114,7 +116,7 @@ class Parser {
     }
   }
   void end_with(int status) {
-    constexpr int k_killed = 128 + 9;
+    constexpr int k_killed = base::k_signal_base + SIGKILL;
     if (status == k_killed) return close(Section::State::timed_out, status);
     // Its status is how many platforms did not start, and some never do.
     if (tool_ == "eglinfo" && text_.find("EGL API version:") != std::string::npos) status = 0;

@@ -24,7 +24,7 @@ Result<Readiness> parse_readiness(std::string_view text) {
     out.kind = Kind::window;
     return out;
   }
-  if (name == "log" && !rest.empty()) {
+  if (name == "log" && !rest.empty() && rest.find_first_of("\r\n") == std::string::npos) {
     out.kind = Kind::line;
     return out;
   }
@@ -37,7 +37,7 @@ Result<Readiness> parse_readiness(std::string_view text) {
   }
   return fail(ErrorKind::usage,
               fmt::format("--ready '{}' is no condition that can be waited for", base::printable(text)),
-              "write exit, log:TEXT, window, window:CLASS or after:DURATION");
+              "write exit, log:TEXT (part of one line), window, window:CLASS or after:DURATION");
 }
 
 Result<ReadinessWatch> ReadinessWatch::make(const Readiness& readiness, ForeignLines foreign) {

@@ -281,7 +281,7 @@ class Muvm(MuvmCase):
     def test_nor_where_they_are_read_after_the_application_began(self):
         held = self.home / "held"
         muvm = self.home / "late-reader"  # stops this program until the application has begun
-        muvm.write_text(f'#!/bin/sh\ncase " $* " in *" -- "*)\n  (until [ -e {held} ]; do sleep 0.05; done; sleep 0.1; kill -s CONT $PPID) &\n'
+        muvm.write_text(f'#!/bin/sh\ncase " $* " in *" -- "*)\n  (n=0; until [ -e {held} ] || [ $n = 600 ]; do sleep 0.05; n=$((n + 1)); done; sleep 0.1; kill -s CONT $PPID) &\n'
                         f'  kill -s STOP $PPID\nesac\nexec {self.bin}/muvm "$@"\n')
         muvm.chmod(0o755)
         ran = self.orch("bench", self.app(f"touch {held}; exec sleep 100"), "--launcher", "muvm", "--warm", "1", "--cold", "0", "--warmup", "0", "--ready",

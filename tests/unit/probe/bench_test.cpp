@@ -195,8 +195,8 @@ TEST_CASE("conditions of readiness") {
   CHECK(parse_readiness("window")->text.empty());
   CHECK(parse_readiness("window:Gimp")->text == "Gimp");
   CHECK(parse_readiness("after:1500ms")->time == 1500ms);
-  for (const char* wrong :
-       {"", "log", "log:", "window:", "after", "after:", "after:0s", "after:x", "exit:1", "soon"}) {
+  for (const char* wrong : {"", "log", "log:", "log:two\nlines", "window:", "after", "after:", "after:0s",
+                            "after:x", "exit:1", "soon"}) {
     CAPTURE(wrong);
     CHECK_FALSE(parse_readiness(wrong).has_value());
   }
@@ -230,13 +230,14 @@ TEST_CASE("a line is not found in two, nor forgotten because it is long") {
   two.began(Time(1s));
   two.output("it is\r\n listening\rit is \nlistening\n", Time(2s));
   CHECK_FALSE(two.ready().has_value());
-  ReadinessWatch longer = *ReadinessWatch::make(*parse_readiness("log:listening"));
-  longer.began(Time(1s));
-  for (int i = 0; i < 300; ++i) longer.output(std::string(999, '.'), Time(2s));
-  longer.output("liste", Time(3s));
-  CHECK_FALSE(longer.ready().has_value());
-  longer.output("ning", Time(4s));
-  CHECK(longer.ready() == Time(4s));
+  for (const std::size_t size : {10U, 65530U, 65539U, 65540U, 65541U, 65545U, 65546U, 70000U, 300000U}) {
+    ReadinessWatch longer = *ReadinessWatch::make(*parse_readiness("log:listening"));
+    longer.began(Time(1s));
+    longer.output(std::string(size, '.') + "liste", Time(3s));
+    CHECK_FALSE(longer.ready().has_value());
+    longer.output("ning", Time(4s));
+    CHECK(longer.ready() == Time(4s));
+  }
 }
 
 TEST_CASE("the lines of what the application runs in are not its own, however they are cut") {
