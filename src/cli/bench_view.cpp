@@ -123,16 +123,13 @@ double number_at(const Value& value, const char* key) {
 }
 
 std::string phases_text(const Value& phases, const Unit& unit) {
-  constexpr std::pair<const char*, const char*> k_names[] = {{"build", "build check"},
-                                                             {"preflight", "preflight"},
-                                                             {"boot", "boot"},
-                                                             {"ready", "ready"},
-                                                             {"exit", "end"}};
+  constexpr std::pair<const char*, const char*> k_names[] = {
+      {"build", "build"}, {"preflight", "preflight"}, {"boot", "boot"}, {"ready", "ready"}, {"exit", "end"}};
   std::vector<std::string> parts;
   for (const auto& [key, name] : k_names)
     if (const Value* seconds = phases.find(key); seconds != nullptr && !seconds->is_null())
       parts.push_back(fmt::format("{} {}", name, unit.number(seconds->as_double())));
-  return base::join(parts, ", ") + " " + unit.name();
+  return base::join(parts, ", ");
 }
 
 std::string outliers_text(const Value& runs) {
@@ -173,7 +170,8 @@ void add_result(std::string& out, const Value& result) {
           fmt::format("{} ± {}", unit(number_at(summary, "mean")), unit(number_at(summary, "deviation"))));
     field(out, "range",
           fmt::format("{} … {}", unit.number(number_at(summary, "min")), unit(number_at(summary, "max"))));
-    field(out, "phases", phases_text(*result.find("phases"), unit));
+    // The unit stands in front, once: a line that is broken for its length does not leave it alone.
+    field(out, fmt::format("phases ({})", unit.name()), phases_text(*result.find("phases"), unit));
   }
   if (const std::string outliers = outliers_text(runs); !outliers.empty()) field(out, "outliers", outliers);
   if (const std::string failures = failures_text(runs); !failures.empty()) field(out, "failed", failures);
