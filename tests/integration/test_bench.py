@@ -153,6 +153,7 @@ class Native(BenchCase):
         a = json.loads((self.tmp / "a/bench.json").read_text())
         self.assertIn(b"T=2", picture.read_bytes())
         results = read_hyperfine(json.loads(times.read_text()))
+        self.assertEqual([r["parameters"] for r in json.loads(times.read_text())["results"]], [{"T": "1"}, {"T": "2"}])
         self.assertEqual(results, [(f"hello ({r['variant']}, warm)", [run["seconds"] for run in r["runs"]]) for r in a["results"]])
         self.assertEqual(self.orch("bench", "show", self.tmp / "a", "--format", "json").json, a)
 

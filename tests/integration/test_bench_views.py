@@ -2,6 +2,7 @@
 
 import copy
 import json
+import subprocess
 import unittest
 import xml.etree.ElementTree as ElementTree
 
@@ -25,7 +26,7 @@ def read_hyperfine(document):
             raise ValueError(f"times: {result['times']!r}")
         if not all(isinstance(code, (int, type(None))) for code in result["exit_codes"]) or len(result["exit_codes"]) != len(result["times"]):
             raise ValueError(f"exit_codes: {result['exit_codes']!r}")
-        if not all(isinstance(text, str) for text in (result["command"], *result["parameters"].values())):
+        if not all(isinstance(text, str) for text in (result["command"], *result.get("parameters", {}).values())):
             raise ValueError(f"command and parameters: {result!r}")
         out.append((result["command"], result["times"]))
     return out
@@ -52,6 +53,19 @@ class Views(lib.TestCase):
         other["results"][0]["exit_codes"].pop()
         with self.assertRaises(ValueError):
             read_hyperfine(other)
+
+    @lib.needs_tool("hyperfine")
+    def test_hyperfine_s_own_document_has_the_same_fields(self):
+        """What reads ours here reads theirs; a release may have more fields (memory), not fewer."""
+        path = self.tmp / "theirs.json"
+        subprocess.run(["hyperfine", "-N", "--runs", "2", "--export-json", path, "-L", "n", "1,2", "sh -c 'exit 0' {n}"], check=True, capture_output=True)
+        theirs, ours = json.loads(path.read_text()), self.document("hyperfine.json")
+        self.assertEqual([len(times) for _, times in read_hyperfine(theirs)], [2, 2])
+        self.assertEqual(set(ours), set(theirs))
+        for result in ours["results"]:
+            self.assertLessEqual(set(result), set(theirs["results"][0]))
+            self.assertLessEqual(set(theirs["results"][0]) - set(result), {"memory_usage_byte"})
+        self.assertEqual([result["parameters"] for result in theirs["results"]], [{"n": "1"}, {"n": "2"}])
 
     def test_the_picture_is_xml_that_stands_alone(self):
         root = ElementTree.parse(GOLDEN / "bench.svg").getroot()

@@ -45,8 +45,22 @@ TEST_CASE("one run has no deviation; what never got ready is left out; a command
   REQUIRE(results_in(exported).size() == 1);
   CHECK(results_in(exported)[0].string_or("command", "") == "glxinfo -B (cold)");
   CHECK(results_in(exported)[0].find("stddev")->is_null());
-  CHECK(results_in(exported)[0].find("parameters")->string_or("variant", "x").empty());
+  CHECK(results_in(exported)[0].find("parameters")->as_object().size() == 1);
   CHECK(results_in(exported)[0].find("parameters")->string_or("start", "") == "cold");
+}
+
+TEST_CASE("parameters are what the starts differ in, by the names that they have where they are set") {
+  const auto parameters = [](const Value& bench) {
+    const Value exported = hyperfine_export(bench);
+    const Value* found = results_in(exported)[0].find("parameters");
+    return found == nullptr ? "none" : orch::format::to_json(*found, orch::format::JsonStyle::compact);
+  };
+  CHECK(parameters(made_up_bench({made_up_result("", "warm", {1.5})})) == "none");
+  CHECK(parameters(made_up_bench({made_up_result("T=1=2", "warm", {1.5}),
+                                  made_up_result("T=", "warm", {1.5})})) == R"({"T":"1=2"})");
+  CHECK(parameters(made_up_bench(
+            {made_up_result("drm", "warm", {1.5}), made_up_result("drm", "cold", {std::nullopt})})) ==
+        R"({"gpu_mode":"drm","start":"warm"})");
 }
 
 TEST_CASE("a document that is no benchmark has no results") {
