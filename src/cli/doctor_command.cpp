@@ -2,6 +2,7 @@
 #include "base/text.hpp"
 #include "cli/command.hpp"
 #include "cli/fields.hpp"
+#include "cli/host_discovery.hpp"
 #include "cli/launch_spec.hpp"
 #include "cli/options.hpp"
 #include "format/json.hpp"
@@ -50,8 +51,7 @@ const char* colour_of(Status status) {
 std::string check_text(const Check& check, bool colour) {
   std::string out;
   const std::string word = fmt::format("{:<{}}", launch::to_string(check.status), k_status_width);
-  wrapped(out, word + fmt::format("{:<{}} ", check.id, k_id_width),
-          check.detail.empty() ? "as it should be" : printable(check.detail));
+  wrapped(out, word + fmt::format("{:<{}} ", check.id, k_id_width), printable(check.detail));
   if (!check.remedy.empty())
     wrapped(out, std::string(k_status_width, ' ') + fmt::format("{:>{}} ", "->", k_id_width),
             printable(check.remedy));
@@ -89,7 +89,16 @@ Result<int> doctor(const Session& session, const DoctorArguments& arguments) {
   launch::Host host = launch_host(session, processes, {});
   // Something is looked at on every machine: a host that can start nothing is told so by its checks.
   const Result<std::string> chosen = launch::choose_launcher(arguments.launcher, host.machine);
-  ORCH_TRY(const probe::Diagnosis diagnosis, probe::diagnose(chosen ? *chosen : "native", host));
+  model::LaunchSpec launch;
+  launch.launcher = chosen ? *chosen : "native";
+  launch.vm = "auto";
+  take_automatic_gpu_mode(session, launch);
+  std::vector<probe::Candidate> candidates;
+  if (launch.launcher == "muvm")
+    candidates = probe::discover_all("", probe::OwnBase::no, {sys::HostTree(), host.environment});
+  // As a run takes it: what is on PATH is not the only place.
+  if (const auto muvm = muvm_beside_path(candidates)) launch.muvm = *muvm;
+  ORCH_TRY(const probe::Diagnosis diagnosis, probe::diagnose(launch, host, std::move(candidates)));
   if (arguments.format == OutputFormat::json)
     ORCH_CHECK(print_out(format::to_json(probe::to_value(diagnosis))));
   else

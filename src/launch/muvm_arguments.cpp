@@ -117,7 +117,7 @@ Check check_muvm_arguments(const std::vector<std::string>& words, const MuvmFeat
       return bad(word, "its value is missing", fmt::format("write {}=VALUE", name));
     if (std::optional<Check> check = bad_value(word, option, value, directory)) return *std::move(check);
   }
-  return {"muvm-args", Status::ok, "", ""};
+  return {"muvm-args", Status::ok, words.empty() ? "none" : base::printable(base::join(words, " ")), ""};
 }
 
 }  // namespace orch::launch

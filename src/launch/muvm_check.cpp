@@ -110,11 +110,14 @@ Check check_paths(const model::LaunchSpec& spec) {
   return {"paths", Status::ok, "AppDir, AppImage and working directory are visible in the VM", ""};
 }
 
-Check check_vm(const model::LaunchSpec& spec, const MuvmState& state) {
+Check check_vm(const model::LaunchSpec& spec, const Host& host, const MuvmState& state) {
   using Kind = VmChoice::Kind;
   const std::string& detail = state.vm.detail;
   if (spec.vm == "private")
     return {"vm", Status::ok, "one of its own, in a runtime directory of its own", ""};
+  if (sys::variable(host.environment, "XDG_RUNTIME_DIR").empty())
+    return {"vm", Status::skipped, "XDG_RUNTIME_DIR is not set: the lock of a VM that runs would be there",
+            ""};
   switch (state.vm.kind) {
     case Kind::start:
       return {"vm", Status::ok, detail, ""};
@@ -190,7 +193,7 @@ std::vector<Check> check_muvm(const model::LaunchSpec& spec, const Host& host, c
                             check_program(spec, state),
                             check_stack(spec),
                             check_paths(spec),
-                            check_vm(spec, state),
+                            check_vm(spec, host, state),
                             check_gpu_mode(spec, state),
                             check_arguments(spec, state),
                             check_entry(spec)};

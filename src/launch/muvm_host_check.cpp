@@ -32,13 +32,30 @@ bool has_option(const model::LaunchSpec& spec, std::string_view name) {
                      [name](const std::string& word) { return word.substr(0, word.find('=')) == name; });
 }
 
-Check warn_unless(bool ok, const char* id, std::string detail, const char* remedy) {
-  return {id, ok ? Status::ok : Status::warning, ok ? "" : std::move(detail), ok ? "" : remedy};
+// `found`: what there is, as evidence that it was looked at; nullopt: it is not there.
+Check check_found(const char* id, const std::optional<std::string>& found, Status where_absent,
+                  std::string absent, std::string remedy) {
+  if (found) return {id, Status::ok, *found, ""};
+  return {id, where_absent, std::move(absent), std::move(remedy)};
 }
 
-// muvm ends without these, before it has a VM.
-Check fail_unless(bool ok, const char* id, const char* detail, const char* remedy) {
-  return {id, ok ? Status::ok : Status::failed, ok ? "" : detail, ok ? "" : remedy};
+struct ProgramNeed {
+  const char* id;
+  const char* program;
+  Status where_absent;  // failed: muvm ends without it, before it has a VM
+  const char* consequence;
+  const char* remedy;
+};
+
+Check check_program_on_path(const Host& host, const ProgramNeed& need) {
+  return check_found(need.id, on_path(host, need.program), need.where_absent,
+                     fmt::format("'{}' is not on PATH{}", need.program, need.consequence), need.remedy);
+}
+
+// The first of these that is there.
+std::optional<std::string> first_existing(const std::vector<std::string>& paths) {
+  const auto found = std::ranges::find_if(paths, [](const std::string& path) { return sys::exists(path); });
+  return found == paths.end() ? std::nullopt : std::optional(*found);
 }
 
 Check check_account(const Host& host) {
@@ -86,7 +103,7 @@ Check check_emulator(const Host& host) {
 
 Check check_display(const Host& host) {
   const std::string display = sys::variable(host.environment, "DISPLAY");
-  if (display.empty()) return {"display", Status::ok, "DISPLAY is not set: no X11 in the guest", ""};
+  if (display.empty()) return {"display", Status::skipped, "DISPLAY is not set: no X11 in the guest", ""};
   if (display[0] != ':')
     return {"display", Status::failed,
             fmt::format("DISPLAY is '{}', and muvm forwards local displays only", base::printable(display)),
@@ -163,7 +180,8 @@ Check check_fex_config(const model::LaunchSpec& spec, const Host& host) {
 }
 
 Check check_kvm() {
-  if (::access("/dev/kvm", R_OK | W_OK) == 0) return {"kvm", Status::ok, "", ""};
+  if (::access("/dev/kvm", R_OK | W_OK) == 0)
+    return {"kvm", Status::ok, "/dev/kvm can be read and written", ""};
   if (errno == ENOENT)
     return {"kvm", Status::warning, "/dev/kvm does not exist: this kernel offers no virtual machines",
             "use a kernel with KVM, started at EL2"};
@@ -174,11 +192,11 @@ Check check_kvm() {
 Check check_kernel_library() {
   const std::vector<std::string> k_folders = {"/usr/lib64", "/usr/lib", "/usr/local/lib64", "/usr/local/lib",
                                               "/usr/lib/aarch64-linux-gnu"};
-  const bool found = std::any_of(k_folders.begin(), k_folders.end(), [](const std::string& folder) {
-    return sys::exists(folder + "/libkrunfw.so.5") || sys::exists(folder + "/libkrunfw.so.4");
-  });
-  return warn_unless(
-      found, "libkrunfw",
+  std::vector<std::string> paths;
+  for (const std::string& folder : k_folders)
+    for (const char* name : {"/libkrunfw.so.5", "/libkrunfw.so.4"}) paths.push_back(folder + name);
+  return check_found(
+      "libkrunfw", first_existing(paths), Status::warning,
       fmt::format("libkrunfw.so.5, the guest's kernel, is in none of {}", base::join(k_folders, ", ")),
       "install libkrunfw");
 }
@@ -198,45 +216,76 @@ Check check_memory() {
           "end other programs, or limit it by [launch] muvm_args = [\"--mem=MIB\"]"};
 }
 
+Check check_passt(const model::LaunchSpec& spec, const Host& host) {
+  if (has_option(spec, "--passt-socket"))
+    return {"passt", Status::ok, "none is started: --passt-socket names one", ""};
+  return check_program_on_path(host, {"passt", "passt", Status::failed, "", "install passt"});
+}
+
+// muvm tells FEX of the stack there; FEX_ROOTFS tells it as well.
+Check check_fex_data(const model::LaunchSpec& spec) {
+  if (!spec.images.empty())
+    return {"fex-data", Status::ok, "not needed: FEX_ROOTFS tells FEX of the stack", ""};
+  return check_found(
+      "fex-data", first_existing({"/usr/share/fex-emu", "/usr/local/share/fex-emu"}), Status::warning,
+      "neither /usr/share/fex-emu nor /usr/local/share/fex-emu exists: FEX is told of no root image",
+      "install FEX's data files");
+}
+
+Check check_udevd(const model::LaunchSpec& spec) {
+  constexpr const char* k_udevd = "/usr/lib/systemd/systemd-udevd";
+  for (const auto& [name, value] : spec.environment)
+    if (name == "MUVM_UDEVD_PATH")
+      return {"udevd", Status::ok, fmt::format("MUVM_UDEVD_PATH is '{}'", base::printable(value)), ""};
+  if (::access(k_udevd, X_OK) == 0) return {"udevd", Status::ok, k_udevd, ""};
+  return {"udevd", Status::warning, fmt::format("{} is not there", k_udevd),
+          "install systemd's udev, or set MUVM_UDEVD_PATH by --env (muvm 0.5)"};
+}
+
+Check check_input(const MuvmState& state) {
+  if (!state.features) return {"input", Status::skipped, "muvm's options are not known", ""};
+  if (state.features->has("--passt-args"))
+    return {"input", Status::ok, "not needed: this muvm starts without /dev/input", ""};
+  return check_found("input", first_existing({"/dev/input"}), Status::warning,
+                     "/dev/input is not there, which muvm before 0.6 needs", "update muvm");
+}
+
+Check check_guest_page_size() {
+  return {"page-size", Status::ok, fmt::format("{} bytes here, 4096 in the guest", ::sysconf(_SC_PAGESIZE)),
+          ""};
+}
+
 }  // namespace
 
 std::vector<Check> check_muvm_host(const model::LaunchSpec& spec, const Host& host, const MuvmState& state) {
-  std::vector<Check> out = {check_account(host), check_emulator(host), check_display(host),
-                            check_execute_pre(host), check_fex_config(spec, host)};
-  const bool udevd_elsewhere = std::any_of(spec.environment.begin(), spec.environment.end(),
-                                           [](const auto& pair) { return pair.first == "MUVM_UDEVD_PATH"; });
-  const auto add = [&out](const char* id, bool ok, const char* detail, const char* remedy) {
-    out.push_back(warn_unless(ok, id, detail, remedy));
+  constexpr ProgramNeed k_guest = {"muvm-guest", "muvm-guest", Status::failed, "", "install all of muvm"};
+  constexpr ProgramNeed k_server = {"fex-server", "FEXServer", Status::warning, "", "install all of FEX"};
+  constexpr ProgramNeed k_sound = {"sound", "socat", Status::warning, ": no sound in the guest",
+                                   "install socat"};
+  constexpr ProgramNeed k_shell = {"fexbash", "FEXBash", Status::warning, "",
+                                   "install all of FEX, or set script_shell = \"host\""};
+  std::vector<Check> out = {
+      check_account(host),
+      check_emulator(host),
+      check_display(host),
+      check_execute_pre(host),
+      check_fex_config(spec, host),
+      check_kvm(),
+      check_kernel_library(),
+      check_passt(spec, host),
+      check_program_on_path(host, k_guest),
+      check_program_on_path(host, k_server),
+      check_fex_data(spec),
+      check_udevd(spec),
+      check_found("resolv-conf", first_existing({"/etc/resolv.conf"}), Status::warning,
+                  "/etc/resolv.conf is not there: the guest cannot mount its own",
+                  "make it, if only as an empty file"),
+      check_input(state),
+      check_program_on_path(host, k_sound),
   };
-  out.push_back(check_kvm());
-  out.push_back(check_kernel_library());
-  out.push_back(fail_unless(on_path(host, "passt") || has_option(spec, "--passt-socket"), "passt",
-                            "'passt' is not on PATH", "install passt"));
-  out.push_back(fail_unless(on_path(host, "muvm-guest").has_value(), "muvm-guest",
-                            "'muvm-guest' is not on PATH", "install all of muvm"));
-  add("fex-server", on_path(host, "FEXServer").has_value(), "'FEXServer' is not on PATH",
-      "install all of FEX");
-  // muvm tells FEX of the stack there; FEX_ROOTFS tells it as well.
-  add("fex-data",
-      !spec.images.empty() || sys::exists("/usr/share/fex-emu") || sys::exists("/usr/local/share/fex-emu"),
-      "neither /usr/share/fex-emu nor /usr/local/share/fex-emu exists: FEX is told of no root image",
-      "install FEX's data files");
-  add("udevd", ::access("/usr/lib/systemd/systemd-udevd", X_OK) == 0 || udevd_elsewhere,
-      "/usr/lib/systemd/systemd-udevd is not there",
-      "install systemd's udev, or set MUVM_UDEVD_PATH by --env (muvm 0.5)");
-  add("resolv-conf", sys::exists("/etc/resolv.conf"),
-      "/etc/resolv.conf is not there: the guest cannot mount its own", "make it, if only as an empty file");
-  const bool needs_input = state.features && !state.features->has("--passt-args");
-  add("input", !needs_input || sys::exists("/dev/input"),
-      "/dev/input is not there, which muvm before 0.6 needs", "update muvm");
-  add("sound", on_path(host, "socat").has_value(), "'socat' is not on PATH: no sound in the guest",
-      "install socat");
-  if (spec.script_shell == "fexbash")
-    add("fexbash", on_path(host, "FEXBash").has_value(), "'FEXBash' is not on PATH",
-        "install all of FEX, or set script_shell = \"host\"");
+  if (spec.script_shell == "fexbash") out.push_back(check_program_on_path(host, k_shell));
   out.push_back(check_memory());
-  const long page = ::sysconf(_SC_PAGESIZE);
-  out.push_back({"page-size", Status::ok, fmt::format("{} bytes here, 4096 in the guest", page), ""});
+  out.push_back(check_guest_page_size());
   return out;
 }
 

@@ -255,11 +255,6 @@ std::vector<Check> check_found_images(const std::vector<Candidate>& candidates) 
   return out;
 }
 
-void add_muvm(const launch::Host& host, Diagnosis& out) {
-  out.candidates = discover_all("", OwnBase::no, {sys::HostTree(), host.environment});
-  for (Check& check : check_found_images(out.candidates)) out.checks.push_back(std::move(check));
-}
-
 void name_commands(std::vector<Check>& checks) {
   const std::string text = os_release();
   for (Check& check : checks) {
@@ -294,24 +289,24 @@ std::string install_command(std::string_view thing, std::string_view os_release)
   return {};
 }
 
-base::Result<Diagnosis> diagnose(const std::string& launcher, const launch::Host& host) {
+base::Result<Diagnosis> diagnose(const model::LaunchSpec& launch, const launch::Host& host,
+                                 std::vector<Candidate> candidates) {
+  const std::string& launcher = launch.launcher;
   Diagnosis out;
   out.launcher = launcher;
+  out.candidates = std::move(candidates);
   out.checks = {check_machine(host.machine), check_kernel(launcher), check_x_server(host)};
   if (launcher != "muvm") out.checks.push_back(check_page_size());  // muvm's own checks have it
   for (Check& check : check_tools(host)) out.checks.push_back(std::move(check));
   for (Check& check : check_cache(host.cache_dir)) out.checks.push_back(std::move(check));
   ORCH_TRY(const std::unique_ptr<launch::Launcher> with, launch::make_launcher(launcher, host));
-  model::LaunchSpec nothing;
-  nothing.launcher = launcher;
-  nothing.vm = "auto";
   std::set<std::string> known;
   for (const Check& check : out.checks) known.insert(check.id);
-  for (Check& check : with->check(nothing))
+  for (Check& check : with->check(launch))
     if (!concerns_an_application(check) && known.insert(check.id).second)
       out.checks.push_back(std::move(check));
   if (launcher == "muvm")
-    add_muvm(host, out);
+    for (Check& check : check_found_images(out.candidates)) out.checks.push_back(std::move(check));
   else
     out.checks.push_back(
         {"muvm", Status::skipped,

@@ -16,9 +16,12 @@ struct Diagnosis {
   bool ok() const;                    // none has failed
 };
 
-// `launcher`: decided. The launcher's own checks are in it, as far as they need no application; what cannot be looked at is
-// "skipped", with the reason. Remedies name the command of this distribution's package manager where it has the package.
-base::Result<Diagnosis> diagnose(const std::string& launcher, const launch::Host& host);
+// `launch`: of no application; its launcher is decided. The launcher's own checks are in it, as far as they need no application;
+// what cannot be looked at is "skipped". `detail` is never empty: what was found, or why it was not looked at. Remedies name the
+// command of this distribution's package manager where it has the package.
+// `candidates`: what was looked for on this host; of none, for the native launcher.
+base::Result<Diagnosis> diagnose(const model::LaunchSpec& launch, const launch::Host& host,
+                                 std::vector<Candidate> candidates);
 
 // "appimage-orch/doctor/1": docs/schemas/doctor-1.schema.json
 Value to_value(const Diagnosis& diagnosis);

@@ -36,7 +36,7 @@ class Native(lib.TestCase):
         self.assertEqual(len(ids), len(set(ids)))
         for check in document["checks"]:
             self.assertEqual(check["remedy"] != "", check["status"] in ("warning", "failed"), check)
-            self.assertTrue(check["status"] != "skipped" or check["detail"], check)
+            self.assertTrue(check["detail"], check)
         return {c["id"]: (c["status"], c["detail"], c["remedy"]) for c in document["checks"]}
 
     @lib.needs_user_namespaces
@@ -108,12 +108,35 @@ class Muvm(MuvmCase):
         ran = self.orch("doctor", "--launcher", "muvm", "--format", "json", ok=None, status=status, home=self.home,
                         prefix=self.prefix if prefix is None else prefix, env=self.muvm_env(**env))
         self.assertIn(ran.status, (0, 1))
+        for check in ran.json["checks"]:
+            self.assertTrue(check["detail"], check)
         return {c["id"]: (c["status"], c["detail"]) for c in ran.json["checks"]}
 
+    def test_what_there_is_none_of_is_no_success(self):
+        self.assertEqual(self.checks(DISPLAY="")["display"], ("skipped", "DISPLAY is not set: no X11 in the guest"))
+        self.assertEqual(self.checks(APPIMAGE_ORCH_MUVM=str(self.home / "no-muvm"))["input"], ("skipped", "muvm's options are not known"))
+        self.assertIn("not needed", self.checks()["input"][1])
+
+    def test_a_muvm_that_is_not_on_path(self):
+        """Where a run finds it."""
+        place = self.home / ".local/bin"
+        place.mkdir(parents=True)
+        self.assertEqual(self.checks()["muvm"][1].split(",")[0], f"{self.bin}/muvm")
+        (self.bin / "muvm").rename(self.bin / "not-muvm")
+        (place / "muvm").write_text(f'#!/bin/sh\nexec {self.bin}/not-muvm "$@"\n')
+        (place / "muvm").chmod(0o755)
+        self.assertEqual(self.checks()["muvm"], ("ok", f"{place}/muvm, 0.6.0 or later"))
+        (place / "muvm").rename(self.home / "elsewhere")
+        self.assertEqual(self.checks()["muvm"], ("failed", "muvm was not found"))
+        self.assertEqual(self.checks(APPIMAGE_ORCH_MUVM=str(self.home / "elsewhere"))["muvm"][0], "ok")
+
     def test_a_host_that_has_it_all_but_images(self):
-        checks = self.checks(status=1)
-        for name in ("user", "runtime-dir", "muvm", "vm", "account", "emulator", "passt", "muvm-guest", "fex-server", "display"):
+        checks = self.checks(status=1, DISPLAY=":0")
+        for name in ("user", "runtime-dir", "muvm", "vm", "account", "emulator", "display"):
             self.assertEqual(checks[name][0], "ok", (name, checks[name]))
+        for name, program in (("passt", "passt"), ("muvm-guest", "muvm-guest"), ("fex-server", "FEXServer")):
+            self.assertEqual(checks[name], ("ok", f"{self.bin}/{program}"))
+        self.assertRegex(" ".join(checks["gpu-mode"]), "^ok (drm|venus|software), chosen: .*render")
         self.assertEqual(checks["base-image"][0], "failed")
 
     def test_images(self):
@@ -135,7 +158,8 @@ class Muvm(MuvmCase):
         self.runtime.chmod(0o755)
         self.assertEqual(self.checks()["runtime-dir"][0], "warning")
         self.assertIn("with mode 0755", self.checks()["runtime-dir"][1])
-        self.assertEqual(self.checks(XDG_RUNTIME_DIR="")["runtime-dir"], ("failed", "XDG_RUNTIME_DIR is not set"))
+        checks = self.checks(XDG_RUNTIME_DIR="")
+        self.assertEqual((checks["runtime-dir"], checks["vm"][0]), (("failed", "XDG_RUNTIME_DIR is not set"), "skipped"))
 
     def test_root_is_told(self):
         if lib.is_root():
