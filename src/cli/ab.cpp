@@ -41,8 +41,6 @@ std::string value_words(const Value& value) {
   return value.is_string() ? value.as_string() : std::string(base::trim(format::to_json(value)));
 }
 
-constexpr std::size_t k_widest_name = 32;
-
 // Of the column of names: as wide as the widest that leaves room for what is said of it.
 std::size_t name_width(const Value& report) {
   std::size_t out = 0;
@@ -56,14 +54,9 @@ std::size_t name_width(const Value& report) {
   return out;
 }
 
-// A line of a table; a name that is too wide for its column has one of its own.
-void named(std::string& out, const std::string& start, const std::string& name, std::size_t width,
-           const std::string& words) {
-  const std::string shown = printable(name);
-  if (shown.size() <= width)
-    return wrapped(out, fmt::format("{}{:<{}}  ", start, shown, width), printable(words));
-  wrapped(out, start, shown);
-  wrapped(out, std::string(start.size() + 2, ' '), printable(words));
+std::string launcher_of(const model::Profile& profile) {
+  const Value* launcher = profile.value.find_path("launch.launcher");
+  return launcher != nullptr && launcher->is_string() ? launcher->as_string() : "";
 }
 
 // Before anything is started: an hour of probes for a result that cannot be saved would be one too many.
@@ -156,19 +149,33 @@ Result<> save_winner(const Session& session, const model::Profile& profile, cons
   return {};
 }
 
-// What gpu_mode = "auto" goes by from now on: a probe of the GPU that found one mode better than the others.
+// What gpu_mode = "auto" goes by from now on: a probe of the GPU in which every mode ran, and one was better than the others.
 Result<> remember_winner(const Session& session, const model::Profile& profile, const Value& report,
                          const std::vector<VariantSetting>& settings, const std::string& directory) {
-  const Value* launcher = profile.value.find_path("launch.launcher");
-  const bool muvm = launcher != nullptr && launcher->is_string() && launcher->as_string() == "muvm";
-  const std::string winner = probe::winner_of(report);
-  if (!muvm || report.string_or("kind", "") != "gpu" || winner.empty() ||
-      !probe::equal_of_winner(report).empty())
+  const bool modes =
+      std::ranges::all_of(settings, [](const VariantSetting& setting) { return !setting.gpu_mode.empty(); });
+  if (!modes || launcher_of(profile) != "muvm" || report.string_or("kind", "") != "gpu") return {};
+  const bool quiet = session.verbosity == Verbosity::quiet;
+  const bool all_ran = std::ranges::all_of(
+      items_of(report, "variants"), [](const Value& variant) { return variant.bool_or("ran", false); });
+  // One that fails once may be the better one, and nobody would look again.
+  if (!all_ran) {
+    if (!quiet)
+      cli::say("gpu_mode = \"auto\" of '{}' stays as it was: not every mode ran\n", printable(profile.name));
     return {};
+  }
+  const std::string winner = probe::winner_of(report);
+  if (!probe::equal_of_winner(report).empty()) {
+    ORCH_TRY(const bool known, forget_gpu_mode(session, profile.name));
+    if (known && !quiet)
+      cli::say("gpu_mode = \"auto\" of '{}' goes by this machine's GPU again: no mode is the best\n",
+               printable(profile.name));
+    return {};
+  }
   for (const VariantSetting& setting : settings) {
-    if (setting.name != winner || setting.gpu_mode.empty()) continue;
+    if (setting.name != winner) continue;
     ORCH_CHECK(remember_gpu_mode(session, profile.name, setting.gpu_mode, directory));
-    if (session.verbosity != Verbosity::quiet)
+    if (!quiet)
       cli::say("gpu_mode = \"auto\" of '{}' is {} from now on, on this machine\n", printable(profile.name),
                setting.gpu_mode);
   }
@@ -199,6 +206,7 @@ std::string ab_text(const Value& report) {
 Result<int> compare_variants(const Session& session, const model::Profile& profile, const AbRequest& request,
                              const AbVariant& run) {
   ORCH_TRY(const std::vector<VariantSetting> settings, variants_of(request.variants));
+  ORCH_CHECK(check_modes(request.variants, launcher_of(profile)));
   if (request.variants.save) ORCH_CHECK(can_save(profile));
   const evidence::Place place = evidence_place_of(session, evidence_setting(profile.value), request.app,
                                                   request.out_dir, request.force);

@@ -19,6 +19,7 @@
 #include "probe/page_cache.hpp"
 #include "sys/clock.hpp"
 #include "sys/file.hpp"
+#include "sys/process.hpp"
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
@@ -118,21 +119,30 @@ class Bench {
   }
 
   Result<int> run() {
-    ORCH_CHECK(probe::ReadinessWatch::make(what_.ready));  // before anything else is waited for
+    // Before anything else is waited for.
+    ORCH_CHECK(probe::ReadinessWatch::make(what_.ready));
+    ORCH_CHECK(check_exports(arguments_.exports));
     ORCH_TRY(stack_, prepare_bench(session_, what_));
     if (stack_.interrupted != 0) return base::k_signal_base + stack_.interrupted;
     if (!stack_.complete) return 1;
+    ORCH_CHECK(check_modes(arguments_.ab, stack_.launcher));
     ORCH_CHECK(make_place());
     make_header();
     ORCH_CHECK(write());
-    ORCH_TRY(const int interrupted, make_starts());
+    const Result<int> signal = make_starts();
     header_.set("ended", sys::rfc3339(sys::SystemClock().now()));
+    if (!signal) stopped(base::one_line(signal.error()));
+    if (signal && *signal != 0) {
+      header_.set("signal", *signal);
+      stopped(sys::signal_name(*signal));
+    }
     ORCH_CHECK(write());
-    ORCH_CHECK(write_exports(report_, arguments_.exports));
     ORCH_CHECK(
         print_out(arguments_.format == OutputFormat::json ? format::to_json(report_) : bench_text(report_)));
     if (session_.verbosity != Verbosity::quiet) say("benchmark: {}/bench.json\n", printable(root_));
-    if (interrupted != 0) return interrupted;
+    ORCH_CHECK(write_exports(report_, arguments_.exports));
+    ORCH_CHECK(signal);
+    if (*signal != 0) return base::k_signal_base + *signal;
     return all_ready() ? 0 : 1;
   }
 
@@ -151,6 +161,8 @@ class Bench {
                              {"tool_version", ORCH_VERSION},
                              {"started", sys::rfc3339(sys::SystemClock().now())},
                              {"ended", nullptr},
+                             {"stopped", nullptr},
+                             {"signal", nullptr},
                              {"profile", stack_.profile},
                              {"command", base::or_null(what_.command)},
                              {"launcher", stack_.launcher},
@@ -159,9 +171,26 @@ class Bench {
                              {"seed", static_cast<std::int64_t>(plan_.seed)},
                              {"order", arguments_.order},
                              {"warmup", static_cast<std::int64_t>(plan_.warmup)},
+                             {"warm", static_cast<std::int64_t>(plan_.warm)},
+                             {"cold", static_cast<std::int64_t>(plan_.cold)},
                              {"timeout_seconds", static_cast<double>(what_.timeout_ms) / 1000},
-                             {"page_cache", Value::object({{"method", "not asked"},
-                                                           {"detail", "no cold start was asked for"}})}});
+                             {"page_cache", cache_value(plan_.cold == 0 ? "not asked" : "not reached",
+                                                        plan_.cold == 0 ? "no cold start was asked for"
+                                                                        : "no cold start was made")}});
+  }
+
+  static Value cache_value(std::string_view method, const std::string& detail) {
+    return Value::object({{"method", std::string(method)}, {"detail", detail}});
+  }
+
+  // Not all starts were made, and why.
+  void stopped(const std::string& why) {
+    std::size_t all = 0;
+    for (const probe::Start& start : starts_) all += start.measured ? 1 : 0;
+    const auto made =
+        std::ranges::count_if(runs_, [](const probe::Measured& run) { return run.start.measured; });
+    header_.set("stopped", fmt::format("after {} of {}: {}", made,
+                                       base::quantity(all, "measured start", "measured starts"), why));
   }
 
   Result<> write() {
@@ -170,23 +199,22 @@ class Bench {
     return sys::write_atomic(root_ + "/bench.json", format::to_json(report_));
   }
 
-  // The exit status of what was interrupted; 0.
+  // The signal that ended it; 0.
   Result<int> make_starts() {
     starts_ = schedule(plan_);
     view_->begin(starts_.size());
-    int interrupted = 0;
+    Result<int> signal = 0;
     const evidence::NotedSignals noted(evidence::NotedSignals::When::builds);
-    for (std::size_t i = 0; i < starts_.size() && interrupted == 0; ++i) {
+    for (std::size_t i = 0; i < starts_.size() && signal && *signal == 0; ++i) {
       if (!given_up_[starts_[i].variant].empty()) continue;
-      const Result<int> made = make_start(starts_[i]);
-      if (!made) (void)write();  // what was measured so far is not lost with it
-      ORCH_TRY(interrupted, made);
-      if (evidence::noted_signal() != 0) interrupted = base::k_signal_base + evidence::noted_signal();
+      signal = make_start(starts_[i]);
+      if (signal && evidence::noted_signal() != 0) signal = evidence::noted_signal();
     }
     view_->end();
-    return interrupted;
+    return signal;
   }
 
+  // As make_starts.
   Result<int> make_start(const probe::Start& start) {
     const BenchVariant& variant = variants_[start.variant];
     const std::string name = start_name(variant.name, to_string(start.kind));
@@ -196,7 +224,7 @@ class Bench {
     const std::string directory =
         start.measured ? fmt::format("runs/{:03}", ++measured_) : fmt::format("runs/warm-up-{}", ++warm_ups_);
     ORCH_TRY(BenchRun run, measure_start(quiet_, what_, stack_, variant, root_ + "/" + directory));
-    if (run.signal != 0) return base::k_signal_base + run.signal;
+    if (run.signal != 0) return run.signal;
     run.measured.start = start;
     run.measured.directory = directory;
     if (!start.measured && !run.measured.seconds)
@@ -221,8 +249,7 @@ class Bench {
     if (!told_ && drop.method != probe::CacheDrop::Method::drop_caches)
       view_->note("cold starts: " + drop.detail);
     told_ = true;
-    header_.set("page_cache",
-                Value::object({{"method", std::string(to_string(drop.method))}, {"detail", drop.detail}}));
+    header_.set("page_cache", cache_value(to_string(drop.method), drop.detail));
   }
 
   bool all_ready() const {

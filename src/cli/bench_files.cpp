@@ -5,9 +5,12 @@
 #include "cli/bench_view.hpp"
 #include "cli/command.hpp"
 #include "cli/options.hpp"
+#include "cli/output_file.hpp"
+#include "cli/say.hpp"
 #include "format/json.hpp"
 #include "probe/bench_compare.hpp"
 #include "probe/bench_export.hpp"
+#include "probe/bench_results.hpp"
 #include "probe/bench_svg.hpp"
 #include "sys/file.hpp"
 
@@ -16,6 +19,8 @@
 
 #include <memory>
 #include <optional>
+#include <string>
+#include <vector>
 
 namespace orch::cli {
 
@@ -32,8 +37,12 @@ Result<Value> read_bench(const std::string& path) {
   const std::string file = info && S_ISDIR(info->st_mode) ? path + "/bench.json" : path;
   ORCH_TRY(const std::string text, sys::read_file(file));
   Result<Value> document = format::parse_json(text, file);
-  if (document && document->is_object() && document->string_or("schema", "") == "appimage-orch/bench/1")
+  if (document && document->is_object() && document->string_or("schema", "") == "appimage-orch/bench/1") {
+    if (const std::string defect = probe::defect_of(*document); !defect.empty())
+      return fail(ErrorKind::corrupt, fmt::format("'{}' is damaged: {}", printable(file), printable(defect)),
+                  "measure again; what is left of its starts is beside it, in runs");
     return document;
+  }
   return fail(ErrorKind::usage, fmt::format("'{}' is no bench.json of this version", printable(file)),
               "name a file that 'appimage-orch bench' wrote, or its directory");
 }
@@ -53,7 +62,12 @@ Result<int> compare(const CompareArguments& arguments) {
   ORCH_TRY(const Value comparison, probe::compare_benches(a, b, arguments.a, arguments.b));
   ORCH_CHECK(print_out(arguments.format == OutputFormat::json ? format::to_json(comparison)
                                                               : probe::compare_text(comparison)));
-  return arguments.fail_if_slower && probe::is_slower_than(comparison, *arguments.fail_if_slower) ? 1 : 0;
+  if (!arguments.fail_if_slower) return 0;
+  const std::vector<std::string> regressions = probe::regressions_of(comparison, *arguments.fail_if_slower);
+  for (const std::string& why : regressions) say("worse: {}\n", why);
+  for (const std::string& why : probe::doubts_of(comparison, *arguments.fail_if_slower))
+    say("not excluded: {}\n", why);
+  return regressions.empty() ? 0 : 1;
 }
 
 void add_compare(CLI::App& bench, Session& session) {
@@ -62,13 +76,14 @@ void add_compare(CLI::App& bench, Session& session) {
       bench.add_subcommand("compare", "hold two benchmarks against each other: is B slower than A?");
   command->footer(
       "Ratios are of medians, with an interval of 95 %; a difference counts where the whole interval is more "
-      "than 1 % away "
-      "from 1.");
+      "than 1 % away\nfrom 1, there is none where it lies within 5 % of 1, and else it is unknown.");
   command->add_option("A", arguments->a, "a bench.json, or its directory")->required();
   command->add_option("B", arguments->b, "another one, the newer")->required();
   command
-      ->add_option("--fail-if-slower", arguments->fail_if_slower,
-                   "status 1 where some start of B is slower, by at least this much, or none got ready")
+      ->add_option(
+          "--fail-if-slower", arguments->fail_if_slower,
+          "status 1 where some start of B is slower, by at least this much, got ready less often, is "
+          "not there, or cannot be compared")
       ->type_name("PERCENT")
       ->check(CLI::Range(0.0, k_most_percent).description(""));
   add_format(*command, arguments->format);
@@ -110,10 +125,16 @@ void add_exports(CLI::App& command, BenchExports& exports) {
       ->type_name("FILE");
 }
 
+Result<> check_exports(const BenchExports& exports) {
+  for (const std::string& path : {exports.svg, exports.hyperfine})
+    if (!path.empty()) ORCH_CHECK(check_output(path));
+  return {};
+}
+
 Result<> write_exports(const Value& document, const BenchExports& exports) {
-  if (!exports.svg.empty()) ORCH_CHECK(sys::write_atomic(exports.svg, probe::bench_svg(document)));
+  if (!exports.svg.empty()) ORCH_CHECK(write_output(exports.svg, probe::bench_svg(document)));
   if (!exports.hyperfine.empty())
-    ORCH_CHECK(sys::write_atomic(exports.hyperfine, format::to_json(probe::hyperfine_export(document))));
+    ORCH_CHECK(write_output(exports.hyperfine, format::to_json(probe::hyperfine_export(document))));
   return {};
 }
 

@@ -14,6 +14,8 @@ struct BenchExports {
   std::string hyperfine;
 };
 void add_exports(CLI::App& command, BenchExports& exports);
+// Fails where one of them cannot be written.
+Result<> check_exports(const BenchExports& exports);
 Result<> write_exports(const base::Value& document, const BenchExports& exports);
 
 // Adds `compare` and `show`, subcommands of `bench`.

@@ -15,6 +15,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <memory>
 #include <utility>
@@ -50,6 +51,8 @@ class Stopwatch final : public RunObserver {
     moments_.ready = watch_.ready();
     const bool well = outcome.kind == launch::Outcome::Kind::exited && outcome.status == 0;
     if (waits_for_exit_ && well) moments_.ready = outcome.ended ? outcome.ended : moments_.ended;
+    // That a guest's command began is seen a moment after it did, which may be after it ended.
+    if (moments_.ready && moments_.began) moments_.ready = std::max(*moments_.ready, *moments_.began);
   }
   void asked_to_end(int signal) override { signal_ = signal; }
 

@@ -157,17 +157,26 @@ std::size_t ready_count(const Value& runs) {
 
 void add_result(std::string& out, const Value& result) {
   const Value& runs = *result.find("runs");
-  out += fmt::format("{}: {} of {} got ready\n",
-                     printable(start_name(result.string_or("variant", ""), result.string_or("start", ""))),
-                     ready_count(runs), base::quantity(runs.as_array().size(), "start", "starts"));
+  const std::string name =
+      printable(start_name(result.string_or("variant", ""), result.string_or("start", "")));
+  const std::size_t starts = runs.as_array().size();
+  wrapped(out, "",
+          starts == 0 ? name + ": no start was made"
+                      : fmt::format("{}: {} of {} got ready", name, ready_count(runs),
+                                    base::quantity(starts, "start", "starts")));
   if (const Value& summary = *result.find("summary"); !summary.is_null()) {
     const Unit unit(number_at(summary, "max"));
     const Value& interval = *summary.find("median_interval");
+    const bool has_interval = !interval.is_null();
     field(out, "median",
-          fmt::format("{} (95 %: {} … {})", unit(number_at(summary, "median")),
-                      unit.number(number_at(interval, "low")), unit(number_at(interval, "high"))));
+          unit(number_at(summary, "median")) +
+              (has_interval ? fmt::format(" (95 %: {} … {})", unit.number(number_at(interval, "low")),
+                                          unit(number_at(interval, "high")))
+                            : ""));
+    const Value* deviation = summary.find("deviation");
+    const bool has_deviation = deviation != nullptr && !deviation->is_null();
     field(out, "mean",
-          fmt::format("{} ± {}", unit(number_at(summary, "mean")), unit(number_at(summary, "deviation"))));
+          unit(number_at(summary, "mean")) + (has_deviation ? " ± " + unit(deviation->as_double()) : ""));
     field(out, "range",
           fmt::format("{} … {}", unit.number(number_at(summary, "min")), unit(number_at(summary, "max"))));
     // The unit stands in front, once: a line that is broken for its length does not leave it alone.
@@ -186,6 +195,14 @@ std::vector<double> times_of(const Value& result) {
   return out;
 }
 
+std::string relation_text(const probe::Comparison& comparison) {
+  if (!comparison.measured) return "too few starts to compare";
+  return fmt::format("{:.2f} times as long (95 %: {:.2f} … {:.2f}): {}", comparison.ratio,
+                     comparison.interval.low, comparison.interval.high,
+                     comparison.verdict == probe::Verdict::unknown ? "too wide to tell"
+                                                                   : probe::to_string(comparison.verdict));
+}
+
 // How the others of a kind relate to the fastest.
 void add_relations(std::string& out, const Value& report, std::string_view kind) {
   const Value* fastest = nullptr;
@@ -197,18 +214,17 @@ void add_relations(std::string& out, const Value& report, std::string_view kind)
     if (fastest == nullptr || median(result) < median(*fastest)) fastest = &result;
   }
   if (others.size() < 2) return;
-  out += fmt::format("\n{}, by the median: {} is the fastest\n", kind,
-                     printable(fastest->string_or("variant", "")));
+  out += "\n";
+  wrapped(out, "",
+          fmt::format("{}, by the median: {} is the fastest", kind,
+                      printable(fastest->string_or("variant", ""))));
   for (const Value* other : others) {
     if (other == fastest) continue;
     const probe::Comparison comparison = probe::compare_times(
         times_of(*fastest), times_of(*other), static_cast<std::uint64_t>(report.int_or("seed", 0)));
-    wrapped(out, "  " + printable(other->string_or("variant", "")) + "  ",
-            comparison.verdict == probe::Verdict::unknown
-                ? "too few starts to compare"
-                : fmt::format("{:.2f} times as long (95 %: {:.2f} … {:.2f}): {}", comparison.ratio,
-                              comparison.interval.low, comparison.interval.high,
-                              probe::to_string(comparison.verdict)));
+    const std::string name = other->string_or("variant", "");
+    named(out, "  ", name, printable(name).size() <= k_widest_name ? printable(name).size() : 0,
+          relation_text(comparison));
   }
 }
 
@@ -231,8 +247,11 @@ std::string bench_text(const Value& report) {
   }
   for (const char* kind : {"warm", "cold"}) add_relations(out, report, kind);
   const Value& cache = *report.find("page_cache");
-  if (const std::string method = cache.string_or("method", ""); method != "not asked")
+  if (const std::string method = cache.string_or("method", "");
+      method != "not asked" && method != "not reached")
     wrapped(out, "\ncold starts: ", printable(cache.string_or("detail", "")));
+  if (const std::string why = report.string_or("stopped", ""); !why.empty())
+    wrapped(out, "\nstopped: ", printable(why));
   return out;
 }
 

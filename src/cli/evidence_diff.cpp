@@ -2,6 +2,7 @@
 #include "base/text.hpp"
 #include "cli/evidence_command.hpp"
 #include "cli/options.hpp"
+#include "cli/output_file.hpp"
 #include "cli/say.hpp"
 #include "evidence/run_diff.hpp"
 #include "evidence/run_list.hpp"
@@ -77,7 +78,7 @@ Result<Run> comparable(const std::string& root, const std::string& word, evidenc
 
 Result<> write_document(const std::string& output, const std::string& text) {
   const sys::Result<struct stat> info = sys::stat_file(output);
-  return sys::write_atomic(info && S_ISDIR(info->st_mode) ? output + "/diff.json" : output, text);
+  return write_output(info && S_ISDIR(info->st_mode) ? output + "/diff.json" : output, text);
 }
 
 Result<int> compare_runs(const Session& session, const DiffArguments& arguments) {

@@ -8,6 +8,7 @@
 #include "evidence/moments.hpp"
 #include "evidence/run_list.hpp"
 #include "format/json.hpp"
+#include "probe/bench_results.hpp"
 #include "sys/clock.hpp"
 #include "sys/file.hpp"
 #include "sys/process.hpp"
@@ -307,6 +308,15 @@ std::string comparison_text(const Run& run) {
   return out + "\n" + ab_text(run.comparison);
 }
 
+std::string benchmark_text(const Run& run) {
+  const std::string defect = probe::defect_of(run.benchmark);
+  if (defect.empty()) return bench_text(run.benchmark);
+  std::string out;
+  wrapped(out, "",
+          fmt::format("'{}/bench.json' is damaged: {}", printable(run.summary.path), printable(defect)));
+  return out;
+}
+
 Value show_value(const Run& run) {
   const std::string& problem = run.summary.problem.empty() ? run.inputs_problem : run.summary.problem;
   return Value::object({{"schema", "appimage-orch/evidence-show/1"},
@@ -328,7 +338,7 @@ Result<int> show(const Session& session, const ShowArguments& arguments) {
   const bool is_benchmark = !run.benchmark.is_null();
   ORCH_CHECK(print_out(as_json        ? format::to_json(show_value(run))
                        : is_ab        ? comparison_text(run)
-                       : is_benchmark ? bench_text(run.benchmark)
+                       : is_benchmark ? benchmark_text(run)
                                       : show_text(run)));
   return 0;
 }

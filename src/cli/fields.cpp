@@ -8,6 +8,8 @@
 
 namespace orch::cli {
 
+using base::printable;
+
 namespace {
 
 constexpr std::size_t k_width = 80;
@@ -33,6 +35,15 @@ void wrapped(std::string& out, std::string start, std::string_view words) {
     first = false;
   }
   out += line + "\n";
+}
+
+void named(std::string& out, const std::string& start, const std::string& name, std::size_t width,
+           const std::string& words) {
+  const std::string shown = printable(name);
+  if (shown.size() <= width)
+    return wrapped(out, fmt::format("{}{:<{}}  ", start, shown, width), printable(words));
+  wrapped(out, start, shown);
+  wrapped(out, std::string(start.size() + 2, ' '), printable(words));
 }
 
 void field(std::string& out, std::string_view label, std::string_view words) {

@@ -75,6 +75,13 @@ Result<> remember_gpu_mode(const Session& session, const std::string& profile, c
   return sys::write_atomic(memory_of(session, profile), format::to_json(content));
 }
 
+Result<bool> forget_gpu_mode(const Session& session, const std::string& profile) {
+  const std::string path = memory_of(session, profile);
+  if (!sys::exists(path)) return false;
+  ORCH_CHECK(sys::remove_tree(path));
+  return true;
+}
+
 std::optional<std::string> muvm_beside_path(const std::vector<Candidate>& candidates) {
   std::optional<std::string> asked_for;
   for (const Candidate& candidate : candidates) {

@@ -27,6 +27,9 @@ probe::GpuChoice choose_gpu_mode(const Session& session, const std::string& prof
 Result<> remember_gpu_mode(const Session& session, const std::string& profile, const std::string& mode,
                            const std::string& directory);
 
+// The next choice goes by the host alone again; says whether it did not before.
+Result<bool> forget_gpu_mode(const Session& session, const std::string& profile);
+
 // The muvm that was asked for, there or not, or was found where PATH does not lead.
 std::optional<std::string> muvm_beside_path(const std::vector<probe::Candidate>& candidates);
 

@@ -65,6 +65,14 @@ Result<> check_save(const VariantArguments& arguments) {
               "name them with --ab or --ab-env");
 }
 
+Result<> check_modes(const VariantArguments& arguments, const std::string& launcher) {
+  if (arguments.modes.empty() || launcher == "muvm") return {};
+  return fail(ErrorKind::usage,
+              fmt::format("--ab {}: GPU modes are muvm's, and the launcher is '{}'",
+                          printable(arguments.modes), printable(launcher)),
+              "compare values of a variable by --ab-env NAME=VALUE,VALUE, or use --launcher muvm");
+}
+
 Result<std::vector<VariantSetting>> variants_of(const VariantArguments& arguments) {
   std::vector<VariantSetting> out;
   ORCH_CHECK(add_modes(arguments.modes, out));

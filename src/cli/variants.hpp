@@ -31,6 +31,9 @@ struct VariantSetting {
   std::string gpu_mode;  // empty: the profile's
   std::optional<std::pair<std::string, std::string>> variable;
 };
+// Fails for GPU modes where the launcher is not muvm: nothing would differ but chance.
+Result<> check_modes(const VariantArguments& arguments, const std::string& launcher);
+
 // In the order in which they were given: two or more, each once.
 Result<std::vector<VariantSetting>> variants_of(const VariantArguments& arguments);
 

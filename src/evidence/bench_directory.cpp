@@ -1,5 +1,6 @@
 #include "evidence/bench_directory.hpp"
 
+#include "base/exit_status.hpp"
 #include "base/text.hpp"
 #include "evidence/moments.hpp"
 #include "evidence/run_directory.hpp"
@@ -38,7 +39,13 @@ Run read_bench(const std::string& path, const std::string& name, TimePoint now, 
   const std::optional<TimePoint> ended = parse_moment(document->string_or("ended", ""));
   summary.app = document->string_or("profile", summary.app);
   summary.state = live ? RunState::running : ended ? RunState::ended : RunState::killed;
-  summary.outcome = live ? "running" : ended ? "measured" : "interrupted";
+  const Value* stopped = document->find("stopped");
+  const bool whole = ended && (stopped == nullptr || stopped->is_null());
+  summary.outcome = live ? "running" : whole ? "measured" : "interrupted";
+  if (const std::int64_t signal = document->int_or("signal", 0); signal > 0) {
+    summary.signal = signal;
+    summary.exit_status = base::k_signal_base + signal;
+  }
   summary.started = parse_moment(document->string_or("started", ""));
   const std::optional<TimePoint> until = live ? std::optional(now) : ended;
   if (summary.started && until)

@@ -49,18 +49,21 @@ Value differing_fields(const std::vector<Variant>& variants) {
   std::vector<Leaves> leaves(variants.size());
   std::set<std::string> fields;
   for (std::size_t i = 0; i < variants.size(); ++i) {
+    if (variants[i].document.is_null()) continue;
     add_leaves(variants[i].document, "", leaves[i]);
     for (const auto& [field, value] : leaves[i]) fields.insert(field);
   }
   Value out = Value::array();
   for (const std::string& field : fields) {
     Value values = Value::object();
-    bool differs = false;
+    std::set<std::string> different;
     for (std::size_t i = 0; i < variants.size(); ++i) {
       const auto found = leaves[i].find(field);
       values.set(variants[i].name, found == leaves[i].end() ? Value() : found->second);
-      differs |= values.as_object().back().value != values.as_object().front().value;
+      // One that said nothing differs in all that there is, and the ranking has the reason.
+      if (!variants[i].document.is_null()) different.insert(values.as_object().back().value.canonical());
     }
+    const bool differs = different.size() > 1;
     if (differs) out.push(Value::object({{"field", field}, {"values", std::move(values)}}));
   }
   return out;

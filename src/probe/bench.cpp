@@ -30,16 +30,17 @@ void shuffle(std::vector<std::size_t>& order, std::mt19937_64& engine) {
 Value summary_value(const std::vector<double>& times, std::uint64_t seed) {
   if (times.empty()) return {};
   const Summary summary = summarize(times, seed);
+  const Value interval =
+      Value::object({{"low", summary.median_interval.low}, {"high", summary.median_interval.high}});
   Value outliers = Value::array();
   for (const std::size_t index : summary.outliers) outliers.push(static_cast<std::int64_t>(index));
   return Value::object({{"count", static_cast<std::int64_t>(summary.count)},
                         {"mean", summary.mean},
                         {"median", summary.median},
-                        {"deviation", summary.deviation},
+                        {"deviation", times.size() > 1 ? Value(summary.deviation) : Value()},
                         {"min", summary.min},
                         {"max", summary.max},
-                        {"median_interval", Value::object({{"low", summary.median_interval.low},
-                                                           {"high", summary.median_interval.high}})},
+                        {"median_interval", times.size() < k_fewest ? Value() : interval},
                         {"outliers", std::move(outliers)}});
 }
 
@@ -83,7 +84,8 @@ Value result_value(const std::string& variant, StartKind kind, const std::vector
     list.push(run_value(*runs[i], numbers[i], runs[i]->seconds && outliers.contains(index)));
     if (runs[i]->seconds) ++index;
   }
-  const double rate = runs.empty() ? 0 : static_cast<double>(times.size()) / static_cast<double>(runs.size());
+  const Value rate =
+      runs.empty() ? Value() : Value(static_cast<double>(times.size()) / static_cast<double>(runs.size()));
   return Value::object({{"variant", variant},
                         {"start", std::string(to_string(kind))},
                         {"success_rate", rate},

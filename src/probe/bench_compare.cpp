@@ -32,6 +32,7 @@ bool has_one_variant(const Results& results) {
 std::string lack_of(const char* side, const BenchResult& result, std::size_t count) {
   if (count >= k_fewest) return {};
   if (!result.given_up.empty()) return fmt::format("{} was given up: {}", side, result.given_up);
+  if (result.runs.empty()) return fmt::format("{} was stopped before such a start", side);
   return fmt::format("{} has {}, and {} are needed", side,
                      base::quantity(count, "successful run", "successful runs"), k_fewest);
 }
@@ -49,15 +50,20 @@ Value pair_of(const BenchResult& a, const BenchResult& b, std::uint64_t seed) {
   const bool is_known = comparison.verdict != Verdict::unknown;
   std::string reason = lack_of("a", a, times_a.size());
   if (reason.empty()) reason = lack_of("b", b, times_b.size());
-  if (reason.empty()) reason = "the median of a is 0";
+  if (reason.empty())
+    reason = comparison.measured ? fmt::format(
+                                       "from {:.3f} to {:.3f} is too wide to tell: more starts make it "
+                                       "narrower",
+                                       comparison.interval.low, comparison.interval.high)
+                                 : "the median of a is 0";
   return Value::object({{"variant", a.variant},
                         {"start", a.start},
                         {"a", side_of(a, times_a)},
                         {"b", side_of(b, times_b)},
-                        {"ratio", is_known ? Value(comparison.ratio) : Value()},
-                        {"interval", is_known ? Value::object({{"low", comparison.interval.low},
-                                                               {"high", comparison.interval.high}})
-                                              : Value()},
+                        {"ratio", comparison.measured ? Value(comparison.ratio) : Value()},
+                        {"interval", comparison.measured ? Value::object({{"low", comparison.interval.low},
+                                                                          {"high", comparison.interval.high}})
+                                                         : Value()},
                         {"verdict", to_string(comparison.verdict)},
                         {"reason", is_known ? Value() : Value(std::move(reason))}});
 }
@@ -72,8 +78,9 @@ void add_difference(Value& out, const std::string& field, const Value* a, const 
 }
 
 Value differences_of(const Value& a, const Value& b) {
-  constexpr std::array<const char*, 8> k_fields = {
-      "profile", "command", "ready", "launcher", "timeout_seconds", "warmup", "page_cache.method", "host"};
+  constexpr std::array<const char*, 9> k_fields = {"profile",  "command",           "ready",
+                                                   "launcher", "stopped",           "timeout_seconds",
+                                                   "warmup",   "page_cache.method", "host"};
   Value out = Value::array();
   for (const char* field : k_fields) add_difference(out, field, a.find_path(field), b.find_path(field));
   return out;
@@ -131,14 +138,53 @@ Result<Value> compare_benches(const Value& a, const Value& b, const std::string&
                         {"differences", std::move(differences)}});
 }
 
-bool is_slower_than(const Value& comparison, double percent) {
+namespace {
+
+std::string name_of(const Value& item) {
+  const std::string variant = item.string_or("variant", "");
+  return printable((variant.empty() ? "" : variant + ", ") + item.string_or("start", ""));
+}
+
+// Why a pair is a regression; empty where it is none.
+std::string regression_of(const Value& pair, double percent) {
   constexpr double k_whole = 100;
-  const Value::Array& pairs = comparison.find("pairs")->as_array();
-  return std::any_of(pairs.begin(), pairs.end(), [percent](const Value& pair) {
-    const bool never = pair.find_path("a.count")->as_int() > 0 && pair.find_path("b.count")->as_int() == 0;
-    return never || (pair.string_or("verdict", "") == to_string(Verdict::slower) &&
-                     pair.find("ratio")->as_double() >= 1 + percent / k_whole);
-  });
+  const auto number = [&pair](const char* path) { return pair.find_path(path)->as_int(); };
+  const Value& ratio = *pair.find("ratio");
+  if (number("b.count") * number("a.runs") < number("a.count") * number("b.runs") ||
+      (number("b.count") == 0 && number("a.count") > 0))
+    return fmt::format("{} of {} got ready, of {} before", number("b.count"),
+                       base::quantity(static_cast<std::uint64_t>(number("b.runs")), "start", "starts"),
+                       fmt::format("{} of {}", number("a.count"), number("a.runs")));
+  if (ratio.is_null()) return "it cannot be compared: " + printable(pair.string_or("reason", ""));
+  if (pair.string_or("verdict", "") == to_string(Verdict::slower) &&
+      ratio.as_double() >= 1 + percent / k_whole)
+    return fmt::format("it takes {:.3f} times as long", ratio.as_double());
+  return {};
+}
+
+}  // namespace
+
+std::vector<std::string> regressions_of(const Value& comparison, double percent) {
+  std::vector<std::string> out;
+  for (const Value& pair : comparison.find("pairs")->as_array())
+    if (const std::string why = regression_of(pair, percent); !why.empty())
+      out.push_back(fmt::format("{}: {}", name_of(pair), why));
+  for (const Value& item : comparison.find("unmatched")->as_array())
+    if (item.string_or("in", "") == "a") out.push_back(fmt::format("{}: b has none", name_of(item)));
+  return out;
+}
+
+std::vector<std::string> doubts_of(const Value& comparison, double percent) {
+  constexpr double k_whole = 100;
+  std::vector<std::string> out;
+  for (const Value& pair : comparison.find("pairs")->as_array()) {
+    const Value& interval = *pair.find("interval");
+    if (pair.string_or("verdict", "") != to_string(Verdict::unknown) || interval.is_null()) continue;
+    const double high = interval.find("high")->as_double();
+    if (high >= 1 + percent / k_whole && regression_of(pair, percent).empty())
+      out.push_back(fmt::format("{}: {}", name_of(pair), printable(pair.string_or("reason", ""))));
+  }
+  return out;
 }
 
 }  // namespace orch::probe

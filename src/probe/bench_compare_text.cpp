@@ -59,6 +59,7 @@ std::string pair_text(const Value& pair) {
   constexpr std::size_t k_indent = 2;
   const Value& interval = *pair.find("interval");
   const bool is_known = !interval.is_null();
+  const bool has_reason = !pair.find("reason")->is_null();
   const auto number = [](const Value& of, const char* key) { return ratio_text(of.find(key)->as_double()); };
   const std::string name = base::shortened(printable(pair.string_or("variant", "")), k_columns - k_indent);
   const bool is_long = name.size() > k_variant_width;
@@ -69,7 +70,7 @@ std::string pair_text(const Value& pair) {
       is_known ? fmt::format("{}..{}", number(interval, "low"), number(interval, "high")) : "-",
       pair.string_or("verdict", ""));
   out += failed_text(pair, "a") + failed_text(pair, "b");
-  if (!is_known) out += wrapped("    ", printable(pair.string_or("reason", "")));
+  if (has_reason) out += wrapped("    ", printable(pair.string_or("reason", "")));
   return out;
 }
 

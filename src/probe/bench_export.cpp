@@ -34,10 +34,9 @@ Value exported(const std::string& name, const BenchResult& result, bool both) {
     times.push(*run.seconds);
     codes.push(run.exit_status ? Value(*run.exit_status) : Value());
   }
-  const bool is_one = times.as_array().size() < 2;
   Value out = Value::object({{"command", fmt::format("{} ({})", name, result.label())},
                              {"mean", number_of(result.summary, "mean")},
-                             {"stddev", is_one ? Value() : number_of(result.summary, "deviation")},
+                             {"stddev", number_of(result.summary, "deviation")},
                              {"median", number_of(result.summary, "median")},
                              {"user", nullptr},
                              {"system", nullptr},

@@ -19,7 +19,74 @@ BenchRun run_of(const Value& value) {
   return out;
 }
 
+using IsWhole = bool (*)(const Value&);
+struct Member {
+  std::string_view name;
+  IsWhole is_whole;
+};
+
+bool is_text(const Value& value) {
+  return value.is_string() || value.is_object();
+}  // or its base64
+bool is_object(const Value& value) {
+  return value.is_object();
+}
+bool is_list(const Value& value) {
+  return value.is_array();
+}
+bool is_number(const Value& value) {
+  return value.is_int() || value.is_double();
+}
+bool is_summary(const Value& value) {
+  return value.is_null() || value.is_object();
+}
+bool is_interval(const Value& value) {
+  return value.is_null() || value.is_object();
+}
+
+constexpr Member k_bench[] = {{"page_cache", is_object}, {"results", is_list}};
+constexpr Member k_result[] = {{"variant", is_text},
+                               {"start", is_text},
+                               {"summary", is_summary},
+                               {"phases", is_object},
+                               {"runs", is_list}};
+constexpr Member k_summary[] = {{"mean", is_number},
+                                {"median", is_number},
+                                {"min", is_number},
+                                {"max", is_number},
+                                {"median_interval", is_interval}};
+
+template <std::size_t N>
+std::string missing_in(const Value& value, const std::string& place, const Member (&members)[N]) {
+  for (const Member& member : members)
+    if (const Value* found = value.find(member.name); found == nullptr || !member.is_whole(*found))
+      return fmt::format("{}{}", place, member.name);
+  return {};
+}
+
+std::string defect_of_result(const Value& result, const std::string& place) {
+  if (std::string defect = missing_in(result, place, k_result); !defect.empty()) return defect;
+  const Value& summary = *result.find("summary");
+  if (!summary.is_null())
+    if (std::string defect = missing_in(summary, place + "summary.", k_summary); !defect.empty())
+      return defect;
+  for (const Value& run : result.find("runs")->as_array())
+    if (!run.is_object()) return place + "runs";
+  return {};
+}
+
 }  // namespace
+
+std::string defect_of(const Value& bench) {
+  if (std::string defect = missing_in(bench, "", k_bench); !defect.empty())
+    return defect + " is missing, or something else";
+  const Value::Array& results = bench.find("results")->as_array();
+  for (std::size_t i = 0; i < results.size(); ++i)
+    if (const std::string defect = defect_of_result(results[i], fmt::format("results[{}].", i));
+        !defect.empty())
+      return defect + " is missing, or something else";
+  return {};
+}
 
 std::vector<double> BenchResult::times() const {
   std::vector<double> out;

@@ -33,6 +33,9 @@ struct BenchResult {
 
 std::vector<BenchResult> results_of(const Value& bench);
 
+// What is missing in a bench.json for a page of it, as "results[0].runs"; empty: nothing.
+std::string defect_of(const Value& bench);
+
 // "12.3 ms", "1.234 s", "123.4 s": more digits than people need, and as many as a comparison does.
 std::string precise_seconds(double seconds);
 

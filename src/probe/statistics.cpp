@@ -107,6 +107,7 @@ Comparison compare_times(const std::vector<double>& a, const std::vector<double>
   Comparison out;
   const double median = median_of(a);
   if (std::min(a.size(), b.size()) < k_fewest || median <= 0) return out;
+  out.measured = true;
   out.ratio = median_of(b) / median;
   Resampler resampler(seed);
   out.interval = interval_of([&] {
@@ -114,9 +115,11 @@ Comparison compare_times(const std::vector<double>& a, const std::vector<double>
     const double of_b = median_of(resampler.draw(b));
     return of_a > 0 ? of_b / of_a : out.ratio;
   });
+  const bool alike = out.interval.low >= 1 - k_alike && out.interval.high <= 1 + k_alike;
   out.verdict = out.interval.low > 1 + k_noise    ? Verdict::slower
                 : out.interval.high < 1 - k_noise ? Verdict::faster
-                                                  : Verdict::no_difference;
+                : alike                           ? Verdict::no_difference
+                                                  : Verdict::unknown;
   return out;
 }
 

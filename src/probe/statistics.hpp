@@ -41,13 +41,16 @@ std::vector<std::size_t> outliers_of(const std::vector<double>& times);
 enum class Verdict { faster, slower, no_difference, unknown };
 std::string_view to_string(Verdict verdict);  // "faster", "slower", "no difference", "unknown"
 
-struct Comparison {
-  double ratio = 0;                    // median of b / median of a
-  Interval interval;                   // of the ratio, 95 %, by bootstrap
-  Verdict verdict = Verdict::unknown;  // of b; unknown with fewer than 5 times on a side, or a median of 0
-};
 // A difference counts where the whole interval lies more than k_noise away from 1.
 inline constexpr double k_noise = 0.01;
+// Two are alike where the whole interval lies within k_alike of 1. One that neither of these is too wide to tell.
+inline constexpr double k_alike = 0.05;
+struct Comparison {
+  bool measured = false;  // else nothing is known: fewer than k_fewest times on a side, or a median of 0
+  double ratio = 0;       // median of b / median of a
+  Interval interval;      // of the ratio, 95 %, by bootstrap
+  Verdict verdict = Verdict::unknown;  // of b
+};
 Comparison compare_times(const std::vector<double>& a, const std::vector<double>& b, std::uint64_t seed);
 
 }  // namespace orch::probe

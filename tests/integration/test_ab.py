@@ -50,6 +50,12 @@ class Native(AbCase):
         images = [json.loads((folder / f"variant-{n}/run.report.json").read_text())["images"] for n in (1, 2)]
         self.assertEqual(images[0], images[1], "the same stack")
 
+    def test_gpu_modes_are_muvm_s(self):
+        profile = self.app("exit 0")
+        for words, status in ((("run", profile), 125), (("probe", "gpu", profile, "--no-tools"), 2), (("bench", profile), 2)):
+            ran = self.orch(*words, "--ab", "drm,venus", status=status)
+            self.golden("ab/modes-natively.txt", ran.stderr[ran.stderr.index("error: "):])
+
     def test_all_well_is_status_0_and_quiet_is_quiet(self):
         profile = self.app("exit 0")
         ran = self.orch("-q", "run", profile, "--ab-env", "A=1,2", status=0)
@@ -226,6 +232,38 @@ class Muvm(MuvmCase, AbCase):
         self.assertIn("saved launch.gpu_mode = \"drm\" in ", ran.stderr)
         self.assertEqual(profile.read_text(), before + '\n[launch]\ngpu_mode = "drm"\n')
         self.assertIn("it was ended by a signal, status 139", ran.stderr)
+
+    def test_what_auto_goes_by(self):
+        """A mode that was the best once, until none is; one that failed once settles nothing."""
+        renderer = self.home / "renderer"
+        tools = lib.make_erofs(self.tmp / "tools.erofs", lib.make_tree(self.tmp / "tools", {"usr/bin/glxinfo": f"""#!/bin/sh
+mode=$(grep -o '"gpu-mode": *\\["[a-z]*' {self.home}/record | tail -1); mode=${{mode##*\\"}}
+[ ! -e {renderer}.${{mode:-drm}} ] || exit 1
+[ -e {renderer} ] || [ "$mode" = venus ] && echo "OpenGL renderer string: Apple M1" || echo "OpenGL renderer string: llvmpipe"
+"""}))
+        profile = self.app("exit 0", profile=f'images = ["{tools}"]\n')
+
+        def probe(script=None):
+            ran = self.orch("probe", "gpu", profile, "--launcher", "muvm", "--no-tools", "--ab", "drm,venus", ok=None, home=self.home, prefix=self.prefix, env=self.muvm_env(),)
+            self.muvm(profile)
+            argv = json.loads(next(iter(sorted((self.home / "state/appimage-orch/evidence/hello").iterdir(), reverse=True))).joinpath("run.report.json").read_text())["argv"]
+            return "".join(line for line in ran.stderr.splitlines() if line.startswith("gpu_mode")), "--gpu-mode=venus" in argv
+
+        self.assertEqual(probe(), ("gpu_mode = \"auto\" of 'hello' is venus from now on, on this machine", True))
+        base = profile.read_text()
+        profile.write_text(base + '\n[app.env]\nGTK_THEME = "1"\n')
+        renderer.touch()
+        self.assertEqual(probe(), ("gpu_mode = \"auto\" of 'hello' goes by this machine's GPU again: no mode is the best", False))
+        self.assertEqual(probe(), ("", False))
+
+    def test_one_that_did_not_run_settles_nothing(self):
+        profile = self.app("exit 0", profile=f'images = ["{self.tools_of_venus()}"]\n')
+        ran = self.orch("probe", "gpu", profile, "--launcher", "muvm", "--no-tools", "--ab", "venus,drm", ok=None, home=self.home, prefix=self.prefix,
+                        env=self.muvm_env(MUVM_DOUBLE_RELEASE="0.4.0"))
+        self.assertIn("gpu_mode = \"auto\" of 'hello' stays as it was: not every mode ran\n", ran.stderr)
+
+    def tools_of_venus(self):
+        return lib.make_erofs(self.tmp / "tools.erofs", lib.make_tree(self.tmp / "tools", {"usr/bin/glxinfo": '#!/bin/sh\necho "OpenGL renderer string: Apple M1"\n'}))
 
     def test_a_mode_that_this_muvm_has_not_got(self):
         self.muvm(self.by_mode(), "--ab", "venus,drm", status=1, env={"MUVM_DOUBLE_RELEASE": "0.4.0"})

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import time
@@ -127,6 +128,8 @@ class Native(BenchCase):
             self.assertEqual(terminal.wait(), 143)
             document = self.check_document(json.loads((out / "bench.json").read_text()), "bench")
             self.assertIsNotNone(document["ended"])
+            self.assertEqual(document["signal"], signal.SIGTERM)
+            self.assertRegex(document["stopped"], r"^after [0-9]+ of 5000 measured starts: SIGTERM$")
             self.assertIn(b"got ready", terminal.output)
             self.assertEqual(terminal.after, terminal.before)
             self.assertFalse((out / ".ab.lock").exists())
@@ -141,9 +144,87 @@ class Native(BenchCase):
         os.kill(terminal.pid, signal.SIGINT)
         self.assertEqual(terminal.wait(), 130)
         document = self.check_document(json.loads((out / "bench.json").read_text()), "bench")
-        self.assertGreaterEqual(len(document["results"][0]["runs"]), 1)
+        warm, cold = document["results"]
+        self.assertGreaterEqual(len(warm["runs"]), 1)
+        self.assertEqual((document["warm"], document["cold"], document["page_cache"]["method"], cold["success_rate"]), (500, 5, "not reached", None))
+        shown = self.orch("bench", "show", out).stdout
+        self.assertIn("cold: no start was made\n", shown)
+        self.assertRegex(shown, r"\nstopped: after [0-9]+ of 505 measured starts: SIGINT\n$")
+        (run,) = self.orch_json("evidence", "list", "--dir", self.evidence_of(out))["runs"]
+        self.assertEqual((run["state"], run["outcome"], run["signal"], run["exit_status"]), ("ended", "interrupted", 2, 130))
+        compared = self.orch("bench", "compare", out, out, "--fail-if-slower", "5", status=1)
+        self.assertIn("a was stopped before such a start", compared.stdout)
+        self.assertIn("worse: cold: it cannot be compared: a was stopped before such a start\n", compared.stderr)
         self.assertIn(b"[", terminal.output)
         self.assertIn(b" left, warm", terminal.output)
+
+    def evidence_of(self, out):
+        """A place of evidence that has this benchmark alone."""
+        place = self.tmp / "place/hello-bench"
+        place.mkdir(parents=True)
+        shutil.copytree(out, place / "20260101-030405")
+        return place.parent
+
+    def test_few_starts_have_no_interval(self):
+        profile = self.app("exit 0")
+        few, one = (self.bench(profile, "--warm", n, "--cold", "0")["results"][0]["summary"] for n in ("4", "1"))
+        self.assertEqual((few["median_interval"], one["median_interval"], one["deviation"]), (None, None, None))
+        self.assertIsNotNone(few["deviation"])
+        shown = self.orch("bench", "show", self.tmp / "bench").stdout
+        self.assertRegex(shown, r"median +[0-9.]+ ms\n  mean +[0-9.]+ ms\n")
+
+    def test_names_that_are_longer_than_a_line(self):
+        profile = self.app("exit 0")
+        value = "-GL_ARB_buffer_storage -GL_ARB_bindless_texture -GL_ARB_sync -GL_ARB_sparse_texture"
+        document = self.bench(profile, "--warm", "2", "--cold", "0", "--ab-env", f"MESA_EXTENSION_OVERRIDE={value},x")
+        shown = self.orch("bench", "show", self.tmp / "bench").stdout
+        self.assertEqual(len(document["results"]), 2)
+        self.assertLessEqual(max(len(line) for line in shown.splitlines()), 80)
+        self.assertIn("too few starts to compare", " ".join(shown.split()))
+
+    def test_a_place_that_cannot_be_written_is_told_before_the_first_start(self):
+        profile = self.app("exit 0")
+        self.orch("build", profile)
+        for words, name in ((("--svg", "no/such/dir/x.svg"), "absent"), (("--export-hyperfine", "."), "directory")):
+            ran = self.orch("bench", profile, *words, status=1)
+            self.golden(f"bench/error-export-{name}.txt", ran.stderr)
+        self.assertFalse((self.tmp / "state/appimage-orch/evidence").exists())
+
+    def test_exports_go_where_they_are_sent(self):
+        """Into a pipe, through a link; neither is replaced by a file."""
+        bench = lib.GOLDEN / "bench/bench.json"
+        target, link, pipe = (self.tmp / name for name in ("target.svg", "link.svg", "pipe"))
+        target.touch()
+        link.symlink_to(target)
+        os.mkfifo(pipe)
+        reader = subprocess.Popen(["cat", pipe], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        self.addCleanup(reader.communicate)
+        self.addCleanup(reader.kill)
+        self.orch("bench", "show", bench, "--svg", link, "--export-hyperfine", pipe)
+        self.assertEqual(read_hyperfine(json.loads(reader.stdout.read())), read_hyperfine(json.loads((lib.GOLDEN / "bench/hyperfine.json").read_text())))
+        self.assertTrue(link.is_symlink() and pipe.is_fifo())
+        self.assertEqual(target.read_bytes(), (lib.GOLDEN / "bench/bench.svg").read_bytes())
+
+    def test_damaged_documents(self):
+        whole = json.loads((lib.GOLDEN / "bench/bench.json").read_text())
+        damaged = self.tmp / "place/hello/20260101-030405/bench.json"
+        damaged.parent.mkdir(parents=True)
+        def without(*path):
+            document = json.loads(json.dumps(whole))
+            place = document
+            for step in path[:-1]:
+                place = place[step]
+            del place[path[-1]]
+            return document
+        for number, document in enumerate((without("results"), without("page_cache"), without("results", 0, "runs"), without("results", 1, "summary", "median"),
+                                           without("results", 2, "phases"), {**whole, "results": [7]}, {"schema": whole["schema"]})):
+            damaged.write_text(json.dumps(document))
+            ran = self.orch("bench", "show", damaged, status=1)
+            self.assertIn("bench.json' is damaged: ", ran.stderr)
+            if number == 2:
+                self.golden("bench/error-damaged.txt", ran.stderr)
+            self.orch("bench", "compare", damaged, lib.GOLDEN / "bench/bench.json", status=1)
+            self.assertIn("is damaged: ", " ".join(self.orch("evidence", "show", damaged.parent).stdout.split()))
 
     def test_two_of_them(self):
         """Of a real benchmark and copies of it: one that is the same, one that took longer, one in which nothing got ready."""
@@ -268,8 +349,35 @@ class Window(BenchCase):
         display.close()
         self.assertEqual(run()["error"], "the X server has gone")
 
+    def test_a_server_that_goes_before_the_last_start(self):
+        """What was measured is shown, and the rest has a reason."""
+        display = Display()
+        out = self.tmp / "bench"
+        process = subprocess.Popen([lib.shared_copy()[0], "bench", self.app("echo here; exec sleep 100"), "--warm", "3", "--cold", "0", "--warmup", "0", "--ready", "window",
+                                    "--out-dir", out], env=self.environment(DISPLAY=display.name), cwd=self.tmp, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                   stderr=subprocess.PIPE, text=True)
+        log = out / "runs/001/run.log"
+        wait_for(lambda: log.exists() and b"here" in log.read_bytes(), "the application's start")
+        display.close()
+        shown, said = process.communicate(timeout=120)
+        self.assertEqual(process.returncode, 1, said)
+        self.assertIn("warm: 0 of 1 start got ready\n", shown)
+        self.assertRegex(" ".join(shown.split()), "stopped: after 1 of 3 measured starts: .*X server")
+        self.assertIn("benchmark: ", said)
+        self.assertIn("error: ", said)
+        document = self.check_document(json.loads((out / "bench.json").read_text()), "bench")
+        self.assertIsNotNone(document["ended"])
+        self.assertIsNone(document["signal"])
+
 
 class Muvm(MuvmCase):
+    def test_a_start_that_ends_at_once(self):
+        """Faster than it is looked at; no phase is less than nothing."""
+        ran = self.orch("bench", self.app("exit 0"), "--launcher", "muvm", "--warm", "4", "--cold", "0", "--out-dir", self.home / "b", "--format", "json", status=0,
+                        home=self.home, prefix=self.prefix, env=self.muvm_env())
+        for run in self.check_document(ran.json, "bench")["results"][0]["runs"]:
+            self.assertGreaterEqual(min(run["phases"].values()), 0)
+
     def test_muvm_s_own_lines_are_not_the_application_s(self):
         profile = self.app("echo ready; exec sleep 100")
         for text, status in (("naming scheme", 1), ("ready", 0)):

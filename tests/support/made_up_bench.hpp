@@ -58,22 +58,22 @@ inline Value made_up_result(const std::string& variant, const std::string& start
         Value::object({{"count", std::uint64_t{of.count}},
                        {"mean", rounded(of.mean)},
                        {"median", of.median},
-                       {"deviation", rounded(of.deviation)},
+                       {"deviation", times.size() > 1 ? Value(rounded(of.deviation)) : Value()},
                        {"min", of.min},
                        {"max", of.max},
                        {"median_interval",
                         Value::object({{"low", of.median_interval.low}, {"high", of.median_interval.high}})},
                        {"outliers", std::move(outliers)}});
   }
-  return Value::object(
-      {{"variant", variant},
-       {"start", start},
-       {"success_rate",
-        seconds.empty() ? 0.0 : static_cast<double>(times.size()) / static_cast<double>(seconds.size())},
-       {"summary", std::move(summary)},
-       {"phases", phases()},
-       {"runs", std::move(runs)},
-       {"given_up", nullptr}});
+  return Value::object({{"variant", variant},
+                        {"start", start},
+                        {"success_rate", seconds.empty() ? Value()
+                                                         : Value(static_cast<double>(times.size()) /
+                                                                 static_cast<double>(seconds.size()))},
+                        {"summary", std::move(summary)},
+                        {"phases", phases()},
+                        {"runs", std::move(runs)},
+                        {"given_up", nullptr}});
 }
 
 inline Value made_up_bench(std::vector<Value> results) {
@@ -81,6 +81,8 @@ inline Value made_up_bench(std::vector<Value> results) {
                         {"tool_version", "0.1.0"},
                         {"started", "2026-01-02T03:04:05.000Z"},
                         {"ended", "2026-01-02T03:14:05.000Z"},
+                        {"stopped", nullptr},
+                        {"signal", nullptr},
                         {"profile", "hello"},
                         {"command", nullptr},
                         {"launcher", "muvm"},
@@ -97,6 +99,8 @@ inline Value made_up_bench(std::vector<Value> results) {
                         {"seed", 7},
                         {"order", "random"},
                         {"warmup", 1},
+                        {"warm", 6},
+                        {"cold", 6},
                         {"timeout_seconds", 60.0},
                         {"page_cache", Value::object({{"method", "drop_caches"}, {"detail", "written to"}})},
                         {"results", Value(std::move(results))}});

@@ -55,6 +55,18 @@ Names ranking(const Value& report) {
 
 }  // namespace
 
+TEST_CASE("one that said nothing differs in nothing: the ranking has the reason") {
+  const Variant drm = variant("drm", {renderer("GLX", "Apple M1", "hardware")});
+  const Variant venus = variant("venus", {renderer("GLX", "zink Venus", "virtualised")});
+  const Variant silent = run("software", "preflight_failed", 125, Value());
+  CHECK(probes({silent, drm}).find("fields")->as_array().empty());
+  const Value report = probes({silent, drm, venus});
+  const Value::Array& fields = report.find("fields")->as_array();
+  REQUIRE(fields.size() == 2);
+  CHECK(fields[0].string_or("field", "") == "renderers[GLX].kind");
+  CHECK(fields[0].find("values")->find("software")->is_null());
+}
+
 TEST_CASE("fields that differ, each with the value of every variant") {
   const Value report = probes({variant("drm", {renderer("GLX", "Apple M1", "hardware")}),
                                variant("venus", {renderer("GLX", "zink Venus", "virtualised"),

@@ -80,14 +80,46 @@ TEST_CASE("ten percent are slower, and the other way round faster") {
   CHECK(pair_of(slower).find_path("interval.low")->as_double() > 1.07);
   CHECK(pair_of(slower).find_path("a.median")->as_double() == 1);
   CHECK(pair_of(slower).find_path("b.count")->as_int() == 5);
-  CHECK(is_slower_than(slower, 9.9));
-  CHECK_FALSE(is_slower_than(slower, 10.1));
+  CHECK(regressions_of(slower, 9.9) == Names{"warm: it takes 1.100 times as long"});
+  CHECK(regressions_of(slower, 10.1).empty());
   const Value faster = compared(k_slow, k_quick);
   CHECK(pair_of(faster).string_or("verdict", "") == "faster");
-  CHECK_FALSE(is_slower_than(faster, 0));
+  CHECK(regressions_of(faster, 0).empty());
   const Value same = compared(k_quick, k_quick);
   CHECK(pair_of(same).string_or("verdict", "") == "no difference");
-  CHECK_FALSE(is_slower_than(same, 0));
+  CHECK(regressions_of(same, 0).empty());
+  CHECK(doubts_of(same, 0).empty());
+}
+
+TEST_CASE("an interval that is too wide says nothing, and what it cannot exclude is told") {
+  const Seconds wide = {1.0, 1.3, 0.9, 1.4, 1.0, 1.2};
+  const Value comparison = compared(k_quick, wide);
+  CHECK(pair_of(comparison).string_or("verdict", "") == "unknown");
+  CHECK(pair_of(comparison).find_path("interval.high")->as_double() > 1.2);
+  const std::string reason = pair_of(comparison).string_or("reason", "");
+  CHECK(reason.ends_with(" is too wide to tell: more starts make it narrower"));
+  CHECK(compare_text(comparison).find(reason) != std::string::npos);
+  CHECK(regressions_of(comparison, 0).empty());
+  CHECK(doubts_of(comparison, 10) == Names{"warm: " + reason});
+  CHECK(doubts_of(comparison, 60).empty());
+}
+
+TEST_CASE("what CI is to stop at beside slower starts") {
+  const auto first = [](const Value& comparison) {
+    const Names all = regressions_of(comparison, 1000);
+    return all.empty() ? std::string() : all.front();
+  };
+  const Seconds six = {1.0, 1.0, 1.0, 1.0, 1.0, 1.0};
+  const Seconds half = {1.0, std::nullopt, 1.0, std::nullopt, 1.0, std::nullopt};
+  CHECK(first(compared(six, half)) == "warm: 3 of 6 starts got ready, of 6 of 6 before");
+  CHECK(first(compared(half, six)) ==
+        "warm: it cannot be compared: a has 3 successful runs, and 5 are needed");
+  CHECK(first(compared(six, {})) == "warm: 0 of 0 starts got ready, of 6 of 6 before");
+  CHECK(first(compared(half, half)) ==
+        "warm: it cannot be compared: a has 3 successful runs, and 5 are needed");
+  const Value both = made_up_bench({made_up_result("a", "warm", six), made_up_result("b", "warm", six)});
+  const Value one = made_up_bench({made_up_result("b", "warm", six), made_up_result("c", "warm", six)});
+  CHECK(regressions_of(compared(both, one), 1000) == Names{"a, warm: b has none"});
 }
 
 TEST_CASE("failed runs are not compared, but counted") {
@@ -104,13 +136,13 @@ TEST_CASE("where nothing can be said, the reason is") {
     CHECK(pair_of(comparison).string_or("verdict", "") == "unknown");
     CHECK(pair_of(comparison).find("ratio")->is_null());
     CHECK(pair_of(comparison).find("interval")->is_null());
-    // Where none got ready that did before, no time is needed to say so.
-    CHECK(is_slower_than(comparison, 900) == (pair_of(comparison).find_path("b.count")->as_int() == 0));
+    CHECK(regressions_of(comparison, 900).size() == 1);
     return pair_of(comparison).string_or("reason", "");
   };
   CHECK(reason({1.0, 1.0}, k_slow) == "a has 2 successful runs, and 5 are needed");
   CHECK(reason(k_quick, {1.0}) == "b has 1 successful run, and 5 are needed");
   CHECK(reason(k_quick, {std::nullopt}) == "b has 0 successful runs, and 5 are needed");
+  CHECK(reason(k_quick, {}) == "b was stopped before such a start");
   CHECK(reason({0.0, 0.0, 0.0, 0.0, 0.0}, k_slow) == "the median of a is 0");
 }
 

@@ -102,8 +102,23 @@ TEST_CASE("ten percent are found, one percent of noise is not") {
   CHECK(comparison.interval.high < 1.13);
 }
 
+TEST_CASE("noise of 10 % hides a difference of 10 %, and is not taken for none") {
+  std::mt19937_64 engine(17);
+  int none = 0;
+  for (std::uint64_t run = 0; run < 100; ++run)
+    none += compare_times(starts(engine, 0.5, 0.1, 10), starts(engine, 0.55, 0.1, 10), run).verdict ==
+                    Verdict::no_difference
+                ? 1
+                : 0;
+  CHECK(none <= 1);
+  const Comparison wide = compare_times({1, 1.2, 0.9, 1.1, 1}, {1.1, 1.3, 0.9, 1.2, 1}, 1);
+  CHECK(wide.verdict == Verdict::unknown);
+  CHECK(wide.measured);
+}
+
 TEST_CASE("too little to compare") {
   CHECK(compare_times({1, 1, 1, 1}, {2, 2, 2, 2, 2}, 1).verdict == Verdict::unknown);
+  CHECK_FALSE(compare_times({1, 1, 1, 1}, {2, 2, 2, 2, 2}, 1).measured);
   CHECK(compare_times({1, 1, 1, 1, 1}, {2, 2, 2, 2, 2}, 1).verdict == Verdict::slower);
   CHECK(compare_times({0, 0, 0, 0, 0}, {1, 2, 3, 4, 5}, 1).verdict == Verdict::unknown);
   CHECK(to_string(Verdict::no_difference) == "no difference");
