@@ -7,9 +7,12 @@
 #include "load/merge.hpp"
 #include "load/rule_reader.hpp"
 #include "load/variables.hpp"
+#include "sys/fd.hpp"
 #include "sys/file.hpp"
 
 #include <fmt/format.h>
+
+#include <fcntl.h>
 
 #include <algorithm>
 
@@ -66,18 +69,41 @@ std::vector<std::string> profile_names(const Surroundings& surroundings) {
   return out;
 }
 
+namespace {
+
+// The application itself in the place of its profile, as `run` takes it: by its name, or an ELF file under any.
+bool is_program(const std::string& path) {
+  if (path.ends_with(".AppImage")) return true;
+  const sys::Result<struct stat> info = sys::stat_file(path);
+  if (path.ends_with(".toml") || !info || !S_ISREG(info->st_mode)) return false;
+  const sys::Result<sys::Fd> file = sys::open_file(path, O_RDONLY);
+  const sys::Result<std::string> magic =
+      file ? sys::read_at(file->get(), 0, 4, path) : sys::Result<std::string>("");
+  return magic && *magic ==
+                      "\x7F"
+                      "ELF";
+}
+
+}  // namespace
+
 Result<std::string> find_profile(const std::string& name_or_path, const Surroundings& surroundings) {
   if (name_or_path.empty()) {
     if (sys::exists("profile.toml")) return std::string("profile.toml");
     return base::fail(ErrorKind::profile, "there is no 'profile.toml' here",
                       "name a profile; 'appimage-orch run APPIMAGE' writes one for an application");
   }
+  const auto found = is_path(name_or_path) ? std::nullopt : find_by_name(name_or_path, surroundings);
+  if (found) return shown(*found);
+  if (is_program(name_or_path))
+    return base::fail(
+        ErrorKind::profile, fmt::format("'{}' is an application, not a profile", printable(name_or_path)),
+        "name its profile ('appimage-orch run APPIMAGE' writes one at the first run), or give it to a "
+        "profile with --appimage");
   if (is_path(name_or_path)) {
     if (sys::exists(name_or_path)) return name_or_path;
     return base::fail(ErrorKind::profile, fmt::format("there is no profile '{}'", printable(name_or_path)),
                       "check the path, or give the name of a profile without .toml");
   }
-  if (const auto found = find_by_name(name_or_path, surroundings)) return shown(*found);
   std::string hint = suggestion(name_or_path, profile_names(surroundings), "profiles");
   if (sys::exists(name_or_path + ".toml"))
     hint = fmt::format("for the file here, write ./{}.toml", name_or_path);

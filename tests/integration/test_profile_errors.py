@@ -55,6 +55,11 @@ class ProfileErrors(lib.TestCase):
         self.assertIn("did you mean 'asahi'?", ran.stderr)
         ran = self.refused("plan", "./none.toml")
         self.assertIn("there is no profile './none.toml'", ran.stderr)
+        program = self.tmp / "program"
+        program.write_bytes(b"\x7fELF and more")
+        for words in (("bench", "Some.AppImage"), ("plan", program), ("probe", "gpu", "./Some.AppImage")):
+            ran = self.orch(*words, status=2)
+            self.golden("profile/an-application.txt", ran.stderr.replace("./Some", "Some").replace(str(program), "Some.AppImage"))
 
     def test_a_shipped_profile_without_an_application_can_be_looked_at_and_not_run(self):
         self.assertIn("deps-webkit", self.orch("plan", "bambu-studio").stdout)
