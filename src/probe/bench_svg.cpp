@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <set>
 
 namespace orch::probe {
 
@@ -42,6 +43,37 @@ struct Unit {
   const char* name = "seconds";
 };
 
+bool is_inside_of_character(const std::string& text, std::size_t at) {
+  return at < text.size() && (static_cast<unsigned char>(text[at]) & 0xC0U) == 0x80U;
+}
+
+// The variants' names; where one is wider, without what all have in common at both ends: cut in the middle they would look alike.
+std::vector<std::string> told_apart(const std::vector<BenchResult>& results, double width) {
+  std::vector<std::string> out;
+  for (const BenchResult& result : results) out.push_back(base::printable(result.variant));
+  const auto fits = [width](const std::string& name) { return svg::text_width(name, k_size) <= width; };
+  if (std::ranges::all_of(out, fits) || std::set<std::string>(out.begin(), out.end()).size() < 2) return out;
+  const std::string first = out.front();
+  std::size_t head = first.size();
+  std::size_t tail = first.size();
+  for (const std::string& name : out) {
+    const auto ahead = std::ranges::mismatch(first, name).in1 - first.begin();
+    const auto behind =
+        std::mismatch(first.rbegin(), first.rend(), name.rbegin(), name.rend()).first - first.rbegin();
+    head = std::min(head, static_cast<std::size_t>(ahead));
+    tail = std::min(tail, static_cast<std::size_t>(behind));
+  }
+  const std::size_t shortest = std::ranges::min(out, {}, &std::string::size).size();
+  tail = std::min(tail, shortest - head);  // what is between may be shared by both
+  while (head > 0 && is_inside_of_character(first, head)) --head;
+  while (tail > 0 && is_inside_of_character(first, first.size() - tail)) --tail;
+  for (std::string& name : out) {
+    const std::string own = name.substr(head, name.size() - head - tail);
+    name = (head > 0 ? "..." : "") + own + (tail > 0 && !own.empty() ? "..." : "");
+  }
+  return out;
+}
+
 class Plot {
  public:
   explicit Plot(const Value& bench) : bench_(bench), results_(results_of(bench)) { measure(); }
@@ -65,7 +97,7 @@ class Plot {
   std::string title() const;
   void heading();
   void boxes();
-  static std::string named(const BenchResult& result, const std::string& end, double width);
+  std::string named(std::size_t row, const std::string& end, double width) const;
   void box(std::size_t row, double y);
   void outline(std::size_t row, const std::vector<double>& sorted, double y);
   void box_axis(double top, double bottom);
@@ -82,6 +114,7 @@ class Plot {
 
   const Value& bench_;
   std::vector<BenchResult> results_;
+  std::vector<std::string> names_;  // of their variants, printable
   Unit unit_;
   Scale scale_;  // of times
   Scale order_;  // of the runs' numbers
@@ -107,6 +140,7 @@ void Plot::measure() {
         ++failed_;
     }
   successful_ = times.size();
+  names_ = told_apart(results_, k_widest_label);
   double widest = 0;
   for (const BenchResult& result : results_)
     widest = std::max(widest, svg::text_width(base::printable(result.label()), k_size));
@@ -184,16 +218,17 @@ void Plot::box_axis(double top, double bottom) {
 }
 
 // The name with its end: the name alone gives way.
-std::string Plot::named(const BenchResult& result, const std::string& end, double width) {
+std::string Plot::named(std::size_t row, const std::string& end, double width) const {
+  const BenchResult& result = results_[row];
   if (result.variant.empty()) return svg::fitted(result.start + end, width, k_size);
   const std::string rest = ", " + base::printable(result.start) + end;
-  return svg::fitted(result.variant, width - svg::text_width(rest, k_size), k_size) + rest;
+  return svg::fitted(names_[row], width - svg::text_width(rest, k_size), k_size) + rest;
 }
 
 void Plot::box(std::size_t row, double y) {
   const BenchResult& result = results_[row];
   out_ += svg::mark(row, {k_left + k_radius * 2, y}, k_radius);
-  out_ += svg::text({k_label, y + k_radius}, Anchor::start, named(result, "", box_left_ - k_gap - k_label));
+  out_ += svg::text({k_label, y + k_radius}, Anchor::start, named(row, "", box_left_ - k_gap - k_label));
   std::vector<double> times = result.times();
   std::sort(times.begin(), times.end());
   if (!times.empty()) return outline(row, times, y);
@@ -255,10 +290,9 @@ void Plot::legend() {
     const std::size_t all = results_[row].runs.size();
     const std::size_t ready = results_[row].times().size();
     const std::string runs = base::quantity(all, "run", "runs");
-    legend_entry(
-        row, svg::mark(row, {0, 0}, k_radius),
-        named(results_[row], ": " + (ready == all ? runs : fmt::format("{} of {} ready", ready, runs)),
-              k_column - 2 * k_label));
+    legend_entry(row, svg::mark(row, {0, 0}, k_radius),
+                 named(row, ": " + (ready == all ? runs : fmt::format("{} of {} ready", ready, runs)),
+                       k_column - 2 * k_label));
   }
   if (failed_ > 0)
     legend_entry(results_.size(), svg::cross({0, 0}, k_radius, "#000000"),

@@ -206,7 +206,7 @@ class Documents(StackTestCase, MadeUp):
         app = lib.make_appimage(self.tmp / "b.AppImage", lib.make_tree(self.tmp / "b", {"AppRun": "#!/bin/sh\necho here; exit $X\n"}))
         profile = self.write("b.toml", f'schema = 1\nname = "b"\nextends = "native"\n[app]\nappimage = "{app}"\n[stack]\nbase = "{base}"\n')
         for folder, words in (("b1", ["--cold", "1", "--ab-env", "X=0,1"]), ("b2", ["--cold", "0", "--ab-env", "X=0,2", "--timeout", "9s"])):
-            self.take(self.orch("bench", profile, "--warm", "3", *words, "--out-dir", self.tmp / folder, "--format", "json", status=1).json)
+            self.take(self.orch("bench", profile, "--warm", "5", *words, "--out-dir", self.tmp / folder, "--format", "json", status=1).json)
         self.take(self.orch_json("bench", "compare", self.tmp / "b1", self.tmp / "b2"))
         self.take(self.orch("bench", profile, "--warm", "1", "--cold", "0", "--warmup", "0", "--command", "exit 1", "--format", "json", status=1).json)
 

@@ -59,6 +59,22 @@ TEST_CASE("names are text, whatever is in them") {
   for (const char c : {'\x1b', '\xff'}) CHECK(picture.find(c) == std::string::npos);
 }
 
+TEST_CASE("long names that differ in the middle are told apart") {
+  const std::string long_name = "MESA_EXTENSION_OVERRIDE=-GL_ARB_buffer_storage -GL_ARB_bindless_";
+  const auto picture = [&](const std::string& a, const std::string& b) {
+    return bench_svg(made_up_bench({made_up_result(long_name + a + " -GL_ARB_sync", "warm", {1.0}),
+                                    made_up_result(long_name + b + " -GL_ARB_sync", "warm", {1.0})}));
+  };
+  const std::string two = picture("texture", "buffer");
+  CHECK(has(two, ">...texture..., warm"));
+  CHECK(has(two, ">...buffer..., warm"));
+  const std::string accents = picture("\xc3\xa9", "\xc3\xa8");  // the same first byte
+  CHECK(has(accents, ">...\xc3\xa9..., warm"));
+  const std::string within = picture("ab", "abab");  // the end of one is the beginning of the other
+  CHECK(has(within, ">...ab..., warm"));
+  CHECK(has(picture("x", "x"), "..."));
+}
+
 TEST_CASE("little or nothing to show") {
   for (const Value& bench : {Value(), made_up_bench({}), made_up_bench({made_up_result("", "cold", {})})}) {
     const std::string picture = bench_svg(bench);
