@@ -15,9 +15,6 @@ using base::ErrorKind;
 using base::fail;
 using base::printable;
 
-namespace {
-
-// The Error that a failed build is in the report.
 base::Error build_error(const Project& project, const BuildReport& report) {
   if (report.error) return *report.error;
   for (std::size_t i = 0; i < report.steps.size(); ++i)
@@ -28,8 +25,6 @@ base::Error build_error(const Project& project, const BuildReport& report) {
               report.steps[i].hint.empty() ? "see the step's log above" : report.steps[i].hint};
   return {ErrorKind::step, "the build did not finish", "run 'appimage-orch build'"};
 }
-
-}  // namespace
 
 AppBuild build_app(const Session& session, Project& project, const LaunchOverrides& overrides) {
   AppBuild out;

@@ -20,6 +20,9 @@ struct AppBuild {
   int interrupted = 0;
 };
 
+// The Error that a failed build is, from what its report says.
+base::Error build_error(const Project& project, const BuildReport& report);
+
 // Builds the project's first profile, and asks for its launch. Steps are shown as they are built.
 AppBuild build_app(const Session& session, Project& project, const LaunchOverrides& overrides);
 

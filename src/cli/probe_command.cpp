@@ -7,7 +7,7 @@
 #include "cli/fields.hpp"
 #include "cli/launch_app.hpp"
 #include "cli/options.hpp"
-#include "cli/probe_profile.hpp"
+#include "cli/probe_tools.hpp"
 #include "cli/say.hpp"
 #include "format/json.hpp"
 #include "hash/digest.hpp"
@@ -49,24 +49,6 @@ struct ProbeArguments {
 
 constexpr std::int64_t k_time_ms = 120'000;
 
-// The project of the profile that has the overlay of the tools; the plain one where it needs none, or can have none.
-Result<std::unique_ptr<Project>> with_tools(const Session& session, const ProbeArguments& arguments,
-                                            ProbeKind kind, std::unique_ptr<Project> plain, BuildView& view) {
-  if (arguments.no_tools || probe::tools_of(kind).empty()) return plain;
-  ORCH_CHECK(plain->prepare(LockPolicy::resolve, view));
-  const Result<package::Source> source = plain->first_source(plain->profiles().front());
-  if (!source) {
-    view.note("no overlay of the tools: " + base::one_line(source.error()));
-    return plain;
-  }
-  ORCH_TRY(const std::string path,
-           write_probe_profile(session, plain->profiles().front(), kind, tool_packages(kind, source->kind)));
-  ProjectOptions options = arguments.profile.to_options();
-  options.profiles = {path};
-  options.overrides.verify = "off";
-  return Project::open(session, std::move(options));
-}
-
 Result<model::LaunchSpec> probe_spec(const Project& project, const model::LaunchSpec& app, ProbeKind kind,
                                      const std::string& mark) {
   model::LaunchSpec out = app;
@@ -80,6 +62,11 @@ Result<model::LaunchSpec> probe_spec(const Project& project, const model::Launch
 
 std::string text_of(const Value& report) {
   std::string out;
+  if (const Value& overlay = *report.find("overlay"); overlay.is_object())
+    field(out, "tools",
+          overlay.find("problem")->is_null()
+              ? "of an overlay, below the stack"
+              : "those of the stack alone: " + printable(overlay.string_or("problem", "")));
   for (const Value::Member& variable : report.find("variables")->as_object())
     field(out, variable.key, variable.value.is_string() ? printable(variable.value.as_string()) : "");
   if (const Value& display = *report.find("display"); display.is_object()) {
@@ -122,15 +109,38 @@ std::string app_of(const model::Profile& profile, const ProbeArguments& argument
   return fmt::format("{}-probe-{}", profile.name, arguments.kind);
 }
 
+// The tools that the stack lacks, as an image below all of its own: what both have is the stack's. Where that cannot be made the
+// probe goes on without, and says so.
+ProbeTools add_tools(const Session& session, Project& project, const ProjectOptions& options, ProbeKind kind,
+                     model::LaunchSpec& spec, AppRun& app) {
+  const Result<std::vector<std::string>> lacking = lacking_tools(session, spec.images, kind);
+  ProbeTools out;
+  if (lacking && !lacking->empty()) out = make_tools_overlay(session, project, options, kind, *lacking);
+  if (!lacking) out.overlay.problem = base::one_line(lacking.error());
+  if (out.image) spec.images.insert(spec.images.begin(), *out.image);
+  if (!out.overlay.problem.empty())
+    app.warn({fmt::format("no overlay has {} for this probe: {}",
+                          lacking ? base::join(*lacking, ", ") : "the tools", out.overlay.problem)});
+  return out;
+}
+
+// What the script printed, as far as it came: a tool may have taken the shell, the VM or the time with it.
+Result<> take_output(const Session& session, const model::LaunchSpec& spec, ProbeKind kind,
+                     const std::string& mark, const probe::ToolsOverlay& overlay, Probed& out) {
+  ORCH_TRY(const std::string log, sys::read_file(out.directory + "/run.log"));
+  const probe::ProbeOutput output = probe::parse_probe_output(log, mark);
+  const bool bridged = spec.launcher == "muvm" && !sys::variable(session.environment, "DISPLAY").empty();
+  out.report = probe::probe_report(kind, output, bridged ? ":1" : "", overlay);
+  ORCH_CHECK(sys::write_atomic(out.directory + "/probe.json", format::to_json(out.report)));
+  return {};
+}
+
 Result<Probed> probe_once(const Session& session, const ProbeArguments& arguments, ProbeKind kind,
                           const LaunchOverrides& overrides) {
-  const std::unique_ptr<BuildView> view = make_build_view(session);
   ProjectOptions options = arguments.profile.to_options();
   options.overrides.verify = "off";  // the application's own needs are not what is asked
-  ORCH_TRY(std::unique_ptr<Project> plain, Project::open(session, std::move(options)));
-  ORCH_CHECK(load::require_app(plain->profiles().front()));
-  ORCH_TRY(const std::unique_ptr<Project> project,
-           with_tools(session, arguments, kind, std::move(plain), *view));
+  ORCH_TRY(const std::unique_ptr<Project> project, Project::open(session, options));
+  ORCH_CHECK(load::require_app(project->profiles().front()));
   const sys::Fd nothing(::open("/dev/null", O_RDWR | O_CLOEXEC));
   RunStart start = run_start_of(*project, app_of(project->profiles().front(), arguments), arguments.out_dir,
                                 arguments.force);
@@ -138,24 +148,23 @@ Result<Probed> probe_once(const Session& session, const ProbeArguments& argument
   ORCH_TRY(AppRun app, AppRun::begin(session, start));
   Probed out;
   out.directory = app.directory();
-  AppBuild built = build_app(session, *project, overrides);
-  app.end_phase("build");
   const auto ended = [&out](Result<int> status) -> Result<Probed> {
     ORCH_TRY(out.status, std::move(status));
     return out;
   };
+  AppBuild built = build_app(session, *project, overrides);
   if (built.interrupted != 0) return ended(app.interrupted(built.interrupted));
   if (built.error) return ended(app.build_failed(*built.error, built.shown));
+  ProbeTools tools;
+  if (!arguments.no_tools) tools = add_tools(session, *project, options, kind, *built.spec, app);
+  app.end_phase("build");
+  if (tools.interrupted != 0) return ended(app.interrupted(tools.interrupted));
   const std::string mark = "probe" + hash::digest_of(app.directory()).hex().substr(0, 12);
   const Result<model::LaunchSpec> spec = probe_spec(*project, *built.spec, kind, mark);
   if (!spec) return ended(app.build_failed(spec.error()));
   ORCH_TRY(out.status, app.launch(*spec));
   if (out.status != 0) return out;
-  ORCH_TRY(const std::string log, sys::read_file(app.directory() + "/run.log"));
-  const probe::ProbeOutput output = probe::parse_probe_output(log, mark);
-  const bool bridged = spec->launcher == "muvm" && !sys::variable(session.environment, "DISPLAY").empty();
-  out.report = probe::probe_report(kind, output, bridged ? ":1" : "");
-  ORCH_CHECK(sys::write_atomic(app.directory() + "/probe.json", format::to_json(out.report)));
+  ORCH_CHECK(take_output(session, *spec, kind, mark, tools.overlay, out));
   out.status = out.report.bool_or("complete", false) ? 0 : 1;
   return out;
 }
@@ -200,9 +209,10 @@ void add_probe(CLI::App& app, Session& session) {
       "probe",
       "ask display, GPU or devices in the application's context: same stack, launcher and environment");
   command->footer(
-      "The tools are those of the stack; an overlay that has them is built for probes alone. The exit status "
-      "is 0 if "
-      "every\ntool was there and answered, 1 if not, else as 'run'. The evidence has probe.json.");
+      "The tools are those of the stack; of those that it lacks an overlay is built for probes alone. The "
+      "exit "
+      "status is 0 if\nevery tool was there and answered, 1 if not, else as 'run'. The evidence has "
+      "probe.json.");
   command->add_option("KIND", arguments->kind, "display, gpu or devices")
       ->required()
       ->check(CLI::IsMember({"display", "gpu", "devices"}));

@@ -9,23 +9,46 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <array>
+
 namespace orch::cli {
 
 using package::SourceKind;
 using probe::ProbeKind;
 
-std::vector<std::string> tool_packages(ProbeKind kind, SourceKind source) {
-  const bool rpm = source == SourceKind::dnf;
-  switch (kind) {
-    case ProbeKind::display:
-      return {rpm ? "xdpyinfo" : "x11-utils"};
-    case ProbeKind::gpu:
-      return rpm ? std::vector<std::string>{"glx-utils", "egl-utils", "vulkan-tools"}
-                 : std::vector<std::string>{"mesa-utils", "vulkan-tools"};
-    case ProbeKind::devices:
-      break;
+namespace {
+
+struct ToolPackage {
+  std::string_view tool;
+  const char* deb;
+  const char* rpm;
+};
+
+constexpr std::array k_packages = {ToolPackage{"xdpyinfo", "x11-utils", "xdpyinfo"},
+                                   ToolPackage{"glxinfo", "mesa-utils", "glx-utils"},
+                                   ToolPackage{"eglinfo", "mesa-utils", "egl-utils"},
+                                   ToolPackage{"vulkaninfo", "vulkan-tools", "vulkan-tools"}};
+
+constexpr std::array<std::string_view, 10> k_drivers = {
+    "libgl1-mesa-dri", "libglx-mesa0",     "libegl-mesa0", "mesa-libgallium", "mesa-vulkan-drivers",
+    "mesa-va-drivers", "mesa-dri-drivers", "mesa-libGL",   "mesa-libEGL",     "libgl1-amber-dri"};
+
+}  // namespace
+
+std::vector<std::string> tool_packages(const std::vector<std::string>& tools, SourceKind source) {
+  std::vector<std::string> out;
+  for (const ToolPackage& item : k_packages) {
+    const std::string name = source == SourceKind::dnf ? item.rpm : item.deb;
+    if (std::find(tools.begin(), tools.end(), item.tool) != tools.end() &&
+        std::find(out.begin(), out.end(), name) == out.end())
+      out.push_back(name);
   }
-  return {};
+  return out;
+}
+
+bool is_driver_package(std::string_view package) {
+  return std::find(k_drivers.begin(), k_drivers.end(), package) != k_drivers.end();
 }
 
 Result<std::string> write_probe_profile(const Session& session, const model::Profile& profile, ProbeKind kind,

@@ -46,6 +46,12 @@ Value display_value(const ProbeOutput& output, const std::string& promised) {
                         {"answers", std::move(answers)}});
 }
 
+Value overlay_value(const ToolsOverlay& overlay) {
+  if (!overlay.wanted()) return {};
+  return Value::object(
+      {{"packages", Value::strings(overlay.packages)}, {"problem", base::or_null(overlay.problem)}});
+}
+
 bool is_complete(const ProbeOutput& output, const Value& display) {
   const bool broken = display.is_object() && !display.bool_or("as_promised", true);
   return output.complete && !broken &&
@@ -55,7 +61,8 @@ bool is_complete(const ProbeOutput& output, const Value& display) {
 
 }  // namespace
 
-Value probe_report(ProbeKind kind, const ProbeOutput& output, const std::string& promised_display) {
+Value probe_report(ProbeKind kind, const ProbeOutput& output, const std::string& promised_display,
+                   const ToolsOverlay& overlay) {
   Value display = kind == ProbeKind::display ? display_value(output, promised_display) : Value();
   Value variables = Value::object();
   for (const auto& [name, value] : output.variables) variables.set(name, value);
@@ -73,6 +80,7 @@ Value probe_report(ProbeKind kind, const ProbeOutput& output, const std::string&
                         {"kind", std::string(to_string(kind))},
                         {"complete", is_complete(output, display)},
                         {"finished", output.complete},
+                        {"overlay", overlay_value(overlay)},
                         {"variables", std::move(variables)},
                         {"display", std::move(display)},
                         {"server", kind == ProbeKind::display ? server_value(output) : Value()},

@@ -5,8 +5,9 @@ import unittest
 
 from tests.integration import lib
 from tests.integration.display import Display
-from tests.integration.launching import NATIVE, LaunchCase
+from tests.integration.launching import NATIVE, PROGRAMS, LaunchCase
 from tests.integration.muvm import MuvmCase
+from tests.integration.repository import Entry, Repository
 
 BASE = ("dash", "libc-bin", "libc6", "libgl1-mesa-dri", "libglx-mesa0", "libegl-mesa0", "mesa-vulkan-drivers")
 
@@ -33,8 +34,10 @@ class Real(lib.TestCase):
     def test_gpu_and_display(self):
         absent = self.probe("gpu", "--no-tools", status=1)
         self.assertEqual({t["tool"]: t["state"] for t in absent["tools"]}, {"glxinfo": "absent", "eglinfo": "absent", "vulkaninfo": "absent"})
+        self.assertIsNone(absent["overlay"])
         lock = (self.tmp / "x.lock.toml").read_text()
         found = self.probe("gpu", status=0)
+        self.assertEqual(found["overlay"], {"packages": ["mesa-utils", "vulkan-tools"], "problem": None})
         apis = {r["api"]: r for r in found["renderers"]}
         self.assertLessEqual({"GLX", "EGL", "Vulkan"}, set(apis))
         self.assertEqual({r["kind"] for r in found["renderers"]}, {"software"})
@@ -58,8 +61,81 @@ class Real(lib.TestCase):
         self.assertEqual(server["screens"], [{"width": self.display.width, "height": self.display.height}])
 
 
+def says(text):
+    return f"#!/bin/sh\necho '{text}'\n"
+
+
+GLX, EGL, VULKAN = "OpenGL renderer string: Apple M1", "EGL API version: 1.5", "GPU0:\n\tdeviceName = Apple M1"
+
+
 @NATIVE
 class Native(LaunchCase):
+    def stack(self, distribution, files):
+        """A profile whose base is of that distribution, and has these files besides some programs."""
+        tree = self.tmp / f"base-{distribution}"
+        lib.copy_programs(tree, PROGRAMS)
+        release = {"etc/os-release": f"ID={distribution}\nVERSION_ID=1\n"} if distribution else {}
+        return self.app("exit 1", base=lib.make_erofs(self.tmp / f"{distribution}.erofs", lib.make_tree(tree, {**files, **release})))
+
+    def gpu(self, profile, status):
+        return self.orch("probe", "gpu", profile, "--format", "json", status=status)
+
+    def test_a_stack_that_has_the_tools_needs_no_overlay(self):
+        profile = self.stack("fake", {"usr/bin/glxinfo": says(GLX), "bin/eglinfo": says(EGL), "usr/local/bin/vulkaninfo": says(VULKAN)})
+        ran = self.gpu(profile, 0)
+        self.assertEqual([t["state"] for t in ran.json["tools"]], ["ok"] * 3)
+        self.assertIsNone(ran.json["overlay"])
+        self.assertNotIn("resolving", ran.stderr)
+        self.assertFalse((self.tmp / "state/appimage-orch/probes").exists())
+
+    def test_without_an_overlay_the_tools_are_absent(self):
+        """No source for the distribution: what the stack has is asked all the same."""
+        profile = self.stack("fake", {"usr/bin/glxinfo": says(GLX)})
+        ran = self.gpu(profile, 1)
+        self.assertEqual([t["state"] for t in ran.json["tools"]], ["ok", "absent", "absent"])
+        self.assertIn("there is no source for it", ran.json["overlay"]["problem"])
+        self.assertIn("warning: no overlay has eglinfo, vulkaninfo for this probe: the base image's distribution is fake 1", ran.stderr)
+        text = self.orch("probe", "gpu", profile, status=1).stdout
+        self.assertRegex(text, r"^  tools +those of the stack alone: the base image's")
+        self.assertRegex(text, r"(?m)^  eglinfo +absent$")
+
+    def own_source(self):
+        repository = Repository(self.tmp / "repository")
+        self.write("config/appimage-orch/profiles/sources/base.toml", f'schema = 1\ndistribution = "own"\nrelease = "1"\n{repository.table()}')
+        return repository
+
+    @lib.needs_tool("apt-get")
+    def test_what_the_stack_has_is_the_stacks(self):
+        """A package with a tool that the stack lacks has a library and a tool that it does not, and asks for drivers."""
+        repository = self.own_source()
+        repository.add("vulkan-tools", "1.0", {"./usr/bin/vulkaninfo": Entry(b"#!/bin/sh\necho GPU0:\necho deviceName = $(cat /usr/lib/libGLX_mesa.so.0 /usr/lib/new)\n", 0o755),
+                                               "./usr/lib/libGLX_mesa.so.0": b"the overlay's", "./usr/lib/new": b", with what was lacking",
+                                               "./usr/bin/glxinfo": Entry(says("the overlay's").encode(), 0o755)}, depends="libgl1-mesa-dri")
+        repository.add("mesa-utils", "1.0", {"./usr/bin/eglinfo": ("link", "elsewhere")})
+        repository.add("libgl1-mesa-dri", "1.0", {"./usr/lib/dri/asahi_dri.so": b"a driver"}).publish()
+        profile = self.stack("own", {"usr/bin/glxinfo": says(GLX), "usr/bin/eglinfo": says(EGL), "usr/lib/libGLX_mesa.so.0": "the stack's"})
+        document = self.gpu(profile, 0).json
+        self.assertEqual(document["overlay"], {"packages": ["vulkan-tools"], "problem": None})
+        self.assertEqual([r["renderer"] for r in document["renderers"]], ["Apple M1", None, "the stack's, with what was lacking"])
+        run = max((self.tmp / "state/appimage-orch/evidence/hello-probe-gpu").iterdir())
+        inputs = json.loads((run / "inputs.json").read_text())
+        self.assertEqual([i["role"] for i in inputs["launch"]["images"]][:2], ["deps", "base"])
+        manifest = next(m["content"] for m in inputs["manifests"] if m["role"] == "deps")
+        self.assertEqual([p["name"] for p in manifest["packages"]], ["vulkan-tools"])
+
+    @lib.needs_tool("apt-get")
+    def test_an_overlay_that_cannot_be_built(self):
+        """A package that is not what its list says, in a step that fails."""
+        repository = self.own_source()
+        repository.add("mesa-utils", "1.0", {"./usr/bin/glxinfo": Entry(says(GLX).encode(), 0o755)}).publish()
+        for archive in (self.tmp / "repository/pool").iterdir():
+            archive.write_bytes(archive.read_bytes()[:-512] + b"x" * 512)
+        profile = self.stack("own", {"usr/bin/eglinfo": says(EGL), "usr/bin/vulkaninfo": says(VULKAN)})
+        document = self.gpu(profile, 1).json
+        self.assertEqual([t["state"] for t in document["tools"]], ["absent", "ok", "ok"])
+        self.assertEqual(document["overlay"]["packages"], ["mesa-utils"])
+        self.assertTrue(document["overlay"]["problem"])
+
     def test_devices_need_no_tool(self):
         profile = self.app("exit 1")
         document = self.orch_json("probe", "devices", profile)

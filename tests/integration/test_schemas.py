@@ -197,7 +197,8 @@ class Documents(StackTestCase, MadeUp):
                                        f'[stack]\nbase = "{base}"\nimages = ["{lib.make_erofs(self.tmp / "tools.erofs", tree)}"]\n')
         probe = ("probe", "gpu", profile, "--no-tools", "--format", "json")
         gpu, display = self.orch(*probe).json, self.orch("probe", "display", *probe[2:]).json
-        self.take({**gpu, "server": display["server"], "display": display["display"], "devices": [{"name": "dri/renderD128", "what": "rw"}]})
+        self.take({**gpu, "server": display["server"], "display": display["display"], "devices": [{"name": "dri/renderD128", "what": "rw"}],
+                   "overlay": {"packages": ["mesa-utils"], "problem": "no source"}})
         self.take(self.orch(*probe, "--ab-env", "LANG=C,POSIX").json)
 
     def take_benches(self):
