@@ -23,6 +23,7 @@
 
 #include <memory>
 #include <optional>
+#include <set>
 #include <utility>
 #include <vector>
 
@@ -60,6 +61,28 @@ Result<model::LaunchSpec> probe_spec(const Project& project, const model::Launch
   return out;
 }
 
+void add_devices(std::string& out, const Value& report) {
+  std::set<std::string> of_kinds;
+  for (const Value& kind : report.find("kinds")->as_array()) {
+    const std::string state = kind.string_or("state", "");
+    std::vector<std::string> names;
+    for (const Value& device : kind.find("devices")->as_array())
+      if (device.is_string()) names.push_back(device.as_string());
+    of_kinds.insert(names.begin(), names.end());
+    const std::string list = printable(base::join(names, ", "));
+    field(out, kind.string_or("name", ""),
+          names.empty()      ? state
+          : state == "there" ? list
+                             : fmt::format("{}: {}", state, list));
+  }
+  for (const Value& device : report.find("devices")->as_array()) {
+    const std::string name = device.string_or("name", "");
+    const std::string what = device.string_or("what", "");
+    if (!of_kinds.contains(name) && !of_kinds.contains(what))
+      field(out, "device", printable(name + " " + what));
+  }
+}
+
 std::string text_of(const Value& report) {
   std::string out;
   if (const Value& overlay = *report.find("overlay"); overlay.is_object())
@@ -90,8 +113,10 @@ std::string text_of(const Value& report) {
           fmt::format("{}: {}, {}", renderer.string_or("kind", ""), printable(name),
                       printable(renderer.string_or("version", ""))));
   }
-  for (const Value& device : report.find("devices")->as_array())
-    field(out, "device", printable(device.string_or("name", "") + " " + device.string_or("what", "")));
+  for (const Value& platform : report.find("egl_failed")->as_array())
+    field(out, "EGL " + printable(platform.is_string() ? platform.as_string() : ""),
+          "could not be initialised");
+  add_devices(out, report);
   for (const Value& tool : report.find("tools")->as_array())
     if (const std::string state = tool.string_or("state", ""); state != "ok")
       field(out, tool.string_or("tool", ""), state);
@@ -129,6 +154,7 @@ Result<> take_output(const Session& session, const model::LaunchSpec& spec, Prob
                      const std::string& mark, const probe::ToolsOverlay& overlay, Probed& out) {
   ORCH_TRY(const std::string log, sys::read_file(out.directory + "/run.log"));
   const probe::ProbeOutput output = probe::parse_probe_output(log, mark);
+  if (!output.begun) return {};
   const bool bridged = spec.launcher == "muvm" && !sys::variable(session.environment, "DISPLAY").empty();
   out.report = probe::probe_report(kind, output, bridged ? ":1" : "", overlay);
   ORCH_CHECK(sys::write_atomic(out.directory + "/probe.json", format::to_json(out.report)));
@@ -163,9 +189,8 @@ Result<Probed> probe_once(const Session& session, const ProbeArguments& argument
   const Result<model::LaunchSpec> spec = probe_spec(*project, *built.spec, kind, mark);
   if (!spec) return ended(app.build_failed(spec.error()));
   ORCH_TRY(out.status, app.launch(*spec));
-  if (out.status != 0) return out;
   ORCH_CHECK(take_output(session, *spec, kind, mark, tools.overlay, out));
-  out.status = out.report.bool_or("complete", false) ? 0 : 1;
+  if (out.status == 0) out.status = !out.report.is_null() && out.report.bool_or("complete", false) ? 0 : 1;
   return out;
 }
 

@@ -2,6 +2,7 @@
 
 #include "base/exit_status.hpp"
 #include "base/text.hpp"
+#include "probe/renderers.hpp"
 
 #include <array>
 #include <csignal>
@@ -11,9 +12,9 @@ namespace orch::probe {
 
 namespace {
 
-// $1: the mark, $2: the root. A tool's path is made here, so that PATH, which leads to the host's programs too, has no say.
+// $1: the mark, $2: the root, $3: the machine. A tool's path is made here, so that PATH, which leads to the host's programs too, has no say.
 constexpr std::string_view k_common = R"sh(
-mark=$1 root=$2
+mark=$1 root=$2 machine=$3
 say() { printf '\n%s %s\n' "$mark" "$*"; }
 variable() {
   eval "is_set=\${$1+yes}; value=\${$1-}"
@@ -55,14 +56,19 @@ ask vulkaninfo --summary
 )sh";
 
 constexpr std::string_view k_devices = R"sh(
-for node in /dev/dri/renderD* /dev/dri/card* /dev/input/event* /dev/input/js* /dev/hidraw* /dev/fuse /dev/kvm; do
+# Not by absolute paths: FEX would look at the stack's own /dev first.
+cd "$machine/" || exit
+for folder in dev dev/dri dev/input run/pcscd sys/bus/usb/devices; do
+  [ ! -d "$folder" ] || { [ -r "$folder" ] && [ -x "$folder" ]; } || say closed "$folder"
+done
+for node in dev/dri/renderD* dev/dri/card* dev/input/event* dev/input/js* dev/hidraw* dev/fuse dev/kvm; do
   [ -e "$node" ] || continue
   access=
   [ -r "$node" ] && access=r
   [ -w "$node" ] && access=${access}w
-  say device "${node#/dev/}" "${access:--}"
+  say device "${node#dev/}" "${access:--}"
 done
-for folder in /sys/bus/usb/devices/*; do
+for folder in sys/bus/usb/devices/*; do
   [ -r "$folder/idVendor" ] && [ -r "$folder/idProduct" ] || continue
   name=
   [ -r "$folder/product" ] && read -r name <"$folder/product"
@@ -70,7 +76,9 @@ for folder in /sys/bus/usb/devices/*; do
   read -r product <"$folder/idProduct"
   say device usb "$vendor:$product $name"
 done
-[ -S /run/pcscd/pcscd.comm ] && say device pcsc /run/pcscd/pcscd.comm
+if [ -S run/pcscd/pcscd.comm ]; then
+  if [ -w run/pcscd/pcscd.comm ]; then say device pcsc /run/pcscd/pcscd.comm; else say closed run/pcscd; fi
+fi
 )sh";
 
 // The first word of `text`, taken away.
@@ -92,19 +100,21 @@ class Parser {
       text_.append(line).append("\n");
   }
   ProbeOutput take() {
-    if (open_) close(Section::State::failed, 0);  // the script was ended while the tool ran
+    if (open_) close(Section::State::failed, std::nullopt);  // the script was ended while the tool ran
     return std::move(out_);
   }
 
  private:
   void own(std::string_view rest) {
     const std::string_view word = take_word(rest);
+    out_.begun = true;
+    if (word == "closed") out_.closed.emplace_back(rest);
     if (word == "done") out_.complete = true;
     if (word == "variable" || word == "device") {
       const std::string_view name = take_word(rest);
       (word == "device" ? out_.devices : out_.variables).emplace_back(name, rest);
     }
-    if (word == "absent") out_.sections.push_back({std::string(rest), Section::State::absent, 0, {}});
+    if (word == "absent") out_.sections.push_back({std::string(rest), Section::State::absent, {}, {}});
     if (word == "begin") {
       open_ = true;
       text_.clear();
@@ -118,11 +128,17 @@ class Parser {
   void end_with(int status) {
     constexpr int k_killed = base::k_signal_base + SIGKILL;
     if (status == k_killed) return close(Section::State::timed_out, status);
-    // Its status is how many platforms did not start, and some never do.
-    if (tool_ == "eglinfo" && text_.find("EGL API version:") != std::string::npos) status = 0;
-    close(status == 0 ? Section::State::ok : Section::State::failed, status);
+    const bool well = (status == 0 || is_count_of_platforms(status)) && is_answer(tool_, text_);
+    close(well ? Section::State::ok : Section::State::failed, status);
   }
-  void close(Section::State state, int status) {
+  // eglinfo's status is how many platforms did not start, and some never do.
+  bool is_count_of_platforms(int status) const {
+    constexpr int k_first_of_shells =
+        126;  // what a shell says of a program that it could not start, or that a signal ended
+    return tool_ == "eglinfo" && status < k_first_of_shells &&
+           parse_egl_failures(text_).size() == static_cast<std::size_t>(status);
+  }
+  void close(Section::State state, std::optional<int> status) {
     // The script puts a newline in front of its own lines.
     if (text_.ends_with("\n\n")) text_.pop_back();
     out_.sections.push_back({tool_, state, status, text_ == "\n" ? "" : text_});
@@ -168,17 +184,20 @@ std::string_view to_string(Section::State state) {
       return "failed";
     case Section::State::timed_out:
       return "timed out";
+    case Section::State::not_asked:
+      return "not asked";
     case Section::State::absent:
       break;
   }
   return "absent";
 }
 
-std::vector<std::string> probe_script(ProbeKind kind, const std::string& root, const std::string& mark) {
+std::vector<std::string> probe_script(ProbeKind kind, const std::string& root, const std::string& mark,
+                                      const std::string& machine) {
   std::string script(k_common);
   script += kind == ProbeKind::display ? k_display : kind == ProbeKind::gpu ? k_gpu : k_devices;
   script += "say done\n";
-  return {"-c", script, "sh", mark, root};
+  return {"-c", script, "sh", mark, root, machine};
 }
 
 ProbeOutput parse_probe_output(std::string_view output, std::string_view mark) {

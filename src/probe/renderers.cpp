@@ -77,7 +77,9 @@ Value to_value(const Renderer& renderer) {
 RendererKind classify(std::string_view renderer, std::string_view driver, std::string_view device_type) {
   constexpr std::array<std::string_view, 6> k_software = {
       "llvmpipe", "softpipe", "swrast", "lavapipe", "software rasterizer", "swiftshader"};
-  constexpr std::array<std::string_view, 4> k_virtual = {"venus", "virgl", "virtio-gpu", "svga3d"};
+  // With the names of drivers, which are all that eglinfo before mesa-demos 9 has to say.
+  constexpr std::array<std::string_view, 6> k_virtual = {"venus",      "virgl",  "virtio-gpu",
+                                                         "virtio_gpu", "svga3d", "vmwgfx"};
   if (contains(device_type, "TYPE_CPU")) return RendererKind::software;
   if (contains(device_type, "VIRTUAL_GPU")) return RendererKind::virtualised;
   // zink names in brackets what it draws with, so one look at the whole text is right for it, too.
@@ -85,7 +87,8 @@ RendererKind classify(std::string_view renderer, std::string_view driver, std::s
     if (contains_any(text, k_software)) return RendererKind::software;
     if (contains_any(text, k_virtual)) return RendererKind::virtualised;
   }
-  return renderer.empty() && driver.empty() ? RendererKind::unknown : RendererKind::hardware;
+  const bool open = driver.empty() || driver == "zink";  // which draws with whatever Vulkan has
+  return renderer.empty() && open ? RendererKind::unknown : RendererKind::hardware;
 }
 
 std::vector<Renderer> parse_glxinfo(std::string_view text) {
@@ -106,31 +109,51 @@ std::vector<Renderer> parse_glxinfo(std::string_view text) {
   return list;
 }
 
-std::vector<Renderer> parse_eglinfo(std::string_view text) {
+namespace {
+
+// Each line of eglinfo with the platform that it is of.
+template <typename Visit>
+void each_egl_line(std::string_view text, const Visit& visit) {
   constexpr std::string_view k_platform = " platform:";
-  std::vector<Renderer> out;
   std::string platform;
   for (std::string_view line : base::split(text, '\n')) {
     while (line.ends_with('\r')) line.remove_suffix(1);
-    if (line.ends_with(k_platform)) {
+    if (line.ends_with(k_platform))
       platform = line.substr(0, line.size() - k_platform.size());
-      continue;
-    }
+    else
+      visit(platform, line);
+  }
+}
+
+}  // namespace
+
+std::vector<Renderer> parse_eglinfo(std::string_view text) {
+  std::vector<Renderer> out;
+  each_egl_line(text, [&out](const std::string& platform, std::string_view line) {
     const auto field = field_of(line, ':');
-    if (!field || field->second.empty()) continue;
+    if (!field || field->second.empty()) return;
     const auto& [label, value] = *field;
     if (label == "EGL API version") {
       out.push_back({});
       out.back().api = "EGL";
       out.back().platform = platform;
     }
-    if (out.empty() || out.back().platform != platform) continue;  // of a platform that did not start
+    if (out.empty() || out.back().platform != platform) return;  // of a platform that did not start
     if (label == "EGL version string") keep_first(out.back().version, value);
     if (label == "EGL vendor string") keep_first(out.back().vendor, value);
     if (label == "EGL driver name") keep_first(out.back().driver, value);
     if (label.starts_with("OpenGL") && label.ends_with("renderer")) keep_first(out.back().renderer, value);
-  }
+  });
   classify_all(out);
+  return out;
+}
+
+std::vector<std::string> parse_egl_failures(std::string_view text) {
+  std::vector<std::string> out;
+  each_egl_line(text, [&out](const std::string& platform, std::string_view line) {
+    if (base::trim(line) == "eglinfo: eglInitialize failed")
+      out.push_back(platform.empty() ? "default" : platform);
+  });
   return out;
 }
 
@@ -201,6 +224,13 @@ XServer parse_xdpyinfo(std::string_view text) {
   }
   if (out.release.empty()) out.release = number;
   return out;
+}
+
+bool is_answer(std::string_view tool, std::string_view text) {
+  if (tool == "glxinfo") return !parse_glxinfo(text).empty();
+  if (tool == "eglinfo") return !parse_eglinfo(text).empty();
+  if (tool == "vulkaninfo") return !parse_vulkaninfo(text).empty();
+  return tool != "xdpyinfo" || !parse_xdpyinfo(text).vendor.empty();
 }
 
 }  // namespace orch::probe

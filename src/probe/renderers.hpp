@@ -36,6 +36,9 @@ RendererKind classify(std::string_view renderer, std::string_view driver, std::s
 std::vector<Renderer> parse_glxinfo(std::string_view text);
 // `eglinfo` (before Mesa 23 it names the driver only), one for each platform that works.
 std::vector<Renderer> parse_eglinfo(std::string_view text);
+// One word for each time that eglinfo said "eglInitialize failed": the platform, as it names them ("X11"); "default" where it names
+// none. Its exit status is how many they are.
+std::vector<std::string> parse_egl_failures(std::string_view text);
 // `vulkaninfo --summary`, one for each device.
 std::vector<Renderer> parse_vulkaninfo(std::string_view text);
 
@@ -57,5 +60,8 @@ struct XServer {
 Value to_value(const XServer& server);
 // `xdpyinfo -queryExtensions`; all empty where it could not open the display.
 XServer parse_xdpyinfo(std::string_view text);
+
+// Whether that tool's text names a renderer, or a server: some end with status 0 where they found nothing.
+bool is_answer(std::string_view tool, std::string_view text);
 
 }  // namespace orch::probe

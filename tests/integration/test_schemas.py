@@ -188,7 +188,7 @@ class Documents(StackTestCase, MadeUp):
         """Of tools that print what the real ones print, and differ by a variable."""
         base = lib.make_base_image(self.tmp / "probed.erofs", ("/bin/sh",))
         vulkan = "GPU0:\\n\\tdeviceName = llvmpipe\\n\\tdriverName = llvmpipe\\n\\tdriverInfo = Mesa 1\\n\\tvendorID = 0x1\\n"
-        tools = {"glxinfo": "OpenGL vendor string: Mesa\\nOpenGL renderer string: $LANG\\nOpenGL version string: 4.5\\n", "vulkaninfo": vulkan,
+        tools = {"glxinfo": "OpenGL vendor string: Mesa\\nOpenGL renderer string: of $LANG\\nOpenGL version string: 4.5\\n", "vulkaninfo": vulkan,
                  "eglinfo": "X11 platform:\\nEGL API version: 1.5\\nEGL vendor string: Mesa\\nEGL version string: 1.5\\nEGL driver name: swrast\\n",
                  "xdpyinfo": "name of display: :1\\nvendor string: X\\nvendor release number: 1\\n    GLX  (opcode: 150)\\n  dimensions: 8x6 pixels\\n"}
         tree = lib.make_tree(self.tmp / "tools", {f"usr/bin/{name}": f'#!/bin/sh\nprintf "{text}"\n' for name, text in tools.items()})
@@ -198,6 +198,7 @@ class Documents(StackTestCase, MadeUp):
         probe = ("probe", "gpu", profile, "--no-tools", "--format", "json")
         gpu, display = self.orch(*probe).json, self.orch("probe", "display", *probe[2:]).json
         self.take({**gpu, "server": display["server"], "display": display["display"], "devices": [{"name": "dri/renderD128", "what": "rw"}],
+                   "kinds": [{"name": "input", "state": "not readable", "devices": ["input/event0"]}], "egl_failed": ["X11"],
                    "overlay": {"packages": ["mesa-utils"], "problem": "no source"}})
         self.take(self.orch(*probe, "--ab-env", "LANG=C,POSIX").json)
 

@@ -39,10 +39,11 @@ class Stack {
 };
 
 ProbeOutput ask(const Words& shell, ProbeKind kind, const Stack& stack,
-                const sys::Environment& environment = {}) {
+                const sys::Environment& environment = {}, const std::string& machine = {}) {
   sys::Command command;
   command.argv = shell;
-  for (const std::string& word : probe_script(kind, stack.root(), k_mark)) command.argv.push_back(word);
+  for (const std::string& word : probe_script(kind, stack.root(), k_mark, machine))
+    command.argv.push_back(word);
   command.environment = sys::Environment{{"PATH", "/usr/bin:/bin"}};
   for (const auto& [name, value] : environment) (*command.environment)[name] = value;
   sys::SystemProcessRunner processes;
@@ -58,7 +59,7 @@ ProbeOutput ask(const Words& shell, ProbeKind kind, const Stack& stack,
 TEST_CASE("one tool that fails, prints no end of line, or is absent hides no other's result") {
   const Stack stack;
   stack.tool("usr/bin/glxinfo", "printf 'no end of line'; exit 3");
-  stack.tool("bin/vulkaninfo", "echo \"got $*\"; echo trouble >&2");
+  stack.tool("bin/vulkaninfo", "echo GPU0:; echo \"got $*\"; echo trouble >&2");
   for (const Words& shell : shells()) {
     CAPTURE(shell[0]);
     const ProbeOutput out =
@@ -75,17 +76,35 @@ TEST_CASE("one tool that fails, prints no end of line, or is absent hides no oth
     CHECK(out.sections[1].tool == "eglinfo");
     CHECK(to_string(out.sections[1].state) == "absent");
     CHECK(to_string(out.sections[2].state) == "ok");
-    CHECK(out.sections[2].text == "got --summary\ntrouble\n");
+    CHECK(out.sections[2].text == "GPU0:\ngot --summary\ntrouble\n");
   }
 }
 
 TEST_CASE("eglinfo counts the platforms that did not start, which is no failure while one did") {
   const Stack stack;
-  stack.tool("usr/bin/eglinfo", "echo 'GBM platform:'; echo 'EGL API version: 1.5'; exit 2");
-  const Words shell = shells().front();
-  CHECK(to_string(ask(shell, ProbeKind::gpu, stack).sections[1].state) == "ok");
-  stack.tool("usr/bin/eglinfo", "echo 'GBM platform:'; exit 2");
-  CHECK(to_string(ask(shell, ProbeKind::gpu, stack).sections[1].state) == "failed");
+  const auto egl = [&stack](const std::string& script) {
+    stack.tool("usr/bin/eglinfo", script);
+    return ask(shells().front(), ProbeKind::gpu, stack).sections[1];
+  };
+  const std::string none = "echo 'GBM platform:'; echo 'eglinfo: eglInitialize failed'; echo;";
+  const std::string one = "echo 'X11 platform:'; echo 'EGL API version: 1.5';";
+  const Section counted = egl(none + none + one + "exit 2");
+  CHECK(to_string(counted.state) == "ok");
+  CHECK(counted.status == 2);
+  CHECK(to_string(egl(none + one + "exit 2").state) == "failed");
+  CHECK(to_string(egl(one + "exit 1").state) == "failed");
+  CHECK(to_string(egl(none + "exit 1").state) == "failed");
+  const Section crashed = egl(one + "kill -SEGV $$");
+  CHECK(to_string(crashed.state) == "failed");
+  CHECK(crashed.status == 139);
+}
+
+TEST_CASE("a tool that ends well and says nothing of a driver has failed") {
+  const Stack stack;
+  stack.tool("usr/bin/glxinfo", "echo \"Error: couldn't find RGB GLX visual or fbconfig\"");
+  const Section section = ask(shells().front(), ProbeKind::gpu, stack).sections[0];
+  CHECK(to_string(section.state) == "failed");
+  CHECK(section.status == 0);
 }
 
 TEST_CASE("a tool on PATH that the stack has not got is absent") {
@@ -101,14 +120,25 @@ TEST_CASE("a tool on PATH that the stack has not got is absent") {
 }
 
 TEST_CASE("devices") {
+  using Devices = std::vector<std::pair<std::string, std::string>>;
+  const Stack machine;
+  for (const char* node : {"dev/dri/renderD128", "dev/input/event0", "dev/hidraw3", "dev/kvm"})
+    machine.write(node, "");
+  machine.write("sys/bus/usb/devices/1-1/idVendor", "046d\n");
+  machine.write("sys/bus/usb/devices/1-1/idProduct", "c52b\n");
+  machine.write("sys/bus/usb/devices/1-1/product", "USB Receiver\n");
+  machine.write("sys/bus/usb/devices/usb1-hub/speed", "480\n");
   for (const Words& shell : shells()) {
-    const ProbeOutput out = ask(shell, ProbeKind::devices, Stack());
+    const ProbeOutput out = ask(shell, ProbeKind::devices, Stack(), {}, machine.root());
     CHECK(out.complete);
     CHECK(out.sections.empty());
-    for (const auto& [name, what] : out.devices) {
-      CHECK_FALSE(name.empty());
-      CHECK_FALSE(what.empty());
-    }
+    CHECK(out.closed.empty());
+    CHECK(out.devices == Devices{{"dri/renderD128", "rw"},
+                                 {"input/event0", "rw"},
+                                 {"hidraw3", "rw"},
+                                 {"kvm", "rw"},
+                                 {"usb", "046d:c52b USB Receiver"}});
+    CHECK(ask(shell, ProbeKind::devices, Stack(), {}, Stack().root()).devices.empty());
   }
 }
 
@@ -126,6 +156,10 @@ TEST_CASE("what came over a terminal, was cut off, or is not the script's") {
   CHECK(to_string(out.sections[1].state) == "timed out");
   CHECK(to_string(out.sections[2].state) == "failed");
   CHECK(out.sections[2].text == "cut\n");
+  CHECK(out.sections[1].status == 137);
+  CHECK_FALSE(out.sections[2].status);
+  CHECK(out.begun);
+  CHECK_FALSE(parse_probe_output("launcher's line\nMother\n", "M").begun);
 }
 
 TEST_CASE("kinds by name") {

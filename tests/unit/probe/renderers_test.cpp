@@ -38,6 +38,26 @@ TEST_CASE("eglinfo: each platform that works") {
   CHECK(parse_eglinfo("Wayland platform:\neglinfo: eglInitialize failed\n").empty());
 }
 
+TEST_CASE("eglinfo: what did not start") {
+  using Names = std::vector<std::string>;
+  CHECK(parse_egl_failures("GBM platform:\neglinfo: eglInitialize failed\n\nX11 platform:\r\neglinfo: "
+                           "eglInitialize failed\r\n\nSurfaceless platform:\nEGL API version: 1.5\n") ==
+        Names{"GBM", "X11"});
+  CHECK(parse_egl_failures("eglinfo: eglInitialize failed\n") == Names{"default"});
+  CHECK(parse_egl_failures("X11 platform:\nEGL API version: 1.5\n").empty());
+}
+
+TEST_CASE("tools that found nothing") {
+  CHECK_FALSE(is_answer("glxinfo", "name of display: :1\nError: couldn't find RGB GLX visual or fbconfig\n"));
+  CHECK(is_answer("glxinfo", "OpenGL renderer string: llvmpipe\n"));
+  CHECK_FALSE(is_answer("eglinfo", "X11 platform:\neglinfo: eglInitialize failed\n"));
+  CHECK(is_answer("eglinfo", "X11 platform:\nEGL API version: 1.5\n"));
+  CHECK_FALSE(is_answer("vulkaninfo", "Devices:\n========\n"));
+  CHECK(is_answer("vulkaninfo", "GPU0:\n\tdeviceName = llvmpipe\n"));
+  CHECK_FALSE(is_answer("xdpyinfo", ""));
+  CHECK(is_answer("xdpyinfo", "vendor string:    The X.Org Foundation\n"));
+}
+
 TEST_CASE("vulkaninfo: each device") {
   const auto found = parse_vulkaninfo(
       "Devices:\n========\nGPU0:\n\tvendorID           = 0x106b\n\tdeviceType         = "
@@ -67,6 +87,13 @@ TEST_CASE("kinds of renderers") {
   CHECK(classify("virgl (Mesa Intel UHD)", "virtio_gpu") == RendererKind::virtualised);
   CHECK(classify("Software Rasterizer", "") == RendererKind::software);
   CHECK(classify("", "") == RendererKind::unknown);
+  CHECK(classify("", "virtio_gpu") == RendererKind::virtualised);
+  CHECK(classify("", "vmwgfx") == RendererKind::virtualised);
+  CHECK(classify("SVGA3D; build: RELEASE;  LLVM;", "vmwgfx") == RendererKind::virtualised);
+  CHECK(classify("", "zink") == RendererKind::unknown);
+  CHECK(classify("zink Vulkan 1.3(Apple M1 (MESA_HONEYKRISP))", "zink") == RendererKind::hardware);
+  CHECK(classify("", "asahi") == RendererKind::hardware);
+  CHECK(classify("", "kms_swrast") == RendererKind::software);
   CHECK(to_string(RendererKind::virtualised) == "virtualised");
 }
 
