@@ -151,7 +151,7 @@ std::vector<Renderer> parse_eglinfo(std::string_view text) {
 std::vector<std::string> parse_egl_failures(std::string_view text) {
   std::vector<std::string> out;
   each_egl_line(text, [&out](const std::string& platform, std::string_view line) {
-    if (base::trim(line) == "eglinfo: eglInitialize failed")
+    if (contains(line, "eglInitialize failed"))  // perhaps behind what a library said without an end of line
       out.push_back(platform.empty() ? "default" : platform);
   });
   return out;

@@ -15,16 +15,16 @@ CLIENT_MESSAGE, Z_PIXMAP, ANY_TYPE = 33, 2, 0
 
 
 class Display:
-    """A server with one screen of 32 bits a pixel and without a window manager; close() ends it."""
+    """A server with one screen of 32 bits a pixel and without a window manager; close() ends it. `options`: of Xvfb, besides."""
 
     width, height = 1024, 768
 
-    def __init__(self):
+    def __init__(self, *options):
         read, write = os.pipe()
         self.log = tempfile.TemporaryFile()
         self.server = subprocess.Popen(
             ["Xvfb", "-displayfd", str(write), "-screen", "0", f"{self.width}x{self.height}x24", "-nolisten", "tcp",
-             "-noreset"], pass_fds=[write], stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log)
+             "-noreset", *options], pass_fds=[write], stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log)
         os.close(write)
         with os.fdopen(read) as file:
             number = file.readline().strip()

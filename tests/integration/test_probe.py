@@ -33,6 +33,24 @@ class Real(lib.TestCase):
         ran = self.orch("probe", kind, self.profile, "--format", "json", *words, status=status, env={"DISPLAY": self.display.name})
         return ran.json
 
+    def asked_of(self, display):
+        """{tool: (state, whether its status is 0)} of a probe of the GPU that is not complete, and the platforms of EGL that failed."""
+        said = self.orch("probe", "gpu", self.profile, "--format", "json", status=1, env={"DISPLAY": display}).json
+        egl = next(t for t in said["tools"] if t["tool"] == "eglinfo")
+        self.assertEqual(egl["status"], egl["text"].count("eglinfo: eglInitialize failed"), "what this version of eglinfo counts")
+        return {t["tool"]: (t["state"], t["status"] == 0) for t in said["tools"]}, said["egl_failed"]
+
+    def servers_that_cannot_do_all(self):
+        display = Display("-extension", "GLX")
+        self.addCleanup(display.close)
+        tools, failed = self.asked_of(display.name)
+        self.assertEqual(tools["glxinfo"], ("failed", True), "it ends with status 0 all the same")
+        self.assertEqual((tools["eglinfo"][0], tools["vulkaninfo"]), ("ok", ("ok", True)))
+        self.assertNotIn("X11", failed)
+        tools, failed = self.asked_of(":9999")
+        self.assertEqual((tools["glxinfo"], tools["eglinfo"]), (("failed", False), ("ok", False)))
+        self.assertIn("X11", failed)
+
     def test_gpu_and_display(self):
         absent = self.probe("gpu", "--no-tools", status=1)
         self.assertEqual({t["tool"]: t["state"] for t in absent["tools"]}, {"glxinfo": "absent", "eglinfo": "absent", "vulkaninfo": "absent"})
@@ -47,6 +65,7 @@ class Real(lib.TestCase):
         self.assertRegex(apis["GLX"]["version"], r"Mesa [0-9.]+")
         self.assertIn("llvmpipe", apis["Vulkan"]["renderer"])
         self.assertEqual((self.tmp / "x.lock.toml").read_text(), lock, "the user's lock is the user's")
+        self.servers_that_cannot_do_all()
         both = self.probe("gpu", "--ab-env", "GALLIUM_DRIVER=llvmpipe,softpipe", status=0)
         drawn = next(f["values"] for f in both["fields"] if f["field"] == "renderers[GLX].renderer")
         self.assertIn("llvmpipe", drawn["GALLIUM_DRIVER=llvmpipe"])
@@ -88,6 +107,7 @@ class Native(LaunchCase):
         self.assertEqual([t["state"] for t in ran.json["tools"]], ["ok"] * 3)
         self.assertIsNone(ran.json["overlay"])
         self.assertNotIn("resolving", ran.stderr)
+        self.assertNotIn("warning", ran.stderr, "nothing of the script's own is left behind")
         self.assertFalse((self.tmp / "state/appimage-orch/probes").exists())
 
     def test_without_an_overlay_the_tools_are_absent(self):
