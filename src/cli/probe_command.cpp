@@ -61,6 +61,12 @@ Result<model::LaunchSpec> probe_spec(const Project& project, const model::Launch
   return out;
 }
 
+// What a tool said before it gave up.
+std::string last_line(std::string_view text) {
+  text = base::trim(text);
+  return printable(text.substr(text.rfind('\n') + 1));
+}
+
 void add_devices(std::string& out, const Value& report) {
   std::set<std::string> of_kinds;
   for (const Value& kind : report.find("kinds")->as_array()) {
@@ -109,17 +115,20 @@ std::string text_of(const Value& report) {
   for (const Value& renderer : report.find("renderers")->as_array()) {
     const std::string platform = renderer.string_or("platform", "");
     const std::string name = renderer.string_or("renderer", renderer.string_or("driver", "?"));
+    const std::string version = renderer.string_or("version", "");
     field(out, renderer.string_or("api", "") + (platform.empty() ? "" : " " + platform),
-          fmt::format("{}: {}, {}", renderer.string_or("kind", ""), printable(name),
-                      printable(renderer.string_or("version", ""))));
+          fmt::format("{}: {}{}{}", renderer.string_or("kind", ""), printable(name),
+                      version.empty() ? "" : ", ", printable(version)));
   }
   for (const Value& platform : report.find("egl_failed")->as_array())
     field(out, "EGL " + printable(platform.is_string() ? platform.as_string() : ""),
           "could not be initialised");
   add_devices(out, report);
   for (const Value& tool : report.find("tools")->as_array())
-    if (const std::string state = tool.string_or("state", ""); state != "ok")
-      field(out, tool.string_or("tool", ""), state);
+    if (const std::string state = tool.string_or("state", ""); state != "ok") {
+      const std::string last = last_line(tool.string_or("text", ""));
+      field(out, tool.string_or("tool", ""), last.empty() ? state : state + ": " + last);
+    }
   return out;
 }
 

@@ -32,7 +32,7 @@ ask() {
   asked=$!
   watch=
   if command -v sleep >/dev/null 2>&1; then
-    ( trap 'kill "$!"; exit' TERM; sleep 20 & wait "$!" && kill -KILL "$asked" ) >/dev/null 2>&1 &
+    ( trap 'kill -KILL "$!"; wait "$!"; exit' TERM; sleep 20 & wait "$!" && kill -KILL "$asked" ) >/dev/null 2>&1 &
     watch=$!
   fi
   wait "$asked" 2>/dev/null

@@ -193,8 +193,10 @@ class Native(LaunchCase):
         document = self.gpu(profile, 1).json
         self.assertEqual([(t["state"], t["status"]) for t in document["tools"]], [("failed", 0), ("ok", 2), ("ok", 0)])
         self.assertEqual(document["egl_failed"], ["X11", "GBM"])
-        self.assertRegex(self.orch("probe", "gpu", profile, status=1).stdout, r"(?m)^  EGL X11 +could not be initialised\n  EGL GBM +could not be initialised$")
-        self.assertRegex(self.orch("probe", "gpu", profile, status=1).stdout, r"(?m)^  EGL Surfaceless  unknown: ")
+        text = self.orch("probe", "gpu", profile, status=1).stdout
+        self.assertRegex(text, r"(?m)^  EGL X11 +could not be initialised\n  EGL GBM +could not be initialised$")
+        self.assertRegex(text, r"(?m)^  EGL Surfaceless  unknown: \?$")
+        self.assertIn("  glxinfo     failed: Error: could not find RGB GLX visual or fbconfig\n", text)
 
 
 class Muvm(MuvmCase):
@@ -206,6 +208,21 @@ class Muvm(MuvmCase):
                         prefix=self.prefix, env=self.muvm_env())
         self.assertEqual([(t["tool"], t["state"], t["status"]) for t in ran.json["tools"]], [("glxinfo", "ok", 0), ("eglinfo", "absent", None), ("vulkaninfo", "failed", 3)])
         self.assertEqual([(r["renderer"], r["kind"]) for r in ran.json["renderers"]], [("Apple M1 (G13G B1)", "hardware")])
+
+    @lib.needs_tool("apt-get")
+    def test_the_tools_lie_below_the_stack(self):
+        repository = Repository(self.tmp / "repository")
+        repository.add("x11-utils", "1.0", {"./usr/bin/xdpyinfo": Entry(b"#!/bin/sh\necho vendor string: $(cat /run/fex-emu/rootfs/usr/lib/libX11.so.6)\n", 0o755),
+                                            "./usr/lib/libX11.so.6": b"the overlay's"}).publish()
+        sources = self.home / "config/appimage-orch/profiles/sources"
+        sources.mkdir(parents=True)
+        (sources / "own.toml").write_text(f'schema = 1\ndistribution = "own"\nrelease = "1"\n{repository.table()}')
+        tree = lib.copy_programs(self.tmp / "own", PROGRAMS)
+        base = lib.make_erofs(self.tmp / "own.erofs", lib.make_tree(tree, {"etc/os-release": "ID=own\nVERSION_ID=1\n", "usr/lib/libX11.so.6": "the stack's"}))
+        ran = self.orch("probe", "display", self.app("exit 1", base=base), "--launcher", "muvm", "--format", "json", home=self.home, prefix=self.prefix, env=self.muvm_env(DISPLAY=":7"))
+        self.assertEqual((ran.json["server"]["vendor"], ran.json["overlay"]), ("the stack's", {"packages": ["x11-utils"], "problem": None}))
+        images = self.record()["options"]["fex-image"]
+        self.assertEqual(images[1], str(base))
 
     def test_the_display_that_muvm_promises(self):
         """DISPLAY is :1 in the guest, x11bridge's; a profile that sets another one is told, and a server that does not answer."""

@@ -6,6 +6,8 @@
 
 #include <doctest/doctest.h>
 
+#include <unistd.h>
+
 #include <filesystem>
 
 using namespace orch;
@@ -140,6 +142,24 @@ TEST_CASE("devices") {
                                  {"usb", "046d:c52b USB Receiver"}});
     CHECK(ask(shell, ProbeKind::devices, Stack(), {}, Stack().root()).devices.empty());
   }
+}
+
+TEST_CASE("devices that may not be read") {
+  namespace fs = std::filesystem;
+  const Stack machine;
+  const fs::path root = machine.root();
+  machine.write("dev/dri/renderD128", "");
+  machine.write("dev/input/event0", "");
+  fs::permissions(root, fs::perms::others_read | fs::perms::others_exec, fs::perm_options::add);
+  fs::permissions(root / "dev/dri/renderD128", fs::perms::none);
+  fs::permissions(root / "dev/input", fs::perms::none);
+  Words shell = shells().front();
+  if (::geteuid() == 0)  // who may read all
+    shell.insert(shell.begin(), {"setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"});
+  const ProbeOutput out = ask(shell, ProbeKind::devices, Stack(), {}, machine.root());
+  fs::permissions(root / "dev/input", fs::perms::owner_all);
+  CHECK(out.closed == std::vector<std::string>{"dev/input"});
+  CHECK(out.devices == std::vector<std::pair<std::string, std::string>>{{"dri/renderD128", "-"}});
 }
 
 TEST_CASE("what came over a terminal, was cut off, or is not the script's") {
