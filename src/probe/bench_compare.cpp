@@ -152,9 +152,9 @@ std::string regression_of(const Value& pair, double percent) {
   const Value& ratio = *pair.find("ratio");
   if (number("b.count") * number("a.runs") < number("a.count") * number("b.runs") ||
       (number("b.count") == 0 && number("a.count") > 0))
-    return fmt::format("{} of {} got ready, of {} before", number("b.count"),
+    return fmt::format("{} of {} got ready, before {} of {}", number("b.count"),
                        base::quantity(static_cast<std::uint64_t>(number("b.runs")), "start", "starts"),
-                       fmt::format("{} of {}", number("a.count"), number("a.runs")));
+                       number("a.count"), number("a.runs"));
   if (ratio.is_null()) return "it cannot be compared: " + printable(pair.string_or("reason", ""));
   if (pair.string_or("verdict", "") == to_string(Verdict::slower) &&
       ratio.as_double() >= 1 + percent / k_whole)

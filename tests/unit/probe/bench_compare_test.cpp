@@ -111,10 +111,10 @@ TEST_CASE("what CI is to stop at beside slower starts") {
   };
   const Seconds six = {1.0, 1.0, 1.0, 1.0, 1.0, 1.0};
   const Seconds half = {1.0, std::nullopt, 1.0, std::nullopt, 1.0, std::nullopt};
-  CHECK(first(compared(six, half)) == "warm: 3 of 6 starts got ready, of 6 of 6 before");
+  CHECK(first(compared(six, half)) == "warm: 3 of 6 starts got ready, before 6 of 6");
   CHECK(first(compared(half, six)) ==
         "warm: it cannot be compared: a has 3 successful runs, and 5 are needed");
-  CHECK(first(compared(six, {})) == "warm: 0 of 0 starts got ready, of 6 of 6 before");
+  CHECK(first(compared(six, {})) == "warm: 0 of 0 starts got ready, before 6 of 6");
   CHECK(first(compared(half, half)) ==
         "warm: it cannot be compared: a has 3 successful runs, and 5 are needed");
   const Value both = made_up_bench({made_up_result("a", "warm", six), made_up_result("b", "warm", six)});
