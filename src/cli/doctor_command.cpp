@@ -94,8 +94,7 @@ Result<int> doctor(const Session& session, const DoctorArguments& arguments) {
   launch.vm = "auto";
   take_automatic_gpu_mode(session, launch);
   std::vector<probe::Candidate> candidates;
-  if (launch.launcher == "muvm")
-    candidates = probe::discover_all("", probe::OwnBase::no, {sys::HostTree(), host.environment});
+  if (launch.launcher == "muvm") candidates = probe::discover_all({}, {sys::HostTree(), host.environment});
   // As a run takes it: what is on PATH is not the only place.
   if (const auto muvm = muvm_beside_path(candidates)) launch.muvm = *muvm;
   ORCH_TRY(const probe::Diagnosis diagnosis, probe::diagnose(launch, host, std::move(candidates)));

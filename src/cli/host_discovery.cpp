@@ -13,14 +13,33 @@ namespace orch::cli {
 
 using probe::Candidate;
 
+namespace {
+
+// What the layers of that role say, before real images stand in the place of "auto".
+probe::NamedImages named_images(const model::Profile& profile, std::string_view role) {
+  probe::NamedImages out;
+  out.automatic = false;
+  for (const base::Value& layer : profile.layers()) {
+    if (layer.string_or("role", "") != role) continue;
+    const std::string kind = layer.string_or("kind", "");
+    if (kind == "auto")
+      out.automatic = true;
+    else if (kind == "file")
+      out.images.push_back({layer.string_or("image", ""), ""});
+    else if (kind == "packages")
+      out.images.push_back({"", "the profile has it made of packages"});
+    else
+      out.images.push_back({layer.string_or(kind, ""), "the profile has it fetched"});
+  }
+  return out;
+}
+
+}  // namespace
+
 std::vector<Candidate> discover(const model::Profile& profile, const sys::Environment& environment) {
   const base::Value* muvm = profile.value.find_path("launch.muvm");
-  const base::Value::Array& layers = profile.layers();
-  const bool automatic = std::any_of(layers.begin(), layers.end(), [](const base::Value& layer) {
-    return layer.string_or("role", "") == "base" && layer.string_or("kind", "") == "auto";
-  });
-  return probe::discover_all(muvm != nullptr && muvm->is_string() ? muvm->as_string() : "",
-                             automatic ? probe::OwnBase::no : probe::OwnBase::yes,
+  return probe::discover_all({muvm != nullptr && muvm->is_string() ? muvm->as_string() : "",
+                              named_images(profile, "base"), named_images(profile, "gpu")},
                              {sys::HostTree(), environment});
 }
 
@@ -28,6 +47,7 @@ load::Host automatic_layers(const std::vector<Candidate>& candidates, const std:
   load::Host out;
   out.launcher = launcher;
   for (const Candidate& candidate : candidates) {
+    if (candidate.found_by == "profile") continue;  // no "auto" stands for it
     const bool taken = candidate.verdict == Candidate::Verdict::taken;
     if (candidate.what == "gpu" && taken) out.gpu.push_back(candidate.path);
     if (candidate.what != "base") continue;

@@ -2,6 +2,7 @@
 
 #include "base/text.hpp"
 #include "format/json.hpp"
+#include "image/open_tree.hpp"
 #include "sys/file.hpp"
 
 #include <fmt/format.h>
@@ -17,6 +18,7 @@ namespace {
 // muvm's own, then the same of an installation by hand: muvm's sources, bin/muvm.rs.
 constexpr std::array<const char*, 2> k_image_folders = {"/usr/share/fex-emu", "/usr/local/share/fex-emu"};
 constexpr const char* k_default_base = "/RootFS/default.erofs";
+constexpr const char* k_of_fex = "FEX's images";  // whatever lies in FEX's folder of images
 // In the order in which muvm stacks them.
 constexpr std::array<const char*, 2> k_default_overlays = {"/overlays/mesa-i386.erofs",
                                                            "/overlays/mesa-x86_64.erofs"};
@@ -31,9 +33,10 @@ class Search {
   explicit Search(std::string what) : what_(std::move(what)) {}
 
   // `why_not`: empty where it is usable; then `why` is the reason to take it.
-  void look(const std::string& path, std::string found_by, const std::string& why_not, std::string why) {
+  void look(const std::string& path, std::string found_by, const std::string& why_not, std::string why,
+            bool broken = false) {
     if (!why_not.empty())
-      add(path, std::move(found_by), Candidate::Verdict::passed_over, why_not);
+      add(path, std::move(found_by), Candidate::Verdict::passed_over, why_not, broken);
     else if (taken_.empty())
       add(taken_ = path, std::move(found_by), Candidate::Verdict::taken, std::move(why));
     else
@@ -50,8 +53,9 @@ class Search {
   std::vector<Candidate> take() { return std::move(out_); }
 
  private:
-  void add(const std::string& path, std::string found_by, Candidate::Verdict verdict, std::string reason) {
-    out_.push_back({what_, path, std::move(found_by), verdict, std::move(reason)});
+  void add(const std::string& path, std::string found_by, Candidate::Verdict verdict, std::string reason,
+           bool broken = false) {
+    out_.push_back({what_, path, std::move(found_by), verdict, std::move(reason), broken});
   }
   std::string what_;
   std::string taken_;
@@ -125,12 +129,29 @@ ImageKind image_kind(const std::string& path, const Places& places) {
   return {"", "it is neither EROFS nor SquashFS", 0};
 }
 
+// Superblock and root directory, and nothing else: this is done at each start.
+base::Result<> read_root(const std::string& path, const Places& places) {
+  ORCH_TRY(const std::string real, places.tree.real_path(path));
+  ORCH_TRY(const image::OpenedTree opened, image::open_tree(real, "it"));
+  ORCH_CHECK(opened.tree->stat(opened.tree->root()));
+  return {};
+}
+
+// Why it cannot be read as a tree of files; empty if it can.
+std::string unreadable(const std::string& path, const Places& places) {
+  const base::Result<> read = read_root(path, places);
+  return read ? "" : "it cannot be read: " + read.error().what;
+}
+
 void look_at_image(Search& search, const std::string& path, const std::string& found_by, std::string_view why,
                    const Places& places) {
   if (search.knows(path)) return;
   if (!places.tree.exists(path)) return search.absent(path, found_by, "it is not there");
   const ImageKind kind = image_kind(path, places);
-  search.look(path, found_by, kind.problem, fmt::format("{} ({})", why, kind.name));
+  const bool is_next = kind.problem.empty() && !search.found();
+  const std::string why_not = is_next ? unreadable(path, places) : kind.problem;
+  const bool broken = !why_not.empty() && (is_next || found_by != k_of_fex);
+  search.look(path, found_by, why_not, fmt::format("{} ({})", why, kind.name), broken);
 }
 
 struct FexFolders {
@@ -183,9 +204,9 @@ void look_at_fex_images(Search& search, const Places& places) {
   for (const std::string& name : places.tree.list(root).value_or(std::vector<std::string>()))
     order.emplace_back(image_kind(root + "/" + name, places).rank, root + "/" + name);
   std::sort(order.begin(), order.end());
-  if (order.empty()) search.absent(root, "FEX's images", "there is no image in it");
+  if (order.empty()) search.absent(root, k_of_fex, "there is no image in it");
   for (const auto& [rank, path] : order)
-    look_at_image(search, path, "FEX's images", "the first of FEX's own root images", places);
+    look_at_image(search, path, k_of_fex, "the first of FEX's own root images", places);
 }
 
 }  // namespace
@@ -284,14 +305,44 @@ std::vector<Candidate> discover_gpu(const std::optional<std::string>& base, OwnB
   return out;
 }
 
-std::vector<Candidate> discover_all(const std::string& wanted_muvm, OwnBase own_base, const Places& places) {
-  std::vector<Candidate> out = discover_muvm(wanted_muvm, places);
+namespace {
+
+// What the profile names comes first; what was found is not used where the profile does not want it.
+std::vector<Candidate> with_named(const std::string& what, const NamedImages& named,
+                                  const std::string& instead, std::vector<Candidate> found,
+                                  const Places& places) {
+  std::vector<Candidate> out;
+  for (const NamedImages::Image& image : named.images) {
+    const bool absent = image.reason.empty() && !places.tree.exists(image.path);
+    const std::string reason = image.reason.empty() ? "the profile names it" : image.reason;
+    out.push_back({what, image.path, "profile",
+                   absent ? Candidate::Verdict::absent : Candidate::Verdict::taken,
+                   absent ? "it is not there" : reason});
+  }
+  for (Candidate& candidate : found) {
+    if (!named.automatic && candidate.verdict == Candidate::Verdict::taken) {
+      candidate.verdict = Candidate::Verdict::passed_over;
+      candidate.reason = instead;
+    }
+    out.push_back(std::move(candidate));
+  }
+  return out;
+}
+
+}  // namespace
+
+std::vector<Candidate> discover_all(const Wanted& wanted, const Places& places) {
+  std::vector<Candidate> out = discover_muvm(wanted.muvm, places);
   const std::vector<Candidate> base = discover_base(places);
   const std::vector<std::string> first = taken(base);
-  const bool found = own_base == OwnBase::no && !first.empty();
-  const std::vector<Candidate> gpu =
-      discover_gpu(found ? std::optional(first.front()) : std::nullopt, own_base, places);
-  for (const std::vector<Candidate>& more : {discover_fex(places), base, gpu})
+  const bool found = wanted.base.automatic && !first.empty();
+  const std::vector<Candidate> gpu = discover_gpu(found ? std::optional(first.front()) : std::nullopt,
+                                                  wanted.base.automatic ? OwnBase::no : OwnBase::yes, places);
+  const std::string no_gpu =
+      wanted.gpu.images.empty() ? "the profile wants no GPU images" : "the profile names its GPU images";
+  for (const std::vector<Candidate>& more :
+       {discover_fex(places), with_named("base", wanted.base, "the profile names its base", base, places),
+        with_named("gpu", wanted.gpu, no_gpu, gpu, places)})
     out.insert(out.end(), more.begin(), more.end());
   return out;
 }

@@ -18,6 +18,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cctype>
 #include <cerrno>
 #include <cstddef>
 #include <cstdlib>
@@ -50,6 +51,7 @@ constexpr std::array k_packages = {
     PackageNames{"fex-server", "", "fex-emu", ""},
     PackageNames{"fex-data", "", "fex-emu", ""},
     PackageNames{"base-image", "", "fex-emu-rootfs-fedora", ""},
+    PackageNames{"gpu-image", "", "mesa-fex-emu-overlay-i386 mesa-fex-emu-overlay-x86-64", ""},
     PackageNames{"libkrunfw", "", "libkrunfw", ""},
     PackageNames{"passt", "passt", "passt", "passt"},
     PackageNames{"sound", "socat", "socat", "socat"},
@@ -131,6 +133,26 @@ struct ToolNeed {
   const char* used_for;
 };
 
+// "1.5", as every version here has it.
+bool has_version(std::string_view text) {
+  const auto digit = [&text](std::size_t at) {
+    return at < text.size() && std::isdigit(static_cast<unsigned char>(text[at])) != 0;
+  };
+  for (std::size_t dot = text.find('.'); dot != std::string_view::npos; dot = text.find('.', dot + 1))
+    if (dot > 0 && digit(dot - 1) && digit(dot + 1)) return true;
+  return false;
+}
+
+// What it says of itself; empty if it does not. The dynamic loader names versions, too, of what it misses: on standard error, and
+// with a status. erofs-utils before 1.6 print theirs, and then do not know the option.
+std::string version_line(const sys::Exit& exit) {
+  constexpr int k_not_started = 126;  // 126 and 127: by a shell, or the dynamic loader
+  if (exit.timed_out || exit.signal != 0 || exit.status == k_not_started || exit.status == k_not_started + 1)
+    return {};
+  if (has_version(exit.output)) return first_line(exit.output);
+  return exit.status == 0 && has_version(exit.errors) ? first_line(exit.errors) : std::string();
+}
+
 Check check_tool(const ToolNeed& tool, const launch::Host& host) {
   const auto path = sys::find_program(tool.name, sys::variable(host.environment, "PATH"));
   if (!path)
@@ -140,12 +162,16 @@ Check check_tool(const ToolNeed& tool, const launch::Host& host) {
   command.argv = {*path, tool.version_option};
   command.environment = host.environment;
   command.timeout = std::chrono::seconds(5);
-  const auto exit = host.processes->run(command);
-  if (!exit || exit->timed_out || exit->signal != 0)
-    return {tool.name, Status::warning, fmt::format("{}, which does not say its version", *path),
-            "run it by hand; its libraries may be missing"};
-  const std::string line = first_line(exit->output.empty() ? exit->errors : exit->output);
-  return {tool.name, Status::ok, fmt::format("{}: {}", *path, line), ""};
+  const sys::Result<sys::Exit> exit = host.processes->run(command);
+  const std::string version = exit ? version_line(*exit) : std::string();
+  if (!version.empty()) return {tool.name, Status::ok, fmt::format("{}: {}", *path, version), ""};
+  std::string why = exit ? exit->describe() : base::one_line(exit.error());
+  const std::string said = exit ? first_line(exit->errors.empty() ? exit->output : exit->errors) : "";
+  if (!said.empty()) why += ": " + said;
+  // One that is slow may yet work.
+  return {tool.name, exit && exit->timed_out ? Status::warning : tool.where_absent,
+          fmt::format("{}, which does not say its version: it {}", *path, why),
+          "run it by hand; its libraries may be missing"};
 }
 
 std::vector<Check> check_tools(const launch::Host& host) {
@@ -212,10 +238,8 @@ bool concerns_an_application(const Check& check) {
 }
 
 // "Fedora Linux 42 (packages of fedora 42 match it)"; what is not said is not made up.
-std::string distribution_of(const std::string& path) {
-  const auto opened = image::open_tree(path);
-  if (!opened) return "which cannot be read: " + base::one_line(opened.error());
-  const std::string text = image::os_release_of(*opened->tree).value_or(std::string());
+std::string distribution_of(const image::FileTree& tree) {
+  const std::string text = image::os_release_of(tree).value_or(std::string());
   const std::string id(package::os_release_field(text, "ID"));
   if (id.empty()) return "it does not say which distribution it is";
   const std::string release(package::os_release_field(text, "VERSION_ID"));
@@ -225,41 +249,75 @@ std::string distribution_of(const std::string& path) {
       fmt::format("{} (packages of {} match it)", name.empty() ? packages : name, packages));
 }
 
-Check check_image(const Candidate& candidate) {
-  const bool is_base = candidate.what == "base";
-  const std::string id = is_base ? "base-image" : "gpu-image";
-  const bool converted = candidate.reason.find("to be converted") != std::string::npos;
-  std::string detail = base::printable(candidate.path);
-  if (is_base) detail += ", " + distribution_of(candidate.path);
-  if (!converted) return {id, Status::ok, detail, ""};
-  return {id, Status::warning, fmt::format("{}: {}", detail, candidate.reason),
-          "nothing: a copy that the guest can mount is made at the first build"};
+// What was found of the images of one kind, in words.
+struct Images {
+  std::vector<std::string> taken;
+  std::vector<std::string> converted;  // those of them that the guest cannot mount as they are
+  std::vector<std::string> broken;
+  std::vector<std::string> others;
+};
+
+Images images_of(std::string_view what, const std::vector<Candidate>& candidates) {
+  Images out;
+  for (const Candidate& candidate : candidates) {
+    if (candidate.what != what) continue;
+    const std::string path = base::printable(candidate.path);
+    const std::string words = fmt::format("'{}': {}", path, candidate.reason);
+    if (candidate.verdict != Candidate::Verdict::taken) {
+      (candidate.broken ? out.broken : out.others).push_back(words);
+      continue;
+    }
+    const auto opened = image::open_tree(candidate.path);
+    if (!opened)  // only now: it could be read when it was taken
+      out.broken.push_back(fmt::format("'{}': {}", path, base::one_line(opened.error())));
+    else
+      out.taken.push_back(what == "base" ? path + ", " + distribution_of(*opened->tree) : path);
+    if (candidate.reason.find("to be converted") != std::string::npos)
+      out.converted.push_back(what == "base" ? candidate.reason : words);
+  }
+  return out;
 }
 
-std::vector<Check> check_found_images(const std::vector<Candidate>& candidates) {
-  std::vector<Check> out;
-  std::vector<std::string> looked;
-  bool has_base = false;
-  for (const Candidate& candidate : candidates) {
-    if (candidate.what != "base" && candidate.what != "gpu") continue;
-    if (candidate.verdict == Candidate::Verdict::taken) {
-      out.push_back(check_image(candidate));
-      has_base |= candidate.what == "base";
-    } else if (candidate.what == "base") {
-      looked.push_back(fmt::format("'{}': {}", base::printable(candidate.path), candidate.reason));
-    }
-  }
-  if (!has_base)
-    out.push_back({"base-image", Status::failed, fmt::format("no base image: {}", base::join(looked, "; ")),
-                   "get one with FEXRootFSFetcher, or name one in the profiles ([stack] base)"});
-  return out;
+constexpr const char* k_made_again = "get it again, or take it away";
+constexpr const char* k_copy_is_made = "nothing: a copy that the guest can mount is made at the first build";
+
+Check check_base(const Images& images) {
+  std::vector<std::string> looked = images.broken;
+  looked.insert(looked.end(), images.others.begin(), images.others.end());
+  if (images.taken.empty())
+    return {"base-image", Status::failed, fmt::format("no base image: {}", base::join(looked, "; ")),
+            "get one with FEXRootFSFetcher, or name one in the profiles ([stack] base)"};
+  std::string detail = base::join(images.taken, "; ");
+  if (!images.broken.empty())
+    return {"base-image", Status::warning,
+            fmt::format("{}; passed over: {}", detail, base::join(images.broken, "; ")), k_made_again};
+  if (images.converted.empty()) return {"base-image", Status::ok, detail, ""};
+  return {"base-image", Status::warning, fmt::format("{}: {}", detail, base::join(images.converted, "; ")),
+          k_copy_is_made};
+}
+
+Check check_gpu(const Images& images) {
+  if (!images.broken.empty())
+    return {"gpu-image", Status::failed, base::join(images.broken, "; "), k_made_again};
+  if (images.taken.empty())
+    return {
+        "gpu-image", Status::warning,
+        fmt::format("no GPU overlays: x86 programs have no driver that matches an Apple GPU without those "
+                    "of Mesa ({})",
+                    base::join(images.others, "; ")),
+        "install the Mesa overlays for muvm, or name images with drivers in the profiles ([stack] gpu)"};
+  if (images.converted.empty()) return {"gpu-image", Status::ok, base::join(images.taken, "; "), ""};
+  return {"gpu-image", Status::warning, base::join(images.converted, "; "), k_copy_is_made};
 }
 
 void name_commands(std::vector<Check>& checks) {
   const std::string text = os_release();
   for (Check& check : checks) {
     if (check.status != Status::failed && check.status != Status::warning) continue;
-    const std::string command = install_command(check.id, text);
+    // Nothing is installed over what is there, and broken.
+    const std::string command = check.remedy == k_made_again || check.remedy == k_copy_is_made
+                                    ? std::string()
+                                    : install_command(check.id, text);
     if (!command.empty()) check.remedy += fmt::format(" ({})", command);
   }
 }
@@ -305,12 +363,14 @@ base::Result<Diagnosis> diagnose(const model::LaunchSpec& launch, const launch::
   for (Check& check : with->check(launch))
     if (!concerns_an_application(check) && known.insert(check.id).second)
       out.checks.push_back(std::move(check));
-  if (launcher == "muvm")
-    for (Check& check : check_found_images(out.candidates)) out.checks.push_back(std::move(check));
-  else
+  if (launcher == "muvm") {
+    out.checks.push_back(check_base(images_of("base", out.candidates)));
+    out.checks.push_back(check_gpu(images_of("gpu", out.candidates)));
+  } else {
     out.checks.push_back(
         {"muvm", Status::skipped,
          "not looked at: this machine starts applications natively ('--launcher muvm' looks)", ""});
+  }
   name_commands(out.checks);
   return out;
 }

@@ -35,6 +35,32 @@ class Discovery(MuvmCase):
         self.assertEqual(found[str(images / "notes.ero")], ("passed over", "FEX's images", "it is neither EROFS nor SquashFS"))
         self.assertEqual(found["/usr/share/fex-emu/RootFS/default.erofs"][0], "absent")
 
+    def test_an_image_that_cannot_be_read(self):
+        images = self.home / ".fex-emu/RootFS"
+        images.mkdir(parents=True)
+        data = self.base.read_bytes()
+        (images / "a.ero").write_bytes(data[:12288])
+        shutil.copy(self.base, images / "b.ero")
+        profile = self.profile()
+        self.assertEqual(self.muvm(profile).stdout, "hello\n")
+        self.assertEqual(self.report(self.home)["images"][0]["path"], str(images / "b.ero"))
+        found = {c["path"]: (c["verdict"], c["reason"]) for c in self.candidates("base")}
+        self.assertEqual(found[str(images / "a.ero")], ("passed over", f"it cannot be read: the EROFS image is cut short: it has 12288 bytes, its superblock says {len(data)}"))
+        self.assertEqual(found[str(images / "b.ero")], ("taken", "the first of FEX's own root images (EROFS)"))
+
+    def test_what_the_profile_names(self):
+        """What FEX has is not taken then, and is not told to be."""
+        images = self.home / ".fex-emu/RootFS"
+        images.mkdir(parents=True)
+        shutil.copy(self.base, images / "other.ero")
+        self.muvm(self.app("echo hello", extends="asahi"))
+        stack = [image["path"] for image in self.report(self.home)["images"]]
+        self.assertEqual(stack[0], str(self.base))
+        base = {c["path"]: (c["verdict"], c["found_by"], c["reason"]) for c in self.candidates("base")}
+        self.assertEqual(base[str(self.base)], ("taken", "profile", "the profile names it"))
+        self.assertEqual(base[str(images / "other.ero")], ("passed over", "FEX's images", "the profile names its base"))
+        self.assertEqual({c["path"] for c in self.candidates("base") if c["verdict"] == "taken"}, {str(self.base)})
+
     def test_no_image_at_all(self):
         profile = self.profile()
         ran = self.muvm(profile, status=125)

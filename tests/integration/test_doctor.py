@@ -11,6 +11,17 @@ from tests.integration import lib
 from tests.integration.muvm import MuvmCase
 
 
+def empty_erofs(block_bits):
+    """An image of one block with an empty root directory: mkfs.erofs need not know other sizes. Linux, fs/erofs/erofs_fs.h."""
+    image = bytearray(1 << block_bits)
+    image[1024:1028] = bytes.fromhex("e2e1f5e0")
+    image[1036] = block_bits
+    image[1038] = 1152 // 32  # number of the root directory
+    image[1060] = 1  # blocks
+    image[1156:1158] = (0o40755).to_bytes(2, "little")
+    return bytes(image)
+
+
 class Native(lib.TestCase):
     def setUp(self):
         self.user, self.home = self.as_user()
@@ -53,10 +64,22 @@ class Native(lib.TestCase):
         checks = self.checks(status=1)
         self.assertEqual(checks["mkfs.erofs"][0], "failed")
         self.assertRegex(checks["mkfs.erofs"][1], "^it is not on PATH: ")
-        self.assertEqual(checks["unsquashfs"][:2], ("warning", f"{self.bin}/unsquashfs, which does not say its version"))
+        self.assertEqual(checks["unsquashfs"][:2], ("warning", f"{self.bin}/unsquashfs, which does not say its version: it was ended by signal 9 (SIGKILL)"))
         self.assertEqual(checks["ninja"], ("ok", f"{self.bin}/ninja: ninja 1.2", ""))
         (self.bin / "apt-get").unlink()
         self.assertEqual(self.checks(status=1)["packages"][0], "warning")
+
+    def test_tools_that_cannot_start(self):
+        """Words of the dynamic loader, of which the second has a version in it."""
+        for script, said in (("echo mkfs.erofs: error while loading shared libraries: liblz4.so.1: cannot open >&2; exit 127", "it exited with status 127: mkfs.erofs: error while loading shared libraries: liblz4.so.1: cannot open"),
+                             ("echo \"libc.so.6: version 'GLIBC_2.38' not found\" >&2; exit 1", "it exited with status 1: libc.so.6: version 'GLIBC_2.38' not found"),
+                             ("echo mkfs.erofs 1.5; exit 126", "it exited with status 126: mkfs.erofs 1.5"), ("exit 0", "it exited with status 0")):
+            self.tool("mkfs.erofs", script)
+            self.assertEqual(self.checks(status=1)["mkfs.erofs"][:2], ("failed", f"{self.bin}/mkfs.erofs, which does not say its version: {said}"))
+        self.tool("mkfs.erofs", "echo mkfs.erofs 1.5; echo \"invalid option -- 'V'\" >&2; exit 1")  # as 1.5 itself
+        self.assertEqual(self.checks()["mkfs.erofs"], ("ok", f"{self.bin}/mkfs.erofs: mkfs.erofs 1.5", ""))
+        self.tool("mkfs.erofs", "echo mkfs.erofs 1.4 >&2")
+        self.assertEqual(self.checks()["mkfs.erofs"], ("ok", f"{self.bin}/mkfs.erofs: mkfs.erofs 1.4", ""))
 
     def test_a_cache_that_cannot_be_written(self):
         place = self.home / "closed"
@@ -148,11 +171,23 @@ class Muvm(MuvmCase):
         lib.make_erofs(images / "all.ero", fedora)
         self.assertEqual(self.checks()["base-image"], ("ok", f"{images}/all.ero, Fedora Linux 42 (packages of fedora 42 match it)"))
         (images / "all.ero").unlink()
-        data = (images / "good.ero").read_bytes()
-        (images / "good.ero").write_bytes(data[:1036] + b"\x0e" + data[1037:])
-        status, detail = self.checks()["base-image"]
-        self.assertEqual(status, "warning")
-        self.assertIn("EROFS with blocks larger than 4 KiB, to be converted", detail)
+        (images / "good.ero").write_bytes(empty_erofs(14))
+        self.assertEqual(self.checks()["base-image"], ("warning", f"{images}/good.ero, it does not say which distribution it is: the first of FEX's own root images (EROFS with blocks larger than 4 KiB, to be converted)"))
+
+    def test_images_that_cannot_be_read(self):
+        images = self.home / ".fex-emu/RootFS"
+        images.mkdir(parents=True)
+        data = self.base.read_bytes()
+        (images / "a.ero").write_bytes(data[:12288])
+        cut = f"it cannot be read: the EROFS image is cut short: it has 12288 bytes, its superblock says {len(data)}"
+        status, detail = self.checks(status=1)["base-image"]
+        self.assertEqual(status, "failed")
+        self.assertIn(f"'{images}/a.ero': {cut}", detail)
+        (images / "a.ero").write_bytes(empty_erofs(12)[:1024] + bytes.fromhex("e2e1f5e0") + bytes(8) + b"\x0c" + bytes(3059))
+        self.assertEqual(self.checks(status=1)["base-image"][0], "failed")
+        (images / "a.ero").write_bytes(data[:12288])
+        shutil.copy(self.base, images / "b.ero")
+        self.assertEqual(self.checks()["base-image"], ("warning", f"{images}/b.ero, it does not say which distribution it is; passed over: '{images}/a.ero': {cut}"))
 
     def test_the_runtime_directory(self):
         self.runtime.chmod(0o755)

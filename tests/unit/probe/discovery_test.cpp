@@ -6,6 +6,8 @@
 
 #include <unistd.h>
 
+#include <algorithm>
+#include <cstdint>
 #include <filesystem>
 
 using namespace orch;
@@ -27,14 +29,35 @@ class FakeHost {
                                       "ELF"),
                                  std::filesystem::perms::owner_all);
   }
+  // One block with a superblock and an empty root directory: Linux, fs/erofs/erofs_fs.h.
   void erofs(const std::string& path, char block_bits = 12) const {
-    std::string bytes(1200, '\0');
-    bytes.replace(1024, 4, "\xE2\xE1\xF5\xE0");
-    bytes[1036] = block_bits;
+    constexpr std::size_t k_super = 1024;
+    constexpr std::size_t k_root = 1152;
+    std::string bytes(std::size_t{1} << block_bits, '\0');
+    bytes.replace(k_super, 4, "\xE2\xE1\xF5\xE0");
+    bytes[k_super + 12] = block_bits;
+    bytes[k_super + 14] = k_root / 32;         // number of the root directory
+    bytes[k_super + 36] = 1;                   // blocks
+    bytes.replace(k_root + 4, 2, "\xED\x41");  // directory, 0755
     (void)file(path, bytes);
+  }
+  // As mksquashfs writes an empty directory with -noI -nopad.
+  void squashfs(const std::string& path) const {
+    const std::vector<std::uint64_t> words = {
+        0x0000000173717368, 0x0002000000000000, 0x0011000100000000, 0x00000004000103cb, 0x0000000000000000,
+        0x00000000000000a2, 0x000000000000009a, 0xffffffffffffffff, 0x0000000000000060, 0x0000000000000082,
+        0x0000000000000082, 0x000000000000008c, 0x000001ed00018020, 0x0001000000000000, 0x0002000000000000,
+        0x0002000000030000, 0x0000000080080000, 0x0000008200000000, 0x0000800400000000, 0x0000000000940000};
+    std::string bytes;
+    for (const std::uint64_t word : words)
+      for (int shift = 0; shift < 64; shift += 8) bytes += static_cast<char>(word >> shift & 0xFF);
+    (void)file(path, bytes + std::string(2, '\0'));
   }
   std::string file(const std::string& path, const std::string& bytes) const {
     return place_.write(path.substr(1), bytes);
+  }
+  void cut(const std::string& path, std::uintmax_t size) const {
+    std::filesystem::resize_file(place_ / path.substr(1), size);
   }
   void link(const std::string& target, const std::string& path) const {
     const std::string name = place_ / path.substr(1);
@@ -55,6 +78,13 @@ Lines lines(const std::vector<Candidate>& candidates) {
   Lines out;
   for (const Candidate& c : candidates)
     out.push_back(std::string(to_string(c.verdict)) + " " + c.path + " (" + c.found_by + "): " + c.reason);
+  return out;
+}
+
+Lines taken_of(std::string_view what, const std::vector<Candidate>& candidates) {
+  Lines out;
+  for (const Candidate& c : candidates)
+    if (c.what == what && c.verdict == Candidate::Verdict::taken) out.push_back(c.path);
   return out;
 }
 
@@ -94,7 +124,7 @@ TEST_SUITE("hosts") {
     host.program("/usr/local/bin/muvm");
     host.program("/usr/bin/FEXInterpreter");
     host.file("/home/u/.fex-emu/Config.json", R"({"Config": {"RootFS": "Ubuntu_24_04.sqsh"}})");
-    host.file("/home/u/.fex-emu/RootFS/Ubuntu_24_04.sqsh", "hsqs and more");
+    host.squashfs("/home/u/.fex-emu/RootFS/Ubuntu_24_04.sqsh");
     host.erofs("/home/u/.fex-emu/RootFS/Ubuntu_22_04.ero");
     host.file("/home/u/.fex-emu/RootFS/notes.erofs", "no image at all");
     host.directory("/home/u/.fex-emu/RootFS/Arch/usr");
@@ -205,11 +235,68 @@ TEST_CASE("a profile with a base of its own gets the overlays of the first folde
         "'/usr/share/fex-emu' come first");
   // The image that is found is not the one that the profile uses.
   host.erofs(k_base);
-  std::vector<std::string> gpu;
-  for (const Candidate& candidate : discover_all("", OwnBase::yes, host.places))
-    if (candidate.what == "gpu" && candidate.verdict == Candidate::Verdict::taken)
-      gpu.push_back(candidate.path);
-  CHECK(gpu == Lines{k_i386});
+  CHECK(taken_of("gpu", discover_all({"", {{{"/own", "made"}}, false}, {}}, host.places)) == Lines{k_i386});
+}
+
+TEST_CASE("what the profile names is taken, and nothing of the host in its place") {
+  const FakeHost host;
+  host.erofs(k_base);
+  host.erofs(k_i386);
+  host.erofs("/own/base.erofs");
+  host.erofs("/own/gpu.erofs");
+  const auto all = [&host](const NamedImages& base, const NamedImages& gpu) {
+    return discover_all({"", base, gpu}, host.places);
+  };
+  const std::vector<Candidate> both =
+      all({{{"/own/base.erofs", ""}}, false}, {{{"/own/gpu.erofs", ""}, {"/own/none", ""}}, false});
+  CHECK(taken_of("base", both) == Lines{"/own/base.erofs"});
+  CHECK(taken_of("gpu", both) == Lines{"/own/gpu.erofs"});
+  const Lines told = lines(both);
+  for (const std::string& line :
+       {std::string("taken /own/base.erofs (profile): the profile names it"),
+        std::string("passed over ") + k_base + " (muvm's images): the profile names its base",
+        std::string("taken /own/gpu.erofs (profile): the profile names it"),
+        std::string("absent /own/none (profile): it is not there"),
+        std::string("passed over ") + k_i386 + " (muvm's images): the profile names its GPU images"})
+    CHECK_MESSAGE(std::count(told.begin(), told.end(), line) == 1, line);
+  CHECK(taken_of("gpu", all({}, {{{"/own/gpu.erofs", ""}}, true})) == Lines{"/own/gpu.erofs", k_i386});
+  CHECK(taken_of("gpu", all({}, {{}, false})).empty());
+  CHECK(lines(all({}, {{}, false})).back() ==
+        "absent /usr/local/share/fex-emu/overlays/mesa-x86_64.erofs (muvm's images): it is not there");
+  const std::vector<Candidate> made = all({{{"", "the profile has it made of packages"}}, false}, {});
+  CHECK(taken_of("base", made) == Lines{""});
+}
+
+TEST_CASE("an image that cannot be read is passed over for the next one") {
+  const FakeHost host;
+  std::string magic_alone(4096, '\0');
+  magic_alone.replace(1024, 5, "\xE2\xE1\xF5\xE0");
+  magic_alone[1036] = 12;
+  host.file(k_base, magic_alone);
+  host.erofs("/usr/local/share/fex-emu/RootFS/default.erofs", 14);
+  host.cut("/usr/local/share/fex-emu/RootFS/default.erofs", 12288);
+  host.squashfs("/home/u/.fex-emu/RootFS/a.sqsh");
+  host.cut("/home/u/.fex-emu/RootFS/a.sqsh", 160);
+  host.squashfs("/home/u/.fex-emu/RootFS/b.sqsh");
+  host.file("/home/u/.fex-emu/RootFS/notes", "no image");
+  host.file(k_i386, magic_alone);
+  const std::vector<Candidate> base = discover_base(host.places);
+  CHECK(taken(base) == Lines{"/home/u/.fex-emu/RootFS/b.sqsh"});
+  const Lines told = lines(base);
+  REQUIRE(told.size() == 5);
+  CHECK(told[0].starts_with(std::string("passed over ") + k_base + " (muvm's images): it cannot be read: "));
+  CHECK(told[1] ==
+        "passed over /usr/local/share/fex-emu/RootFS/default.erofs (muvm's images): it cannot be read: the "
+        "EROFS image is cut short: it has 12288 bytes, its superblock says 16384");
+  CHECK(told[2] ==
+        "passed over /home/u/.fex-emu/RootFS/notes (FEX's images): it is neither EROFS nor SquashFS");
+  CHECK(
+      told[3].starts_with("passed over /home/u/.fex-emu/RootFS/a.sqsh (FEX's images): it cannot be read: "));
+  for (std::size_t i = 0; i < base.size(); ++i) CHECK(base[i].broken == (i < 2 || i == 3));
+  const std::vector<Candidate> gpu = discover_gpu(k_base, OwnBase::no, host.places);
+  CHECK(taken(gpu).empty());
+  CHECK(gpu[0].broken);
+  CHECK_FALSE(gpu[1].broken);  // absent
 }
 
 TEST_CASE("candidates as a document") {
