@@ -92,11 +92,11 @@ Result<int> doctor(const Session& session, const DoctorArguments& arguments) {
   model::LaunchSpec launch;
   launch.launcher = chosen ? *chosen : "native";
   launch.vm = "auto";
-  take_automatic_gpu_mode(session, launch);
   std::vector<probe::Candidate> candidates;
   if (launch.launcher == "muvm") candidates = probe::discover_all({}, {sys::HostTree(), host.environment});
   // As a run takes it: what is on PATH is not the only place.
   if (const auto muvm = muvm_beside_path(candidates)) launch.muvm = *muvm;
+  take_automatic_gpu_mode(session, launch);
   ORCH_TRY(const probe::Diagnosis diagnosis, probe::diagnose(launch, host, std::move(candidates)));
   if (arguments.format == OutputFormat::json)
     ORCH_CHECK(print_out(format::to_json(probe::to_value(diagnosis))));

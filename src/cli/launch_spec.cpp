@@ -5,6 +5,7 @@
 #include "evidence/redact.hpp"
 #include "hash/digest.hpp"
 #include "launch/launcher.hpp"
+#include "launch/muvm_probe.hpp"
 #include "load/schema.hpp"
 #include "sys/file.hpp"
 
@@ -149,8 +150,8 @@ Result<model::LaunchSpec> make_launch_spec(Project& project, const model::Profil
     if (input.path.empty()) input.path = absent_text(profile.value, input.name, images);
   ORCH_TRY(model::LaunchSpec spec, launch_spec_from(profile.value, inputs, overrides));
   if (spec.launcher == "muvm") spec.record = "(evidence)/guest.record";
-  take_automatic_gpu_mode(project.session(), spec);
   if (const auto muvm = muvm_beside_path(project.candidates(profile.name))) spec.muvm = *muvm;
+  take_automatic_gpu_mode(project.session(), spec);
   if (!spec.appimage.empty()) {
     ORCH_TRY(const hash::Sha256 sha256, project.stat_cache().sha256(spec.appimage));
     spec.appimage_sha256 = sha256.hex();
@@ -158,9 +159,24 @@ Result<model::LaunchSpec> make_launch_spec(Project& project, const model::Profil
   return spec;
 }
 
+namespace {
+
+// True only where muvm was asked and says so: what there is none of, or does not answer, is told by other checks.
+bool lacks_gpu_modes(const Session& session, const model::LaunchSpec& spec) {
+  sys::SystemProcessRunner processes;
+  const launch::Host host = launch_host(session, processes, spec);
+  const std::optional<std::string> muvm = launch::find_muvm(spec.muvm, host.environment);
+  if (!muvm || host.uid == 0) return false;
+  const Result<launch::MuvmFeatures> features = launch::probe_muvm(*muvm, host);
+  return features && !features->gpu_mode;
+}
+
+}  // namespace
+
 void take_automatic_gpu_mode(const Session& session, model::LaunchSpec& spec) {
   if (spec.launcher != "muvm" || !spec.gpu_mode.empty()) return;
-  const probe::GpuChoice choice = choose_gpu_mode(session, spec.app);
+  probe::GpuChoice choice = choose_gpu_mode(session, spec.app);
+  if (choice.mode != "drm" && lacks_gpu_modes(session, spec)) choice = probe::drm_in_place_of(choice);
   if (choice.mode != "drm") spec.gpu_mode = choice.mode;
   spec.gpu_mode_reason = choice.reason;
 }

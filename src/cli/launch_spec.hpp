@@ -30,7 +30,8 @@ Result<model::LaunchSpec> make_launch_spec(Project& project, const model::Profil
 Result<model::LaunchSpec> launch_spec_from(const base::Value& profile, const std::vector<LaunchInput>& inputs,
                                            const LaunchOverrides& overrides);
 
-// The mode that stands for "auto", where muvm launches and no other was asked for. drm is muvm's own default and stays unnamed.
+// The mode that stands for "auto", where muvm launches and no other was asked for. drm is muvm's own default and stays unnamed; it
+// is all that a muvm without --gpu-mode has. `spec.muvm` is decided.
 void take_automatic_gpu_mode(const Session& session, model::LaunchSpec& spec);
 
 // The shell of the stack, to be started in the application's place: with muvm FEXBash, for muvm itself would start the host's.

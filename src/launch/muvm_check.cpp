@@ -134,18 +134,16 @@ Check check_vm(const model::LaunchSpec& spec, const Host& host, const MuvmState&
   return {"vm", Status::failed, detail, state.vm.remedy(), true};
 }
 
-// Nobody asked for it, so that a muvm without it is no reason to stop.
-Check check_chosen_gpu_mode(const model::LaunchSpec& spec, const MuvmState& state) {
+// Nobody asked for it, so that a muvm without what the host would have is no reason to stop.
+Check check_chosen_gpu_mode(const model::LaunchSpec& spec) {
   const std::string mode = spec.gpu_mode.empty() ? "drm" : spec.gpu_mode;
   const std::string detail = fmt::format("{}, chosen: {}", base::printable(mode), spec.gpu_mode_reason);
-  if (mode == "drm" || !state.features || state.features->gpu_mode)
-    return {"gpu-mode", Status::ok, detail, ""};
-  return {"gpu-mode", Status::warning, detail + "; but this muvm has drm alone",
-          "update muvm to 0.5.0 or later"};
+  if (!spec.gpu_mode_reason.starts_with(k_drm_alone)) return {"gpu-mode", Status::ok, detail, ""};
+  return {"gpu-mode", Status::warning, detail, "update muvm to 0.5.0 or later"};
 }
 
 Check check_gpu_mode(const model::LaunchSpec& spec, const MuvmState& state) {
-  if (!spec.gpu_mode_reason.empty()) return check_chosen_gpu_mode(spec, state);
+  if (!spec.gpu_mode_reason.empty()) return check_chosen_gpu_mode(spec);
   const bool wanted = !spec.gpu_mode.empty() && spec.gpu_mode != "auto";
   if (!wanted) return {"gpu-mode", Status::ok, "muvm's own", ""};
   if (!state.features) return {"gpu-mode", Status::skipped, "muvm's options are not known", ""};

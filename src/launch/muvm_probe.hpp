@@ -26,6 +26,9 @@ struct MuvmFeatures {
   bool has(std::string_view option) const;
 };
 
+// How the reason of a mode begins that was chosen because there is no other: it is not the one that the host would have.
+inline constexpr std::string_view k_drm_alone = "this muvm has drm alone";
+
 // From the text of `muvm --help`.
 MuvmFeatures muvm_features(std::string help);
 // What the newest known muvm can do: for a plan on a machine without one.

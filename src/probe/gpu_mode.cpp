@@ -1,6 +1,7 @@
 #include "probe/gpu_mode.hpp"
 
 #include "base/text.hpp"
+#include "launch/muvm_probe.hpp"
 #include "sys/file.hpp"
 
 #include <fmt/format.h>
@@ -9,6 +10,8 @@
 
 #include <algorithm>
 #include <array>
+#include <string_view>
+#include <utility>
 
 namespace orch::probe {
 
@@ -17,13 +20,41 @@ namespace {
 // What distributions that package muvm build virglrenderer with (its option drm-renderers).
 constexpr std::array<std::string_view, 2> k_native_contexts = {"asahi", "msm"};
 
+// The driver of a render node's device may have another name than that of the DRM, by which virglrenderer tells them apart: it
+// is that of the display or, without one, of the GPU. Linux, drivers/gpu/drm/msm, the names in its struct platform_driver; that of
+// asahi has the same name as its DRM's.
+constexpr std::array<std::pair<std::string_view, std::string_view>, 5> k_drm_names = {
+    {{"msm_dpu", "msm"}, {"msm_mdp", "msm"}, {"mdp4", "msm"}, {"msm-mdss", "msm"}, {"adreno", "msm"}}};
+
+std::string_view drm_name(const RenderNode& node) {
+  for (const auto& [platform, drm] : k_drm_names)
+    if (platform == node.driver) return drm;
+  return node.driver;
+}
+
 bool has_native_context(const RenderNode& node) {
-  return std::find(k_native_contexts.begin(), k_native_contexts.end(), node.driver) !=
+  return std::find(k_native_contexts.begin(), k_native_contexts.end(), drm_name(node)) !=
          k_native_contexts.end();
 }
 
 std::string words(const RenderNode& node) {
-  return node.driver.empty() ? node.name : fmt::format("{} ({})", node.name, base::printable(node.driver));
+  if (node.driver.empty()) return node.name;
+  const std::string driver = base::printable(node.driver);
+  if (drm_name(node) == node.driver) return fmt::format("{} ({})", node.name, driver);
+  return fmt::format("{} ({}, part of {})", node.name, driver, drm_name(node));
+}
+
+GpuChoice choice_of_host(const GpuFacts& facts) {
+  if (facts.nodes.empty())
+    return {"software",
+            "this host has no render node (/sys/class/drm/renderD*), so there is no GPU to hand on"};
+  for (const RenderNode& node : facts.nodes)
+    if (has_native_context(node))
+      return {"drm", fmt::format("{}: there is a native context for this driver", words(node))};
+  return {"venus",
+          fmt::format("{}: native contexts are for {} alone", words(facts.nodes.front()),
+                      base::join(std::vector<std::string>(k_native_contexts.begin(), k_native_contexts.end()),
+                                 ", "))};
 }
 
 }  // namespace
@@ -61,16 +92,11 @@ GpuChoice choose_gpu_mode(const GpuFacts& facts, const std::optional<EarlierAb>&
   if (earlier && earlier->machine == machine_of(facts))
     return {earlier->mode,
             fmt::format("the first of an A/B on this machine ({})", base::printable(earlier->directory))};
-  if (facts.nodes.empty())
-    return {"software",
-            "this host has no render node (/sys/class/drm/renderD*), so there is no GPU to hand on"};
-  for (const RenderNode& node : facts.nodes)
-    if (has_native_context(node))
-      return {"drm", fmt::format("{}: there is a native context for this driver", words(node))};
-  return {"venus",
-          fmt::format("{}: native contexts are for {} alone", words(facts.nodes.front()),
-                      base::join(std::vector<std::string>(k_native_contexts.begin(), k_native_contexts.end()),
-                                 ", "))};
+  return choice_of_host(facts);
+}
+
+GpuChoice drm_in_place_of(const GpuChoice& wanted) {
+  return {"drm", fmt::format("{} (else {}: {})", launch::k_drm_alone, wanted.mode, wanted.reason)};
 }
 
 }  // namespace orch::probe

@@ -14,7 +14,7 @@ using base::Value;
 
 struct RenderNode {
   std::string name;    // "renderD128"
-  std::string driver;  // of the kernel; empty: not known
+  std::string driver;  // of its device, as the kernel calls it; empty: not known
 };
 
 struct GpuFacts {
@@ -41,5 +41,7 @@ struct GpuChoice {
 // In this order: what an A/B found here; software without a render node; drm where virglrenderer has a native context for the
 // kernel's driver; else venus. docs/design/muvm-launcher.md has why.
 GpuChoice choose_gpu_mode(const GpuFacts& facts, const std::optional<EarlierAb>& earlier);
+// What is left where the muvm that is used has no --gpu-mode.
+GpuChoice drm_in_place_of(const GpuChoice& wanted);
 
 }  // namespace orch::probe

@@ -108,13 +108,28 @@ class GpuMode(MuvmCase):
         self.assertEqual(self.chosen(profile, self.sysfs(renderD128="asahi", card0="asahi")), ([], f"drm, chosen: {reason}", reason))
         reason = "renderD128 (panthor): native contexts are for asahi, msm alone"
         self.assertEqual(self.chosen(profile, self.sysfs(renderD128="panthor")), (["--gpu-mode=venus"], f"venus, chosen: {reason}", reason))
+        reason = "renderD128 (msm_dpu, part of msm): there is a native context for this driver"
+        self.assertEqual(self.chosen(profile, self.sysfs(renderD128="msm_dpu")), ([], f"drm, chosen: {reason}", reason))
         reason = "this host has no render node (/sys/class/drm/renderD*), so there is no GPU to hand on"
         none = self.sysfs(card0="simpledrm")
         self.assertEqual(self.chosen(profile, none), (["--gpu-mode=software"], f"software, chosen: {reason}", reason))
         self.assertEqual(self.chosen(profile, none, "--gpu-mode", "venus"), (["--gpu-mode=venus"], "venus", ""))
-        ran = self.muvm(profile, env={"APPIMAGE_ORCH_SYSFS": none, "MUVM_DOUBLE_RELEASE": "0.4.0"})
-        self.assertIn("but this muvm has drm alone", ran.stderr)
-        self.assertFalse([word for word in self.report(self.home)["argv"] if word.startswith("--gpu-mode")])
+
+    def test_a_muvm_without_modes(self):
+        """What the host would have is told, and nothing else of it is done."""
+        profile = self.app("exit 0")
+        panthor = self.sysfs(renderD128="panthor")
+        why = "this muvm has drm alone (else venus: renderD128 (panthor): native contexts are for asahi, msm alone)"
+        self.assertEqual(self.chosen(profile, panthor, MUVM_DOUBLE_RELEASE="0.4.0"), ([], f"drm, chosen: {why}", why))
+        guest = json.loads((self.evidence(self.home) / "inputs.json").read_text())["guest"]["environment"]
+        self.assertNotIn("MESA_LOADER_DRIVER_OVERRIDE", guest)
+        ran = self.muvm(profile, env={"APPIMAGE_ORCH_SYSFS": panthor, "MUVM_DOUBLE_RELEASE": "0.4.0"})
+        self.assertIn("warning: drm, chosen: this muvm has drm alone (else venus: ", ran.stderr)
+        asahi = "renderD128 (asahi): there is a native context for this driver"
+        self.assertEqual(self.chosen(profile, self.sysfs(renderD128="asahi"), MUVM_DOUBLE_RELEASE="0.4.0"), ([], f"drm, chosen: {asahi}", asahi))
+        self.assertEqual(self.chosen(profile, panthor)[0], ["--gpu-mode=venus"])
+        guest = json.loads((self.evidence(self.home) / "inputs.json").read_text())["guest"]["environment"]
+        self.assertEqual(guest["MESA_LOADER_DRIVER_OVERRIDE"], "zink")
 
     def test_a_plan_says_it(self):
         profile = self.app("exit 0")

@@ -59,12 +59,22 @@ TEST_CASE("the mode of a host") {
         "venus: renderD128 (amdgpu): native contexts are for asahi, msm alone");
   CHECK(chosen(FakeMachine().node("renderD128", "v3d").node("renderD129", "msm")) ==
         "drm: renderD129 (msm): there is a native context for this driver");
+  for (const char* part : {"msm_dpu", "msm_mdp", "mdp4", "msm-mdss", "adreno"})
+    CHECK(chosen(FakeMachine().node("renderD128", part)) ==
+          std::string("drm: renderD128 (") + part +
+              ", part of msm): there is a native context for this driver");
   CHECK(chosen(FakeMachine().node("renderD128", "panthor")) ==
         "venus: renderD128 (panthor): native contexts are for asahi, msm alone");
   CHECK(chosen(FakeMachine().node("renderD128", "")) ==
         "venus: renderD128: native contexts are for asahi, msm alone");
   CHECK(chosen(FakeMachine().node("card0", "simpledrm").apple()) ==
         "software: this host has no render node (/sys/class/drm/renderD*), so there is no GPU to hand on");
+}
+
+TEST_CASE("a muvm without modes leaves drm, and the reason says what it is not") {
+  const GpuChoice left = drm_in_place_of({"venus", "renderD128: why"});
+  CHECK(left.mode == "drm");
+  CHECK(left.reason == "this muvm has drm alone (else venus: renderD128: why)");
 }
 
 TEST_CASE("an earlier A/B counts on the machine that it was made on") {
