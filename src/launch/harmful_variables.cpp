@@ -24,17 +24,30 @@ constexpr std::string_view k_x11_remedy = "take it out, or name X11 (x11, xcb)";
 constexpr std::string_view k_drivers = "only the drivers that it names are looked at";
 constexpr std::string_view k_drivers_remedy = "take it out, unless it names files of the stack";
 
+// Names that GTK, Qt and SDL have for X11, and what stands for any.
+bool reaches_x11(std::string_view choice) {
+  return choice == "x11" || choice == "xcb" || choice == "*";
+}
+
+std::vector<std::string> parts_of(HarmfulVariable::Parts parts, const std::string& value) {
+  std::vector<std::string> out;
+  if (parts == Parts::whole) return {value};
+  std::string list = value;
+  const char between = parts == Parts::choices ? ',' : ':';
+  if (parts == Parts::choices) std::replace(list.begin(), list.end(), ';', between);
+  for (const std::string_view part : base::split(list, between)) out.emplace_back(base::trim(part));
+  return out;
+}
+
 bool fits(const HarmfulVariable& row, const std::string& value) {
-  const auto matches = [&row](const std::string& text) {
-    return std::any_of(row.patterns.begin(), row.patterns.end(), [&text](std::string_view pattern) {
-      return !pattern.empty() && ::fnmatch(std::string(pattern).c_str(), text.c_str(), 0) == 0;
-    });
-  };
   if (value.empty()) return false;
-  if (row.parts == Parts::whole) return matches(value);
-  const std::vector<std::string_view> elements = base::split(value, ':');
-  return std::any_of(elements.begin(), elements.end(),
-                     [&](std::string_view element) { return matches(std::string(element)); });
+  const std::vector<std::string> parts = parts_of(row.parts, value);
+  if (row.parts == Parts::choices && std::any_of(parts.begin(), parts.end(), reaches_x11)) return false;
+  return std::any_of(parts.begin(), parts.end(), [&row](const std::string& part) {
+    return std::any_of(row.patterns.begin(), row.patterns.end(), [&part](std::string_view pattern) {
+      return !pattern.empty() && ::fnmatch(std::string(pattern).c_str(), part.c_str(), 0) == 0;
+    });
+  });
 }
 
 // Who gave the application this value; empty where the launcher did.
@@ -65,10 +78,34 @@ const std::vector<HarmfulVariable>& harmful_variables() {
        {"nvidia"},
        "GLX asks for NVIDIA's driver, which the stack has not got",
        "take it out"},
-      {"GDK_BACKEND", {"wayland*"}, k_no_wayland, k_x11_remedy, Only::muvm},
-      {"QT_QPA_PLATFORM", {"wayland*"}, k_no_wayland, k_x11_remedy, Only::muvm},
-      {"SDL_VIDEODRIVER", {"wayland*"}, k_no_wayland, k_x11_remedy, Only::muvm},
-      {"CLUTTER_BACKEND", {"wayland*"}, k_no_wayland, k_x11_remedy, Only::muvm},
+      {"GDK_BACKEND",
+       {"wayland*"},
+       k_no_wayland,
+       k_x11_remedy,
+       Only::muvm,
+       Where::application,
+       Parts::choices},
+      {"QT_QPA_PLATFORM",
+       {"wayland*"},
+       k_no_wayland,
+       k_x11_remedy,
+       Only::muvm,
+       Where::application,
+       Parts::choices},
+      {"SDL_VIDEODRIVER",
+       {"wayland*"},
+       k_no_wayland,
+       k_x11_remedy,
+       Only::muvm,
+       Where::application,
+       Parts::choices},
+      {"CLUTTER_BACKEND",
+       {"wayland*"},
+       k_no_wayland,
+       k_x11_remedy,
+       Only::muvm,
+       Where::application,
+       Parts::choices},
       {"MOZ_ENABLE_WAYLAND", {"1"}, k_no_wayland, "take it out", Only::muvm},
       {"ELECTRON_OZONE_PLATFORM_HINT", {"wayland"}, k_no_wayland, k_x11_remedy, Only::muvm},
       {"WAYLAND_DISPLAY",

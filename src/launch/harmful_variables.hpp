@@ -16,7 +16,9 @@ struct HarmfulVariable {
   // environment has it, so that muvm and all other programs are started with it.
   enum class Where { application, tools };
   enum class Launcher { any, muvm };
-  enum class Parts { whole, elements };  // elements: of a list with ':' between, any of which may fit
+  // elements: of a list with ':' between, any of which may fit. choices: with ',' or ';' between, of which the first that works is
+  // taken, so that none is a finding where any of them is X11's.
+  enum class Parts { whole, elements, choices };
 
   std::string_view name;
   std::array<std::string_view, 3> patterns;  // fnmatch(3), any of them; the empty ones do not count

@@ -88,3 +88,17 @@ TEST_CASE("folders of the application are not the host's, and values that do no 
   CHECK(found(spec_of("muvm", {{"LIBGL_ALWAYS_SOFTWARE", "0"}}), {{"LIBGL_ALWAYS_SOFTWARE", "0"}}, {}) ==
         Names{"variables ok"});
 }
+
+TEST_CASE("a list of choices reaches X11 where any of them is X11's") {
+  const auto of = [](const char* name, const char* value) {
+    return found(spec_of("muvm", {{name, value}}), {{name, value}}, {});
+  };
+  for (const char* value : {"wayland,x11", "x11,wayland", "wayland, x11", "wayland,*", "*"})
+    CHECK_MESSAGE(of("GDK_BACKEND", value) == Names{"variables ok"}, value);
+  for (const char* value : {"wayland", "wayland,broadway", "broadway,wayland", "wayland,x110"})
+    CHECK_MESSAGE(of("GDK_BACKEND", value) == Names{"variable-GDK_BACKEND"}, value);
+  CHECK(of("QT_QPA_PLATFORM", "wayland;xcb") == Names{"variables ok"});
+  for (const char* value : {"wayland", "wayland-egl;wayland"})
+    CHECK_MESSAGE(of("QT_QPA_PLATFORM", value) == Names{"variable-QT_QPA_PLATFORM"}, value);
+  CHECK(of("SDL_VIDEODRIVER", "wayland,x11") == Names{"variables ok"});
+}
