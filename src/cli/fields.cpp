@@ -47,9 +47,7 @@ void named(std::string& out, const std::string& start, const std::string& name, 
 }
 
 void field(std::string& out, std::string_view label, std::string_view words) {
-  // A label that fills the column keeps its distance all the same.
-  const std::size_t column = label.size() < k_indent - 2 ? k_indent - 2 : label.size() + 2;
-  wrapped(out, fmt::format("  {:<{}}", label, column), words);
+  wrapped(out, fmt::format("  {:<{}} ", label, k_indent - 3), words);
 }
 
 }  // namespace orch::cli

@@ -58,6 +58,9 @@ struct Check {
   std::string detail;
   std::string remedy;   // an action; empty where ok
   bool needed = false;  // where it failed nothing can be started, --force or not
+  // Of a warning: by all that is known of the launcher a launch ends here. A run tries, for an unusual installation may well
+  // work; `doctor` says failed.
+  bool ends_launches = false;
 };
 std::string_view to_string(Check::Status status);
 Value to_value(const Check& check);

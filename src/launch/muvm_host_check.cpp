@@ -39,6 +39,11 @@ Check check_found(const char* id, const std::optional<std::string>& found, Statu
   return {id, where_absent, std::move(absent), std::move(remedy)};
 }
 
+Check ending_launches(Check check) {
+  check.ends_launches = check.status == Status::warning;
+  return check;
+}
+
 struct ProgramNeed {
   const char* id;
   const char* program;
@@ -54,7 +59,8 @@ Check check_program_on_path(const Host& host, const ProgramNeed& need) {
 
 // The first of these that is there.
 std::optional<std::string> first_existing(const std::vector<std::string>& paths) {
-  const auto found = std::ranges::find_if(paths, [](const std::string& path) { return sys::exists(path); });
+  const auto found =
+      std::ranges::find_if(paths, [](const std::string& path) { return sys::stat_file(path).has_value(); });
   return found == paths.end() ? std::nullopt : std::optional(*found);
 }
 
@@ -86,19 +92,26 @@ Check check_emulator(const Host& host) {
       guest ? sys::read_file(*guest) : sys::Result<std::string>(std::string());
   const bool wants_old = bytes && bytes->find("FEXInterpreter") != std::string::npos;
   if (wants_old && !old_name)
-    return {"emulator", Status::warning,
-            "muvm-guest seems to start 'FEXInterpreter', and this FEX has only 'FEX'",
-            "update muvm, or make a link of that name to FEX on PATH"};
+    return ending_launches({"emulator", Status::warning,
+                            "muvm-guest seems to start 'FEXInterpreter', and this FEX has only 'FEX'",
+                            "update muvm, or make a link of that name to FEX on PATH"});
   const bool wants_new = bytes &&
                          bytes->starts_with(
                              "\x7F"
                              "ELF") &&
                          !wants_old;
   if (wants_new && !new_name)
-    return {"emulator", Status::warning,
-            "muvm-guest seems to start 'FEX', and this FEX has only 'FEXInterpreter'",
-            "update FEX, or make a link of that name to FEXInterpreter on PATH"};
+    return ending_launches({"emulator", Status::warning,
+                            "muvm-guest seems to start 'FEX', and this FEX has only 'FEXInterpreter'",
+                            "update FEX, or make a link of that name to FEXInterpreter on PATH"});
   return {"emulator", Status::ok, old_name ? *old_name : *new_name, ""};
+}
+
+// Why muvm cannot read it; empty if it can. A pipe without a writer would be waited for, by muvm too.
+std::string not_readable(const std::string& path) {
+  const sys::Result<struct stat> info = sys::stat_file(path);
+  if (info && !S_ISREG(info->st_mode)) return "is no file";
+  return sys::open_file(path, O_RDONLY | O_NONBLOCK) ? "" : "cannot be read";
 }
 
 Check check_display(const Host& host) {
@@ -109,11 +122,11 @@ Check check_display(const Host& host) {
             fmt::format("DISPLAY is '{}', and muvm forwards local displays only", base::printable(display)),
             "set it to ':N', or unset it"};
   const std::string authority = sys::variable(host.environment, "XAUTHORITY");
-  if (!authority.empty() && !sys::open_file(authority, O_RDONLY))
-    return {
-        "display", Status::failed,
-        fmt::format("XAUTHORITY '{}' cannot be read, and muvm ends without it", base::printable(authority)),
-        "point it to the file of this session, or unset it"};
+  const std::string why_not = authority.empty() ? "" : not_readable(authority);
+  if (!why_not.empty())
+    return {"display", Status::failed,
+            fmt::format("XAUTHORITY '{}' {}, and muvm ends without it", base::printable(authority), why_not),
+            "point it to the file of this session, or unset it"};
   if (!sys::exists(k_x11_folder))
     return {
         "display", Status::warning,
@@ -183,22 +196,51 @@ Check check_kvm() {
   if (::access("/dev/kvm", R_OK | W_OK) == 0)
     return {"kvm", Status::ok, "/dev/kvm can be read and written", ""};
   if (errno == ENOENT)
-    return {"kvm", Status::warning, "/dev/kvm does not exist: this kernel offers no virtual machines",
-            "use a kernel with KVM, started at EL2"};
-  return {"kvm", Status::warning, fmt::format("/dev/kvm cannot be opened: {}", std::strerror(errno)),
-          "add yourself to the group that it belongs to (mostly kvm), and log in again"};
+    return ending_launches({"kvm", Status::warning,
+                            "/dev/kvm does not exist: this kernel offers no virtual machines",
+                            "use a kernel with KVM, started at EL2"});
+  return ending_launches({"kvm", Status::warning,
+                          fmt::format("/dev/kvm cannot be opened: {}", std::strerror(errno)),
+                          "add yourself to the group that it belongs to (mostly kvm), and log in again"});
 }
 
-Check check_kernel_library() {
+// ld.so.cache(5) has the paths as they are, with zero bytes between.
+std::optional<std::string> known_to_loader(const std::string& library) {
+  const sys::Result<std::string> cache = sys::read_file("/etc/ld.so.cache");
+  const std::string end = "/" + library + '\0';
+  const std::size_t at = cache ? cache->find(end) : std::string::npos;
+  if (at == std::string::npos) return std::nullopt;
+  const std::size_t before = cache->rfind('\0', at);
+  const std::size_t begin = before == std::string::npos ? 0 : before + 1;
+  const std::string path = cache->substr(begin, at + end.size() - 1 - begin);
+  return sys::stat_file(path) ? std::optional(path) : std::nullopt;
+}
+
+// libkrun loads it by its name. 1.19 wants libkrunfw.so.5.
+Check check_kernel_library(const Host& host) {
   const std::vector<std::string> k_folders = {"/usr/lib64", "/usr/lib", "/usr/local/lib64", "/usr/local/lib",
                                               "/usr/lib/aarch64-linux-gnu"};
-  std::vector<std::string> paths;
-  for (const std::string& folder : k_folders)
-    for (const char* name : {"/libkrunfw.so.5", "/libkrunfw.so.4"}) paths.push_back(folder + name);
-  return check_found(
-      "libkrunfw", first_existing(paths), Status::warning,
-      fmt::format("libkrunfw.so.5, the guest's kernel, is in none of {}", base::join(k_folders, ", ")),
-      "install libkrunfw");
+  const std::string own = sys::variable(host.environment, "LD_LIBRARY_PATH");
+  const auto find = [&](const std::string& library) {
+    std::vector<std::string> paths;
+    for (const std::string_view folder : base::split(own, ':'))
+      if (!folder.empty()) paths.push_back(fmt::format("{}/{}", folder, library));
+    for (const std::string& folder : k_folders) paths.push_back(folder + "/" + library);
+    const std::optional<std::string> found = first_existing(paths);
+    return found ? found : known_to_loader(library);
+  };
+  if (const auto found = find("libkrunfw.so.5")) return {"libkrunfw", Status::ok, *found, ""};
+  if (const auto old = find("libkrunfw.so.4"))
+    return {"libkrunfw", Status::warning,
+            fmt::format(
+                "only '{}' is there: libkrun 1.19 loads libkrunfw.so.5, and only an older one may take it",
+                base::printable(*old)),
+            "update libkrun and libkrunfw together"};
+  return ending_launches(
+      {"libkrunfw", Status::warning,
+       fmt::format("libkrunfw.so.5, the guest's kernel, is in none of {}, and the loader does not know it",
+                   base::join(k_folders, ", ")),
+       "install libkrunfw"});
 }
 
 Check check_memory() {
@@ -222,6 +264,32 @@ Check check_passt(const model::LaunchSpec& spec, const Host& host) {
   return check_program_on_path(host, {"passt", "passt", Status::failed, "", "install passt"});
 }
 
+// FEX looks for it beside itself, then on PATH.
+Check check_server(const Host& host) {
+  for (const char* name : {"FEXInterpreter", "FEX"}) {
+    const auto fex = on_path(host, name);
+    const sys::Result<std::string> real =
+        fex ? sys::real_path(*fex) : sys::Result<std::string>(std::string());
+    const std::string beside = real ? sys::parent_path(*real) + "/FEXServer" : std::string();
+    if (fex && ::access(beside.c_str(), X_OK) == 0) return {"fex-server", Status::ok, beside, ""};
+  }
+  return ending_launches(
+      check_program_on_path(host, {"fex-server", "FEXServer", Status::warning, "", "install all of FEX"}));
+}
+
+// It has to be there; whether a link to nothing is enough is not known.
+Check check_resolv_conf() {
+  constexpr const char* k_path = "/etc/resolv.conf";
+  if (sys::stat_file(k_path)) return {"resolv-conf", Status::ok, k_path, ""};
+  if (sys::exists(k_path))
+    return {"resolv-conf", Status::warning,
+            fmt::format("{} is a link to nothing: the guest may not be able to mount its own", k_path),
+            "make what it points to, if only as an empty file"};
+  return ending_launches({"resolv-conf", Status::warning,
+                          fmt::format("{} is not there: the guest cannot mount its own", k_path),
+                          "make it, if only as an empty file"});
+}
+
 // muvm tells FEX of the stack there; FEX_ROOTFS tells it as well.
 Check check_fex_data(const model::LaunchSpec& spec) {
   if (!spec.images.empty())
@@ -238,16 +306,16 @@ Check check_udevd(const model::LaunchSpec& spec) {
     if (name == "MUVM_UDEVD_PATH")
       return {"udevd", Status::ok, fmt::format("MUVM_UDEVD_PATH is '{}'", base::printable(value)), ""};
   if (::access(k_udevd, X_OK) == 0) return {"udevd", Status::ok, k_udevd, ""};
-  return {"udevd", Status::warning, fmt::format("{} is not there", k_udevd),
-          "install systemd's udev, or set MUVM_UDEVD_PATH by --env (muvm 0.5)"};
+  return ending_launches({"udevd", Status::warning, fmt::format("{} is not there", k_udevd),
+                          "install systemd's udev, or set MUVM_UDEVD_PATH by --env (muvm 0.5)"});
 }
 
 Check check_input(const MuvmState& state) {
   if (!state.features) return {"input", Status::skipped, "muvm's options are not known", ""};
   if (state.features->has("--passt-args"))
     return {"input", Status::ok, "not needed: this muvm starts without /dev/input", ""};
-  return check_found("input", first_existing({"/dev/input"}), Status::warning,
-                     "/dev/input is not there, which muvm before 0.6 needs", "update muvm");
+  return ending_launches(check_found("input", first_existing({"/dev/input"}), Status::warning,
+                                     "/dev/input is not there, which muvm before 0.6 needs", "update muvm"));
 }
 
 Check check_guest_page_size() {
@@ -259,29 +327,16 @@ Check check_guest_page_size() {
 
 std::vector<Check> check_muvm_host(const model::LaunchSpec& spec, const Host& host, const MuvmState& state) {
   constexpr ProgramNeed k_guest = {"muvm-guest", "muvm-guest", Status::failed, "", "install all of muvm"};
-  constexpr ProgramNeed k_server = {"fex-server", "FEXServer", Status::warning, "", "install all of FEX"};
   constexpr ProgramNeed k_sound = {"sound", "socat", Status::warning, ": no sound in the guest",
                                    "install socat"};
   constexpr ProgramNeed k_shell = {"fexbash", "FEXBash", Status::warning, "",
                                    "install all of FEX, or set script_shell = \"host\""};
   std::vector<Check> out = {
-      check_account(host),
-      check_emulator(host),
-      check_display(host),
-      check_execute_pre(host),
-      check_fex_config(spec, host),
-      check_kvm(),
-      check_kernel_library(),
-      check_passt(spec, host),
-      check_program_on_path(host, k_guest),
-      check_program_on_path(host, k_server),
-      check_fex_data(spec),
-      check_udevd(spec),
-      check_found("resolv-conf", first_existing({"/etc/resolv.conf"}), Status::warning,
-                  "/etc/resolv.conf is not there: the guest cannot mount its own",
-                  "make it, if only as an empty file"),
-      check_input(state),
-      check_program_on_path(host, k_sound),
+      check_account(host),        check_emulator(host),         check_display(host),
+      check_execute_pre(host),    check_fex_config(spec, host), check_kvm(),
+      check_kernel_library(host), check_passt(spec, host),      check_program_on_path(host, k_guest),
+      check_server(host),         check_fex_data(spec),         check_udevd(spec),
+      check_resolv_conf(),        check_input(state),           check_program_on_path(host, k_sound),
   };
   if (spec.script_shell == "fexbash") out.push_back(check_program_on_path(host, k_shell));
   out.push_back(check_memory());

@@ -13,8 +13,8 @@ inline constexpr const char* k_x11_folder = "/tmp/.X11-unix";
 inline constexpr const char* k_x11_folder_remedy =
     "make the directory /tmp/.X11-unix on the host before the VM starts (mode 1777; an X server makes it)";
 
-// Failed only where muvm is sure to end; where an unusual installation may well work it is a warning, for a wrong guess
-// must not keep muvm from trying.
+// Failed only where muvm is sure to end; where an unusual installation may well work it is a warning (Check::ends_launches), for a
+// wrong guess must not keep muvm from trying.
 std::vector<Check> check_muvm_host(const model::LaunchSpec& spec, const Host& host, const MuvmState& state);
 
 }  // namespace orch::launch

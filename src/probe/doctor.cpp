@@ -49,6 +49,7 @@ constexpr std::array k_packages = {
     PackageNames{"muvm-guest", "", "muvm", ""},
     PackageNames{"emulator", "", "fex-emu", ""},
     PackageNames{"fex-server", "", "fex-emu", ""},
+    PackageNames{"fexbash", "", "fex-emu", ""},
     PackageNames{"fex-data", "", "fex-emu", ""},
     PackageNames{"base-image", "", "fex-emu-rootfs-fedora", ""},
     PackageNames{"gpu-image", "", "mesa-fex-emu-overlay-i386 mesa-fex-emu-overlay-x86-64", ""},
@@ -278,6 +279,18 @@ Images images_of(std::string_view what, const std::vector<Candidate>& candidates
   return out;
 }
 
+// Where a run looks for it.
+Check check_fexbash(const std::vector<Candidate>& candidates) {
+  for (const Candidate& candidate : candidates)
+    if (candidate.what == "FEXBash" && candidate.verdict == Candidate::Verdict::taken)
+      return {"fexbash", Status::ok, candidate.path, ""};
+  return {
+      "fexbash", Status::warning,
+      "FEXBash, the emulated shell of the stack, is not on this host: 'probe' needs it, and script_shell = "
+      "\"fexbash\"",
+      "install all of FEX"};
+}
+
 constexpr const char* k_made_again = "get it again, or take it away";
 constexpr const char* k_copy_is_made = "nothing: a copy that the guest can mount is made at the first build";
 
@@ -360,10 +373,13 @@ base::Result<Diagnosis> diagnose(const model::LaunchSpec& launch, const launch::
   ORCH_TRY(const std::unique_ptr<launch::Launcher> with, launch::make_launcher(launcher, host));
   std::set<std::string> known;
   for (const Check& check : out.checks) known.insert(check.id);
-  for (Check& check : with->check(launch))
-    if (!concerns_an_application(check) && known.insert(check.id).second)
-      out.checks.push_back(std::move(check));
+  for (Check& check : with->check(launch)) {
+    if (concerns_an_application(check) || !known.insert(check.id).second) continue;
+    if (check.status == Status::warning && check.ends_launches) check.status = Status::failed;
+    out.checks.push_back(std::move(check));
+  }
   if (launcher == "muvm") {
+    out.checks.push_back(check_fexbash(out.candidates));
     out.checks.push_back(check_base(images_of("base", out.candidates)));
     out.checks.push_back(check_gpu(images_of("gpu", out.candidates)));
   } else {

@@ -3,6 +3,7 @@
 import os
 import platform
 import shutil
+import stat
 import tempfile
 import unittest
 from pathlib import Path
@@ -162,6 +163,16 @@ class Muvm(MuvmCase):
         self.assertRegex(" ".join(checks["gpu-mode"]), "^ok (drm|venus|software), chosen: .*render")
         self.assertEqual(checks["base-image"][0], "failed")
 
+    def test_an_authority_that_is_no_file(self):
+        """A pipe would be waited for."""
+        pipe = self.home / "authority"
+        os.mkfifo(pipe)
+        for path, why in ((pipe, "is no file"), (self.home, "is no file"), (self.home / "none", "cannot be read")):
+            self.assertEqual(self.checks(DISPLAY=":0", XAUTHORITY=str(path))["display"], ("failed", f"XAUTHORITY '{path}' {why}, and muvm ends without it"))
+        pipe.unlink()
+        pipe.write_text("")
+        self.assertNotEqual(self.checks(DISPLAY=":0", XAUTHORITY=str(pipe))["display"][0], "failed")
+
     def test_images(self):
         images = self.home / ".fex-emu/RootFS"
         images.mkdir(parents=True)
@@ -202,11 +213,106 @@ class Muvm(MuvmCase):
 
     @lib.needs_root
     def test_kvm(self):
-        for make, mode, wanted in (("true", "000", "cannot be opened: Permission denied"), ("true", "666", ""), ("rm /dev/kvm", "", "does not exist")):
-            setup = f'mount -t tmpfs none /dev && touch /dev/kvm /dev/null && mknod -m 666 /dev/null2 c 1 3 && mount --bind /dev/null2 /dev/null; {make}; {"chmod " + mode + " /dev/kvm" if mode else ":"}; exec "$@"'
-            checks = self.checks(prefix=["unshare", "-m", "--propagation", "private", "sh", "-c", setup, "sh", *self.prefix])
-            self.assertEqual(checks["kvm"][0], "warning" if wanted else "ok", (mode, checks["kvm"]))
+        for dev, wanted in (("touch /dev/kvm; chmod 000 /dev/kvm", "cannot be opened: Permission denied"), ("touch /dev/kvm; chmod 666 /dev/kvm", ""), ("true", "does not exist")):
+            checks = self.checks(prefix=self.in_namespace(dev))
+            self.assertEqual(checks["kvm"][0], "failed" if wanted else "ok", (dev, checks["kvm"]))
             self.assertIn(wanted, checks["kvm"][1])
+
+    def in_namespace(self, dev, usr=None):
+        """Words of a command that runs another with a /dev that this script fills, and with the files of `usr` in /usr."""
+        over = f"mount -t overlay -o lowerdir={usr}:/usr overlay /usr; " if usr else ""
+        setup = f'{over}mount -t tmpfs none /dev && touch /dev/null && mknod -m 666 /dev/null2 c 1 3 && mount --bind /dev/null2 /dev/null; {dev}; exec "$@"'
+        return ["unshare", "-m", "--propagation", "private", "sh", "-c", setup, "sh", *self.prefix]
+
+    def whole_host(self):
+        """A folder for /usr with all that muvm needs and this machine may not have, and what fills its /dev."""
+        usr = self.home / "usr"
+        for name in ("lib/libkrunfw.so.5", "lib/systemd/systemd-udevd"):
+            (usr / name).parent.mkdir(parents=True, exist_ok=True)
+            (usr / name).write_text("")
+            (usr / name).chmod(0o755)
+        for name in ("RootFS/default", "overlays/mesa-i386", "overlays/mesa-x86_64"):
+            (usr / f"share/fex-emu/{name}.erofs").parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(self.base, usr / f"share/fex-emu/{name}.erofs")
+        return usr, "touch /dev/kvm; chmod 666 /dev/kvm; mkdir /dev/input"
+
+    def failed(self, dev, usr, **env):
+        checks = self.checks(prefix=self.in_namespace(dev, usr), **env)
+        return {name for name, (status, _) in checks.items() if status == "failed"}, checks
+
+    @lib.needs_root
+    def test_what_ends_a_launch_has_failed(self):
+        """One after the other is taken from a host that has it all (reference: what muvm ends by with --emu=fex)."""
+        usr, dev = self.whole_host()
+        self.assertEqual(self.failed(dev, usr)[0], set())
+        self.assertEqual(self.orch("doctor", "--launcher", "muvm", home=self.home, prefix=self.in_namespace(dev, usr), env=self.muvm_env(), status=0).status, 0)
+        for name, path in (("libkrunfw", usr / "lib/libkrunfw.so.5"), ("udevd", usr / "lib/systemd/systemd-udevd"), ("fex-server", self.bin / "FEXServer"), ("muvm-guest", self.bin / "muvm-guest")):
+            away = path.rename(path.with_name("away"))
+            self.assertEqual(self.failed(dev, usr)[0], {name})
+            away.rename(path)
+        self.assertEqual(self.failed(dev.replace("666", "000"), usr)[0], {"kvm"})
+        no_input = dev.replace("; mkdir /dev/input", "")
+        self.assertEqual(self.failed(no_input, usr)[0], set())
+        self.assertEqual(self.failed(no_input, usr, MUVM_DOUBLE_RELEASE="0.5.0")[0], {"input"})
+        (self.bin / "muvm-guest").write_text("FEXInterpreter")
+        away = (self.bin / "FEXInterpreter").rename(self.bin / "away")
+        self.assertEqual(self.failed(dev, usr)[0], {"emulator"})
+        away.rename(self.bin / "FEXInterpreter")
+        resolv = self.home / "etc/resolv.conf"  # over that of this machine, see passwd_entry()
+        os.mknod(resolv, stat.S_IFCHR | 0o600, os.makedev(0, 0))  # what a lower layer has is not there
+        self.assertEqual(self.failed(dev, usr)[0], {"resolv-conf"})
+        resolv.unlink()
+        resolv.symlink_to("/no/such/file")
+        failed, checks = self.failed(dev, usr)
+        self.assertEqual((failed, checks["resolv-conf"][0]), (set(), "warning"))
+
+    @lib.needs_root
+    def test_the_kernel_of_the_guest(self):
+        usr, dev = self.whole_host()
+        self.assertEqual(self.failed(dev, usr)[1]["libkrunfw"], ("ok", "/usr/lib/libkrunfw.so.5"))
+        (usr / "lib/libkrunfw.so.5").rename(usr / "lib/libkrunfw.so.4")
+        status, detail = self.failed(dev, usr)[1]["libkrunfw"]
+        self.assertEqual(status, "warning")
+        self.assertIn("only '/usr/lib/libkrunfw.so.4' is there: libkrun 1.19 loads libkrunfw.so.5", detail)
+        (usr / "lib/libkrunfw.so.4").rename(self.home / "libkrunfw.so.5")
+        self.assertEqual(self.failed(dev, usr)[1]["libkrunfw"][0], "failed")
+        self.assertEqual(self.failed(dev, usr, LD_LIBRARY_PATH=str(self.home))[1]["libkrunfw"], ("ok", f"{self.home}/libkrunfw.so.5"))
+        (self.home / "etc/ld.so.cache").write_bytes(b"glibc-ld.so.cache1.1\0libkrunfw.so.5\0" + f"{self.home}/libkrunfw.so.5".encode() + b"\0")
+        self.assertEqual(self.failed(dev, usr)[1]["libkrunfw"], ("ok", f"{self.home}/libkrunfw.so.5"))
+
+    def test_a_server_beside_fex(self):
+        place = self.home / "fex"
+        place.mkdir()
+        for name in ("FEX", "FEXInterpreter", "FEXServer"):
+            (self.bin / name).rename(place / name)
+        (self.bin / "FEX").symlink_to(place / "FEX")
+        self.assertEqual(self.checks()["fex-server"], ("ok", f"{place}/FEXServer"))
+
+    def test_the_emulated_shell(self):
+        self.assertEqual(self.checks()["fexbash"], ("ok", f"{self.bin}/FEXBash"))
+        (self.bin / "FEXBash").unlink()
+        status, detail = self.checks()["fexbash"]
+        self.assertEqual(status, "warning")
+        self.assertIn("FEXBash, the emulated shell of the stack, is not on this host", detail)
+
+    @lib.needs_root
+    def test_gpu_overlays(self):
+        usr, dev = self.whole_host()
+        folder = usr / "share/fex-emu/overlays"
+        self.assertEqual(self.failed(dev, usr)[1]["gpu-image"], ("ok", "/usr/share/fex-emu/overlays/mesa-i386.erofs; /usr/share/fex-emu/overlays/mesa-x86_64.erofs"))
+        (folder / "mesa-i386.erofs").write_bytes(self.base.read_bytes()[:12288])
+        failed, checks = self.failed(dev, usr)
+        self.assertEqual(failed, {"gpu-image"})
+        self.assertIn("'/usr/share/fex-emu/overlays/mesa-i386.erofs': it cannot be read: the EROFS image is cut short", checks["gpu-image"][1])
+        (folder / "mesa-i386.erofs").write_bytes(empty_erofs(14))
+        self.assertEqual(self.failed(dev, usr)[1]["gpu-image"], ("warning", "'/usr/share/fex-emu/overlays/mesa-i386.erofs': muvm would stack it on this base (EROFS with blocks larger than 4 KiB, to be converted)"))
+        shutil.rmtree(folder)
+        (self.home / "etc/os-release").write_text("ID=fedora\n")
+        ran = self.orch("doctor", "--launcher", "muvm", "--format", "json", home=self.home, prefix=self.in_namespace(dev, usr), env=self.muvm_env(), status=0)
+        check, = [c for c in ran.json["checks"] if c["id"] == "gpu-image"]
+        self.assertEqual(check["status"], "warning")
+        self.assertRegex(check["detail"], "^no GPU overlays: x86 programs have no driver that matches an Apple GPU without those of Mesa")
+        self.assertIn("(sudo dnf install mesa-fex-emu-overlay-i386 mesa-fex-emu-overlay-x86-64)", check["remedy"])
 
     def test_settings_that_are_known_to_do_harm(self):
         checks = self.checks(LD_PRELOAD="/no/such.so", LD_LIBRARY_PATH="/usr/lib", QT_QPA_PLATFORM="wayland", MESA_LOADER_DRIVER_OVERRIDE="zink")
@@ -215,10 +321,12 @@ class Muvm(MuvmCase):
 
     def test_what_a_profile_sets_is_looked_at_before_a_run(self):
         profile = self.app("exit 0")
-        ran = self.muvm(profile, "--env", "GDK_BACKEND=wayland,x11", "--env", "LD_LIBRARY_PATH=${appdir}/usr/lib:/usr/lib64")
+        ran = self.muvm(profile, "--env", "GDK_BACKEND=wayland,broadway", "--env", "LD_LIBRARY_PATH=${appdir}/usr/lib:/usr/lib64")
         self.assertIn("GDK_BACKEND is set in the profile, or by --env: muvm's guest has X11 only", ran.stderr)
         self.assertIn("LD_LIBRARY_PATH is set in the profile, or by --env: the host's libraries come before", ran.stderr)
         self.assertNotIn("LD_LIBRARY_PATH", self.muvm(profile, "--env", "LD_LIBRARY_PATH=${appdir}/usr/lib").stderr)
+        for choices in ("GDK_BACKEND=wayland,x11", "QT_QPA_PLATFORM=wayland;xcb"):
+            self.assertNotIn(choices.partition("=")[0], self.muvm(profile, "--env", choices).stderr)
 
 
 if __name__ == "__main__":
