@@ -226,6 +226,8 @@ class Muvm(MuvmCase):
 
     def whole_host(self):
         """A folder for /usr with all that muvm needs and this machine may not have, and what fills its /dev."""
+        if any(map(shutil.which, ("muvm", "muvm-guest", "FEX", "FEXInterpreter", "FEXServer"))) or list(Path("/usr").glob("lib*/libkrunfw.so.*")):
+            self.skipTest("this machine has muvm or FEX, which could not be taken from it")
         usr = self.home / "usr"
         for name in ("lib/libkrunfw.so.5", "lib/systemd/systemd-udevd"):
             (usr / name).parent.mkdir(parents=True, exist_ok=True)
@@ -235,6 +237,11 @@ class Muvm(MuvmCase):
             (usr / f"share/fex-emu/{name}.erofs").parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(self.base, usr / f"share/fex-emu/{name}.erofs")
         return usr, "touch /dev/kvm; chmod 666 /dev/kvm; mkdir /dev/input"
+
+    @staticmethod
+    def hide(path):
+        """What this machine has there is not there."""
+        os.mknod(path, stat.S_IFCHR | 0o600, os.makedev(0, 0))
 
     def failed(self, dev, usr, **env):
         checks = self.checks(prefix=self.in_namespace(dev, usr), **env)
@@ -246,10 +253,17 @@ class Muvm(MuvmCase):
         usr, dev = self.whole_host()
         self.assertEqual(self.failed(dev, usr)[0], set())
         self.assertEqual(self.orch("doctor", "--launcher", "muvm", home=self.home, prefix=self.in_namespace(dev, usr), env=self.muvm_env(), status=0).status, 0)
-        for name, path in (("libkrunfw", usr / "lib/libkrunfw.so.5"), ("udevd", usr / "lib/systemd/systemd-udevd"), ("fex-server", self.bin / "FEXServer"), ("muvm-guest", self.bin / "muvm-guest")):
+        for name, path in (("libkrunfw", usr / "lib/libkrunfw.so.5"), ("fex-server", self.bin / "FEXServer"), ("muvm-guest", self.bin / "muvm-guest")):
             away = path.rename(path.with_name("away"))
             self.assertEqual(self.failed(dev, usr)[0], {name})
             away.rename(path)
+        udevd = usr / "lib/systemd/systemd-udevd"
+        udevd.unlink()
+        self.hide(udevd)
+        self.assertEqual(self.failed(dev, usr)[0], {"udevd"})
+        udevd.unlink()
+        udevd.write_text("")
+        udevd.chmod(0o755)
         self.assertEqual(self.failed(dev.replace("666", "000"), usr)[0], {"kvm"})
         no_input = dev.replace("; mkdir /dev/input", "")
         self.assertEqual(self.failed(no_input, usr)[0], set())
@@ -259,7 +273,7 @@ class Muvm(MuvmCase):
         self.assertEqual(self.failed(dev, usr)[0], {"emulator"})
         away.rename(self.bin / "FEXInterpreter")
         resolv = self.home / "etc/resolv.conf"  # over that of this machine, see passwd_entry()
-        os.mknod(resolv, stat.S_IFCHR | 0o600, os.makedev(0, 0))  # what a lower layer has is not there
+        self.hide(resolv)
         self.assertEqual(self.failed(dev, usr)[0], {"resolv-conf"})
         resolv.unlink()
         resolv.symlink_to("/no/such/file")
