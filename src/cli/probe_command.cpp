@@ -62,7 +62,7 @@ Result<model::LaunchSpec> probe_spec(const Project& project, const model::Launch
 }
 
 // What a tool said before it gave up.
-std::string last_line(std::string_view text) {
+std::string last_words_of_tool(std::string_view text) {
   text = base::trim(text);
   return printable(text.substr(text.rfind('\n') + 1));
 }
@@ -126,7 +126,7 @@ std::string text_of(const Value& report) {
   add_devices(out, report);
   for (const Value& tool : report.find("tools")->as_array())
     if (const std::string state = tool.string_or("state", ""); state != "ok") {
-      const std::string last = last_line(tool.string_or("text", ""));
+      const std::string last = last_words_of_tool(tool.string_or("text", ""));
       field(out, tool.string_or("tool", ""), last.empty() ? state : state + ": " + last);
     }
   return out;

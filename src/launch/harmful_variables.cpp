@@ -59,6 +59,11 @@ std::string giver(const HarmfulVariable& row, const std::string& value, const Pa
   return found != host.environment.end() && found->second == value ? "in this environment" : "";
 }
 
+// A toolkit's list of what it may draw on.
+HarmfulVariable wayland_choice(std::string_view name) {
+  return {name, {"wayland*"}, k_no_wayland, k_x11_remedy, Only::muvm, Where::application, Parts::choices};
+}
+
 }  // namespace
 
 // Reasons for the rows about muvm: what it hands on and sets (docs/design/muvm-launcher.md), and that it forwards X11 alone.
@@ -78,34 +83,10 @@ const std::vector<HarmfulVariable>& harmful_variables() {
        {"nvidia"},
        "GLX asks for NVIDIA's driver, which the stack has not got",
        "take it out"},
-      {"GDK_BACKEND",
-       {"wayland*"},
-       k_no_wayland,
-       k_x11_remedy,
-       Only::muvm,
-       Where::application,
-       Parts::choices},
-      {"QT_QPA_PLATFORM",
-       {"wayland*"},
-       k_no_wayland,
-       k_x11_remedy,
-       Only::muvm,
-       Where::application,
-       Parts::choices},
-      {"SDL_VIDEODRIVER",
-       {"wayland*"},
-       k_no_wayland,
-       k_x11_remedy,
-       Only::muvm,
-       Where::application,
-       Parts::choices},
-      {"CLUTTER_BACKEND",
-       {"wayland*"},
-       k_no_wayland,
-       k_x11_remedy,
-       Only::muvm,
-       Where::application,
-       Parts::choices},
+      wayland_choice("GDK_BACKEND"),
+      wayland_choice("QT_QPA_PLATFORM"),
+      wayland_choice("SDL_VIDEODRIVER"),
+      wayland_choice("CLUTTER_BACKEND"),
       {"MOZ_ENABLE_WAYLAND", {"1"}, k_no_wayland, "take it out", Only::muvm},
       {"ELECTRON_OZONE_PLATFORM_HINT", {"wayland"}, k_no_wayland, k_x11_remedy, Only::muvm},
       {"WAYLAND_DISPLAY",

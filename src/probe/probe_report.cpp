@@ -57,7 +57,7 @@ struct DeviceKind {
   bool nodes;  // below /dev, with what one may do with them; others are named by what they are
 };
 
-constexpr std::array k_kinds = {
+constexpr std::array k_device_kinds = {
     DeviceKind{"render", "dri/renderD", "dev/dri", true}, DeviceKind{"input", "input/", "dev/input", true},
     DeviceKind{"usb", "usb", "sys/bus/usb/devices", false}, DeviceKind{"hidraw", "hidraw", "dev", true},
     DeviceKind{"pcsc", "pcsc", "run/pcscd", false}};
@@ -83,7 +83,7 @@ Value device_kind_value(const DeviceKind& kind, const ProbeOutput& output) {
 Value device_kinds_value(const ProbeOutput& output) {
   Value out = Value::array();
   if (output.complete)  // else nobody looked for all of them
-    for (const DeviceKind& kind : k_kinds) out.push(device_kind_value(kind, output));
+    for (const DeviceKind& kind : k_device_kinds) out.push(device_kind_value(kind, output));
   return out;
 }
 
