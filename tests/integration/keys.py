@@ -1,7 +1,9 @@
 """Signing keys of a test's own, by gpg in a key ring of their own."""
 
 import os
+import shutil
 import subprocess
+import tempfile
 from pathlib import Path
 
 
@@ -9,7 +11,8 @@ class KeyRing:
     def __init__(self, work):
         self.work = Path(work)
         self.work.mkdir()
-        self.home = self.work / "gnupg"
+        # Short: the agent's sockets are in it, and a socket's path has 107 bytes at most.
+        self.home = Path(tempfile.mkdtemp(prefix="gpg-"))
 
     def run(self, *argv):
         env = {"PATH": os.environ["PATH"] + ":/usr/sbin", "LC_ALL": "C.UTF-8", "TZ": "UTC", "HOME": str(self.work),
@@ -21,7 +24,6 @@ class KeyRing:
 
     def make_key(self, name):
         """(path of the key file, fingerprint) of a new signing key."""
-        self.home.mkdir(mode=0o700, exist_ok=True)
         self.run("gpg", "--batch", "--quiet", "--pinentry-mode", "loopback", "--passphrase", "", "--quick-generate-key",
                  f"{name} <{name}@example.invalid>", "rsa2048", "sign", "never")
         path = self.work / f"{name}.asc"
@@ -30,6 +32,6 @@ class KeyRing:
         return path, next(line.split(":")[9] for line in listed.splitlines() if line.startswith("fpr:"))
 
     def close(self):
-        """Ends the agent that gpg started for the keys."""
-        if self.home.exists():
-            self.run("gpgconf", "--kill", "all")
+        """Ends the agent that gpg started for the keys, and takes them away."""
+        self.run("gpgconf", "--kill", "all")
+        shutil.rmtree(self.home)
