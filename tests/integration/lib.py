@@ -401,12 +401,13 @@ def copy_programs(folder, programs):
 
 
 def make_socket(folder):
-    """A socket file; bound from within the folder, as its path may be too long for an address."""
-    here = os.getcwd()
-    os.chdir(folder)
-    with socket.socket(socket.AF_UNIX) as server:
-        server.bind("socket")
-    os.chdir(here)
+    """A socket file; by the folder's descriptor, as its path may be too long for an address, and other threads have a working directory too."""
+    descriptor = os.open(folder, os.O_PATH | os.O_DIRECTORY)
+    try:
+        with socket.socket(socket.AF_UNIX) as server:
+            server.bind(f"/proc/self/fd/{descriptor}/socket")
+    finally:
+        os.close(descriptor)
 
 
 def make_erofs(path, tree, *, options=()):
