@@ -1,5 +1,7 @@
 #include "image/elf_header.hpp"
 
+#include "sys/file.hpp"
+
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -38,9 +40,7 @@ std::optional<std::uint64_t> sum(std::uint64_t a, std::uint64_t b) {
 }  // namespace
 
 bool has_elf_magic(std::string_view prefix) {
-  return prefix.substr(0, 4) ==
-         "\x7f"
-         "ELF";
+  return prefix.starts_with(sys::k_elf_magic);
 }
 
 Result<std::optional<ElfHeader>> read_elf_header(const RandomAccess& data) {

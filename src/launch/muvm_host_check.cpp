@@ -95,11 +95,7 @@ Check check_emulator(const Host& host) {
     return ending_launches({"emulator", Status::warning,
                             "muvm-guest seems to start 'FEXInterpreter', and this FEX has only 'FEX'",
                             "update muvm, or make a link of that name to FEX on PATH"});
-  const bool wants_new = bytes &&
-                         bytes->starts_with(
-                             "\x7F"
-                             "ELF") &&
-                         !wants_old;
+  const bool wants_new = bytes && bytes->starts_with(sys::k_elf_magic) && !wants_old;
   if (wants_new && !new_name)
     return ending_launches({"emulator", Status::warning,
                             "muvm-guest seems to start 'FEX', and this FEX has only 'FEXInterpreter'",
@@ -204,7 +200,7 @@ Check check_kvm() {
                           "add yourself to the group that it belongs to (mostly kvm), and log in again"});
 }
 
-// ld.so.cache(5) has the paths as they are, with zero bytes between.
+// The loader's cache (ldconfig(8)) has the paths as they are, with zero bytes between.
 std::optional<std::string> known_to_loader(const std::string& library) {
   const sys::Result<std::string> cache = sys::read_file("/etc/ld.so.cache");
   const std::string end = "/" + library + '\0';

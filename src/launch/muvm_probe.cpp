@@ -71,17 +71,6 @@ std::optional<std::string> find_muvm(const std::string& wanted, const sys::Envir
 
 namespace {
 
-// A script around muvm says nothing of the muvm that it starts.
-bool is_elf(const std::string& path) {
-  constexpr std::string_view k_magic =
-      "\x7F"
-      "ELF";
-  const sys::Result<sys::Fd> file = sys::open_file(path, O_RDONLY);
-  const sys::Result<std::string> begin =
-      file ? sys::read_at(file->get(), 0, k_magic.size(), path) : sys::Result<std::string>(std::string());
-  return begin && *begin == k_magic;
-}
-
 Result<std::string> ask_for_help(const std::string& path, const Host& host) {
   sys::Command command;
   command.argv = {path, "--help"};
@@ -99,7 +88,8 @@ Result<std::string> ask_for_help(const std::string& path, const Host& host) {
 
 Result<MuvmFeatures> probe_muvm(const std::string& path, const Host& host) {
   std::string remembered;
-  if (host.file_digest && is_elf(path))
+  // A script around muvm says nothing of the muvm that it starts.
+  if (host.file_digest && sys::begins_with(path, sys::k_elf_magic))
     if (const Result<std::string> digest = host.file_digest(path))
       remembered = host.cache_dir + "/muvm/" + *digest + ".help";
   if (!remembered.empty())

@@ -7,12 +7,9 @@
 #include "load/merge.hpp"
 #include "load/rule_reader.hpp"
 #include "load/variables.hpp"
-#include "sys/fd.hpp"
 #include "sys/file.hpp"
 
 #include <fmt/format.h>
-
-#include <fcntl.h>
 
 #include <algorithm>
 
@@ -76,12 +73,7 @@ bool is_program(const std::string& path) {
   if (path.ends_with(".AppImage")) return true;
   const sys::Result<struct stat> info = sys::stat_file(path);
   if (path.ends_with(".toml") || !info || !S_ISREG(info->st_mode)) return false;
-  const sys::Result<sys::Fd> file = sys::open_file(path, O_RDONLY);
-  const sys::Result<std::string> magic =
-      file ? sys::read_at(file->get(), 0, 4, path) : sys::Result<std::string>("");
-  return magic && *magic ==
-                      "\x7F"
-                      "ELF";
+  return sys::begins_with(path, sys::k_elf_magic);
 }
 
 }  // namespace

@@ -52,6 +52,13 @@ Result<std::string> read_file(const std::string& path) {
   return out;
 }
 
+bool begins_with(const std::string& path, std::string_view bytes) {
+  const Result<Fd> file = open_file(path, O_RDONLY);
+  if (!file) return false;
+  const Result<std::string> begin = read_at(file->get(), 0, bytes.size(), path);
+  return begin && *begin == bytes;
+}
+
 Result<std::shared_ptr<const MappedFile>> MappedFile::open(const std::string& path) {
   ORCH_TRY(const Fd fd, open_file(path, O_RDONLY));
   struct stat info {};

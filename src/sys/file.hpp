@@ -20,6 +20,11 @@ namespace orch::sys {
 using base::Result;
 
 Result<std::string> read_file(const std::string& path);
+
+// False also where it cannot be read.
+bool begins_with(const std::string& path, std::string_view bytes);
+inline constexpr std::string_view k_elf_magic{"\x7F\x45\x4C\x46"};  // elf(5), ELFMAG
+
 // A whole regular file in memory, read-only, by mmap(2). Only for files that nobody shortens, as the artifacts of
 // the store: a program that reads what a file no longer has ends with SIGBUS.
 class MappedFile {
